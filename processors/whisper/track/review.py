@@ -37,7 +37,7 @@ def _cut_off(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         have = clock(found.seconds)
         yield f"The file seems cut off: it declares {clock(declared)} of sound, but only {have} could be read."
     elif found.lacks_end and not found.is_clipped:
-        yield f"The file has no end mark: it may be cut off at {clock(found.seconds)}."
+        yield f"The file ends within its data: it may be cut off at {clock(found.seconds)}."
 
 
 def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -158,6 +158,8 @@ def _speakers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     least, _ = options.speaker_count
     if options.finds_speakers and found.has_words and len(found.speakers) < least:
         yield f"inboxd could tell only {len(found.speakers)} of {least} speakers apart: check who speaks."
+    if found.has_words:
+        yield from found.speaker_doubts
     for one, other in found.alike:
         yield f"{one} and {other} sound alike: they may be one person, or their words may be mixed up."
 

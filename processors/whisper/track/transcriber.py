@@ -13,6 +13,7 @@ import numpy as np
 from processors.whisper.audio import parts, reader, vad
 from processors.whisper.audio.prefetch import prefetch
 from processors.whisper.options import TranscribeOptions
+from processors.whisper.speakers import samples
 from processors.whisper.speakers.clustering import Count
 from processors.whisper.speakers.embeddings import Voice, VoiceEncoder
 from processors.whisper.track import hallucinations, languages, turns
@@ -43,9 +44,11 @@ class TrackTranscriber:
         options: TranscribeOptions,
         report: Callable[[float], None],
         encoder: VoiceEncoder | None = None,
+        known: samples.KnownVoices | None = None,
     ):
-        """report: called with the seconds done, before every attempt at a window. encoder: tells speakers apart."""
-        self._encoder = encoder
+        """report: called with the seconds done, before every attempt at a window. encoder: tells speakers apart.
+        known: gives them names."""
+        self._encoder, self._known = encoder, known
         self._voices: list[Voice] = []
         self._engine, self._detector, self._options, self._report = engine, detector, options, report
         self._language, self._probability = options.only_language, None
@@ -77,12 +80,16 @@ class TrackTranscriber:
         if self._spoken:
             ((language, _),) = self._spoken.most_common(1)
             probability = self._lowest.get(language)
-        names, (least, most) = self._options.speaker_names, self._options.speaker_count
+        least, most = self._options.speaker_count
         diarization = turns.diarize(self._voices, Count(least=least, most=most))
+        naming = samples.identify(diarization.voices, self._known) if self._known else samples.Naming()
+        learned = [naming.names.get(number, "") for number in range(1, diarization.speakers + 1)]
+        names = self._options.speaker_names or learned
         return Transcript(
             segments=tuple(turns.assign(self._segments, diarization.turns, names)),
             speakers=tuple(turns.name_of(number, names) for number in range(1, diarization.speakers + 1)),
             alike=tuple((turns.name_of(one, names), turns.name_of(other, names)) for one, other in diarization.alike),
+            speaker_doubts=tuple(naming.doubts),
             dropped=tuple(self._dropped),
             language=language,
             language_probability=probability,
@@ -194,7 +201,9 @@ class TrackTranscriber:
             is_hallucination = _is_hallucination(segment, segments, part.seconds, loudness, spoken)
             if spoken is not None:
                 seconds = vad.seconds_within(spoken, segment.start, segment.end)
-                segment = replace(segment, speech_seconds=round(seconds, 2))
+                stretches = [each for each in spoken if each.start < segment.end and each.end > segment.start]
+                within = tuple((max(each.start, segment.start), min(each.end, segment.end)) for each in stretches)
+                segment = replace(segment, speech_seconds=round(seconds, 2), spoken=within)
             if spoken and self._options.is_labeled:
                 segment = _from_first_speech(segment, spoken)
             chosen = self._dropped if is_hallucination else self._segments

@@ -33,6 +33,7 @@ class Transcript:
     language_parts: tuple[PartLanguage, ...] = ()  # detected in each part of ten minutes, if there are several
     speakers: tuple[str, ...] = ()  # in order of appearance; empty if inboxd did not distinguish them
     alike: tuple[tuple[str, str], ...] = ()  # pairs of them that sound alike
+    speaker_doubts: tuple[str, ...] = ()  # about their names
     spoken_seconds: float = 0.0  # speech that the voice detector found; without it, all of the sound
     model_knows_english_only: bool = False
     languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds of speech in each
@@ -41,7 +42,7 @@ class Transcript:
     gaps: tuple[Interval, ...] = ()  # places that could not be decoded
     not_numbers: int = 0  # samples that are NaN or infinite
     passed_over: tuple[Interval, ...] = ()  # speech that the voice detector found, without text
-    lacks_end: bool = False  # the file has no end mark although its format has one
+    lacks_end: bool = False  # the file ends within its data, or without its end mark
     exceeds_header: bool = False  # a WAV file with more sound than its header declares
     clock_resets: tuple[float, ...] = ()  # seconds where the file's timestamps jump
     opposite_seconds: float = 0.0  # of two channels in opposite phase

@@ -28,6 +28,7 @@ class Turn:
 class Diarization:
     turns: tuple[Turn, ...] = ()
     alike: tuple[tuple[int, int], ...] = ()  # pairs of speakers that sound alike
+    voices: tuple[np.ndarray, ...] = ()  # the mean voice of each speaker, of length 1
 
     @property
     def speakers(self) -> int:
@@ -43,7 +44,11 @@ def diarize(voices: Sequence[Voice], count: clustering.Count) -> Diarization:
     similar = centroids @ centroids.T
     pairs = [(one, other) for one in numbers for other in numbers if numbers[one] < numbers[other]]
     alike = tuple((numbers[one], numbers[other]) for one, other in pairs if similar[one, other] > _ALIKE)
-    return Diarization(turns=tuple(_turns(voices, [numbers[label] for label in labels.tolist()])), alike=alike)
+    return Diarization(
+        turns=tuple(_turns(voices, [numbers[label] for label in labels.tolist()])),
+        alike=alike,
+        voices=tuple(centroids[label] for label in numbers),
+    )
 
 
 def _turns(voices: Sequence[Voice], speakers: Sequence[int]) -> list[Turn]:
@@ -116,4 +121,4 @@ def _without_islands(words: Sequence[Word], speakers: list[int]) -> list[int]:
 
 
 def name_of(speaker: int, names: Sequence[str]) -> str:
-    return names[speaker - 1] if speaker <= len(names) else f"Speaker {speaker}"
+    return (names[speaker - 1] if speaker <= len(names) else "") or f"Speaker {speaker}"

@@ -294,3 +294,20 @@ def test_list_shows_sizes_languages_and_the_vision_model(tmp_path: Path):
     assert "tiny.en                       76 MB  not downloaded; English" in lines
     assert "large-v3-turbo              1618 MB  not downloaded; 100 languages (alias: turbo)" in lines
     assert any(line.startswith("Qwen/Qwen3-VL-4B-Instruct") and "8900 MB" in line for line in lines)
+
+
+def test_voice_encoder_is_fetched_listed_verified_and_removed_like_others(tmp_path: Path):
+    weights = tmp_path / "speakers" / "resemblyzer.pt"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    record = storage.Record(name="resemblyzer", source="a wheel", sha256=sha256, licence="Apache-2.0", bytes=7)
+    weights.with_suffix(".json").write_text(json.dumps(vars(record)))
+    (listed,) = [each for each in events(command(tmp_path, "list", "--json")) if each["name"] == "resemblyzer"]
+    assert listed["present"] and listed["source"] == "a wheel"
+    assert "already stored" in command(tmp_path, "fetch", "resemblyzer").stdout
+    assert events(command(tmp_path, "verify", "resemblyzer", "--json"))[0]["good"] is True
+    weights.write_bytes(b"damaged")
+    assert command(tmp_path, "verify").returncode == os.EX_DATAERR
+    assert "Removed" in command(tmp_path, "remove", "resemblyzer").stdout and not names_in(weights.parent)
+    assert command(tmp_path, "fetch", "resemblyzer", **OFFLINE).returncode == os.EX_UNAVAILABLE

@@ -9,6 +9,7 @@ from processors.contract import NotReady, Progress
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions, job
 from processors.whisper.audio import parts, reader, vad
 from processors.whisper.audio.vad import Span
+from processors.whisper.speakers.samples import VoiceSamples
 from processors.whisper.track import interleaving, languages, review, transcript
 from processors.whisper.track.engine import PartResult
 from processors.whisper.track.segment import Segment
@@ -270,7 +271,9 @@ def test_translation_lies_beside_the_transcript(talk, tmp_path, make_work, guess
     (tmp_path / "outputs").mkdir()
     engine, reports = Interpreter(guess), []
     work = make_work(talk, tmp_path / "outputs", task="both", formats=["srt", "txt"])
-    models = job.Models(engine=engine, detector=vad.Detector(), load_encoder=lambda: None)
+    detector = vad.Detector()
+    samples = VoiceSamples(detector)
+    models = job.Models(engine=engine, detector=detector, load_encoder=lambda: None, voice_samples=samples)
     ((_, finished),) = engine.run([job.transcribe(work, models, Progress(reports.append))])
     translated = ("talk.en.srt", "talk.en.txt") if has_translation else ()
     assert finished.files == ("talk.srt", "talk.txt", *translated)
