@@ -22,6 +22,7 @@ from transformers import PreTrainedModel, Qwen2_5_VLConfig, Qwen2_5_VLForConditi
 from benchmarks.qwen_3b import LAYERS, SIGHT_LAYERS, TEXT, VISION, VOCABULARY
 from processors.contract import Progress
 from processors.vlm import VlmOptions
+from processors.vlm.engine import window_attention
 from processors.vlm.engine.chat import ChatProcessor
 from processors.vlm.engine.loading import choose_attention, choose_device, choose_dtype
 from processors.vlm.engine.local import TransformersEngine
@@ -45,7 +46,7 @@ def main() -> None:
         count = max(2, min(len(pages), 2 * batch))
         asked = [PageRequest(image=page, prompt=PROMPT, token_limit=given.tokens) for page in pages[:count]]
         speed = _pages_a_minute(lambda asked=asked: engine.answer(asked, lambda: None), count)
-        shrunk = f" (out of memory: {engine.pages_at_once})" if engine.pages_at_once != batch else ""
+        shrunk = f" (out of memory: {engine.fewest_at_once})" if engine.fewest_at_once != batch else ""
         lines.append(f"| batch of {batch}{shrunk} | {speed:.1f} | {speed / one_by_one:.2f} | {_peak(engine):.1f} GB |")
         print(lines[-1], flush=True)
     model = engine._model
@@ -106,6 +107,8 @@ def _of_shape(given: argparse.Namespace) -> TransformersEngine:
         model = Qwen2_5_VLForConditionalGeneration(config).eval()
         torch.set_default_dtype(before)
     model.generation_config.eos_token_id = VOCABULARY - 1
+    if device.type == "cuda" and config._attn_implementation == "sdpa":
+        window_attention.use_in(model)
     return TransformersEngine(model, ChatProcessor.load(TINY, given.pixels), max(given.batches))
 
 

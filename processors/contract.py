@@ -236,12 +236,9 @@ class Progress:
         """Report the progress of loading (or downloading) the model."""
         self._send(WorkProgress(job=None, attempt=0, done=done, total=total, unit=unit))
 
-
-def is_device_lost(error: Exception) -> bool:
-    """True if the GPU failed. After such an error every later use of it in this process also fails (CUDA C++
-    Programming Guide, "Error Checking"); a new process has a new context. Compared by name: torch may not be
-    installed."""
-    return type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
+    def forward(self, report: WorkProgress) -> None:
+        """Report what another `Progress` recorded, for example one of another thread."""
+        self._send(report)
 
 
 _Options = Options  # `Processor.Options` hides the name

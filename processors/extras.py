@@ -11,10 +11,10 @@ from pathlib import Path
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {  # by extra: the packages to import, as in pyproject.toml
     "speech": ("av", "silero_vad", "torch", "whisper"),
-    "vlm": ("huggingface_hub", "torch", "transformers"),
+    "vlm": ("accelerate", "huggingface_hub", "torch", "transformers"),
     "documents": ("kreuzberg", "selectolax"),
     "faster-whisper": ("ctranslate2", "faster_whisper"),
-    "quantized": ("accelerate", "bitsandbytes"),
+    "quantized": ("bitsandbytes",),
 }
 
 _GPU = Path("/dev/nvidiactl")

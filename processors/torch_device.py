@@ -76,7 +76,7 @@ class BatchLimit:
         return None
 
     def _shrink(self, size: int) -> None:
-        self.at_once = size // 2
+        self.at_once = (size + 1) // 2
         self._full, self._wait = 0, 2 * self._wait
         log.warning("out of memory with %d %s in a batch; continuing with %d", size, self._unit, self.at_once)
 

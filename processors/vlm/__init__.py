@@ -17,17 +17,22 @@ is imported once a worker loads, Pillow and pdfium once a page is decoded.
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from processors import extras
 from processors.contract import Kind, Loaded, NotReady, Outcome, Plan, Processor, Progress, Runnable, Substitute, Work
+from processors.vlm import families
 from processors.vlm.engine import weights
 from processors.vlm.options import AskOptions, VlmOptions
 
+if TYPE_CHECKING:
+    from processors.vlm.types import VlmEngine
+
 __all__ = ["AskOptions", "Vlm", "VlmOptions", "processor"]
 
-_SHARE_HELD = {"none": 1.0, "8bit": 0.6, "4bit": 0.4}  # of the size on disk (16 bits); the vision part is not quantized
 _BY_OCR = {"read", "bank-statement", "receipt", "invoice"}  # tasks that OCR can do as well
-_BYTES_OF_A_PIXEL = 250  # activations and key/value cache of a page; an estimate, not measured on a GPU
+_BYTES_OF_A_PIXEL = 250  # activations of a page; an estimate, not measured on a GPU
+_TOKENS_OF_A_PAGE = 12_000  # the page itself, and the longest answer, that about a statement
 
 
 class Vlm(Processor):
@@ -35,12 +40,18 @@ class Vlm(Processor):
     kinds = frozenset({Kind.IMAGE, Kind.TEXT})  # of texts: what is asked about them
     Options = VlmOptions
     Recipe = AskOptions
+    _engine: "VlmEngine | None" = None
 
     @classmethod
     def plan(cls, options: VlmOptions, recipe: AskOptions, models: Path) -> Plan:
         if options.engine == "openai":
             return Runnable()  # whether the server answers shows only when it is asked
+        if options.is_served:
+            found = weights.find(options.model, models) if options.serves_local_weights else models
+            return Runnable() if found else NotReady(why=weights.why_missing(options.model, models))
         found = weights.find(options.model, models)
+        if found and (why := _why_unable(found, options.model, recipe)):
+            return NotReady(why=why)
         needed = ("vlm",) if options.quantization == "none" else ("vlm", "quantized")
         no_library = extras.why_missing(*needed, python=options.python)
         if found and not no_library:
@@ -60,9 +71,12 @@ class Vlm(Processor):
         folder = None if options.engine == "openai" else weights.find(options.model, models)
         if folder is None:
             return 0
-        held = weights.size_bytes(folder) * _SHARE_HELD[options.quantization]
-        pixels = options.max_pixels_of_money("cpu" if options.device == "cpu" else "cuda")  # of the largest pages
-        return int(held + options.pages_at_once * pixels * _BYTES_OF_A_PIXEL)
+        size = weights.size_bytes(folder)
+        family = families.of_folder(folder, options.model)
+        pixels = options.pixels_of_money(family, "cpu" if options.device == "cpu" else "cuda")  # of the largest pages
+        page = pixels * _BYTES_OF_A_PIXEL + _TOKENS_OF_A_PAGE * weights.cache_bytes_per_token(folder)
+        # With less memory than that for all pages, the engine takes fewer at once.
+        return int(size * weights.SHARE_LOADED[options.quantization] + min(options.at_once * page, page + size))
 
     @classmethod
     def wants_prompt(cls, recipe: AskOptions) -> bool:
@@ -78,6 +92,12 @@ class Vlm(Processor):
 
             self._engine = ServerEngine.load(options)
             return Loaded(engine="openai", model=options.model, device=self._engine.device_name)
+        if options.is_served:
+            from processors.vlm.engine.served import ServedEngine
+
+            self._engine = ServedEngine.start(options, models, progress)
+            engine = "vllm" if options.engine == "vllm" else "server"
+            return Loaded(engine=engine, model=options.model, device=self._engine.device_name)
         os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: only a command downloads weights
         from processors.vlm.engine.local import TransformersEngine
 
@@ -89,6 +109,20 @@ class Vlm(Processor):
         from processors.vlm.document.batch import PageBatcher
 
         yield from PageBatcher(self._engine, progress).outcomes(batch)
+
+    def unload(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+
+def _why_unable(folder: Path, model: str, recipe: AskOptions) -> str:
+    """Why the model cannot do the task of `recipe`; "" if it can."""
+    if recipe.task == "read" or not families.of_folder(folder, model).only_reads:
+        return ""
+    return (
+        f'The model {model} only reads text, so it cannot do the task "{recipe.task}": choose a general model in '
+        "[processors.vlm] (see docs/models.md)."
+    )
 
 
 processor = Vlm

@@ -1,15 +1,19 @@
 """The options of `[processors.vlm]` and of its recipes. Imported by the daemon: nothing heavy."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from processors import statements
 from processors.contract import DEVICES, MAX_AT_ONCE, MAX_PIXELS, MAX_THREADS
+from processors.quantities import Seconds
 from processors.remote import ServerOptions
 from processors.vlm import prompts
 from processors.vlm.extract import load_schema
+
+if TYPE_CHECKING:
+    from processors.vlm.families import Family
 
 Task = Literal["read", "describe", "summarize", "minutes", "ask", "extract", "bank-statement", "receipt", "invoice"]
 Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx", "qif", "beancount"]
@@ -25,8 +29,15 @@ _SCHEMAS = {
     "invoice": statements.invoice_schema,
 }
 _DEFAULT_FORMATS = {"extract": ("json",)} | statements.FORMATS  # of other tasks: md and json
-_USUAL_PIXELS = 1_280_000  # A4 at 115 dpi
-_PIXELS_OF_MONEY = 2_300_000  # A4 at 154 dpi: at 115 dpi, digits of 7 points are 8 pixels high
+_AT_ONCE, _SERVED_AT_ONCE = 8, 32
+# vLLM's recipe for OCR: no prefix is shared between pages, and no image is sent twice. Without the first option of the
+# generation, the penalties of the model's author would apply.
+_VLLM = (
+    *("vllm", "serve", "{model}", "--served-model-name", "{name}", "--host", "{host}", "--port", "{port}"),
+    *("--generation-config", "vllm", "--max-model-len", "16384"),
+    *("--limit-mm-per-prompt", '{"image": 1, "video": 0}', "--mm-processor-cache-gb", "0"),
+    "--no-enable-prefix-caching",
+)
 _TEXT_FORMATS = ("md", "txt", "json")
 _TASKS_OF_TEXTS = {"ask", "describe", "extract", "minutes", "summarize"}
 
@@ -35,23 +46,62 @@ class VlmOptions(ServerOptions):
     """`[processors.vlm]`"""
 
     max_batch: int = Field(default=8, ge=1, le=MAX_AT_ONCE)
-    engine: Literal["auto", "transformers", "openai"] = "auto"  # auto: OCR serves `read` until weights are installed
+    # auto: OCR serves `read` until weights are installed; vllm: a server that the worker starts
+    engine: Literal["auto", "transformers", "openai", "vllm"] = "auto"
     model: str = Field(default="Qwen/Qwen3-VL-4B-Instruct", min_length=1)  # a name on Hugging Face, or a folder
     # auto: CUDA if available
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description=DEVICES)
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if available
     quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]
-    # of a page as the model sees it; statements, receipts and invoices on a GPU: 2,300,000, unless set
-    max_pixels: int = Field(default=_USUAL_PIXELS, ge=3_136, le=MAX_PIXELS)
-    # in one forward pass, also from several jobs; fewer if memory runs out
-    pages_at_once: int = Field(default=8, ge=1, le=MAX_AT_ONCE)
+    # of a page as the model sees it; None: by the model, for most 1,280,000, and 2,300,000 for statements on a GPU
+    max_pixels: int | None = Field(default=None, ge=3_136, le=MAX_PIXELS)
+    # in one forward pass, also from several jobs; fewer if memory runs out; None: 8, or 32 requests to its own server
+    pages_at_once: int | None = Field(default=None, ge=1, le=MAX_AT_ONCE)
+    # the command of a server with OpenAI's API, which the worker starts; {port}, {model}, {name}, {host} and {key} are
+    # replaced; None: vLLM's, with engine = "vllm"
+    server: tuple[str, ...] | None = Field(default=None, min_length=1)
+    server_args: tuple[str, ...] = ()  # further arguments of vLLM, such as "--gpu-memory-utilization=0.5"
+    start_timeout: Seconds = Field(default=900.0, gt=0)  # until that server is ready
     threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)  # on the CPU; None: torch decides
 
-    def max_pixels_of_money(self, device: str) -> int:
+    @model_validator(mode="after")
+    def _has_one_server(self) -> "VlmOptions":
+        if self.server is not None and self.engine in ("transformers", "openai"):
+            raise ValueError(f'`server` does not work with engine = "{self.engine}": leave one of them out')
+        if self.server is not None and not any("{port}" in each for each in self.server):
+            raise ValueError("`server` must contain {port}: the port on which the server shall listen")
+        if self.server_args and self.engine != "vllm":
+            raise ValueError('`server_args` needs engine = "vllm": add the arguments to `server` instead')
+        return self
+
+    @property
+    def is_served(self) -> bool:
+        """True if the worker starts a server."""
+        return self.engine == "vllm" or self.server is not None
+
+    @property
+    def server_command(self) -> tuple[str, ...]:
+        return (*(self.server or _VLLM), *self.server_args)
+
+    @property
+    def serves_local_weights(self) -> bool:
+        """True if the server needs the weights that `inboxd models fetch` stores."""
+        return self.is_served and any("{model}" in each for each in self.server_command)
+
+    @property
+    def at_once(self) -> int:
+        """The pages in a batch, or the requests to a server at the same time."""
+        return self.pages_at_once or (_SERVED_AT_ONCE if self.is_served else _AT_ONCE)
+
+    def pixels(self, family: "Family") -> int:
+        """The most pixels of a page."""
+        return self.max_pixels or family.max_pixels
+
+    def pixels_of_money(self, family: "Family", device: str) -> int:
         """The most pixels of a page of a statement, receipt or invoice; `device`: "cpu", "cuda" …"""
-        is_default = self.max_pixels == _USUAL_PIXELS
-        return _PIXELS_OF_MONEY if is_default and device == "cuda" else self.max_pixels
+        default = family.max_pixels_of_money if device == "cuda" else family.max_pixels
+        return self.max_pixels or max(default, family.max_pixels)
 
 
 class AskOptions(statements.CsvOptions):

@@ -98,13 +98,14 @@ class Prompt:
     source: str  # where it comes from: "sidecar", "recipe" or "built-in"
 
 
-def choose_prompt(work: Work, options: "AskOptions") -> Prompt:
-    """The prompt for a file: its NAME.prompt, else the recipe's, else the built-in one of the task.
+def choose_prompt(work: Work, options: "AskOptions", read_prompt: str = READ) -> Prompt:
+    """The prompt for a file: its NAME.prompt, else the recipe's, else the built-in one of the task; that of `read` is
+    the one that the model was trained with, which may be empty.
 
     Raises:
         BadInput: NAME.prompt is empty, too long or not UTF-8; or there is no prompt at all.
     """
-    prompt = _find_prompt(work, options)
+    prompt = _find_prompt(work, options, read_prompt)
     if options.answer_schema is None:
         return prompt
     text = prompt.text.replace(SCHEMA_MARK, schema_text(options.answer_schema))
@@ -128,13 +129,14 @@ def reword(prompt: str, task: str) -> str:
     return f"{prompt}\n\n{AGAIN.get(task, AGAIN_OTHERS)}"
 
 
-def _find_prompt(work: Work, options: "AskOptions") -> Prompt:
+def _find_prompt(work: Work, options: "AskOptions", read_prompt: str) -> Prompt:
     if "prompt" in work.sidecars:
         return Prompt(text=_read_sidecar(work), source="sidecar")
     if options.prompt is not None:
         return Prompt(text=options.prompt, source="recipe")
     if options.task in BUILT_IN:
-        return Prompt(text=BUILT_IN[options.task], source="built-in")
+        text = read_prompt if options.task == "read" else BUILT_IN[options.task]
+        return Prompt(text=text, source="built-in")
     name = f"{work.source.name}.prompt"
     raise BadInput(f'This needs a question: write it in a text file named "{name}" and drop both together.')
 

@@ -5,7 +5,7 @@ decodes greedily would only repeat its answer). All answers are saved.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from processors.vlm import prompts
 from processors.vlm.assess import AssessedAnswer, Problem, assess
+from processors.vlm.families import GENERAL, Family
 from processors.vlm.options import AskOptions
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
@@ -107,10 +108,16 @@ class RetryLadder:
     """The requests about one page, or (without an image) about a text."""
 
     def __init__(
-        self, result: PageResult, image: "Image.Image | None", prompt: str, options: AskOptions, text: str = ""
+        self,
+        result: PageResult,
+        image: "Image.Image | None",
+        prompt: str,
+        options: AskOptions,
+        text: str = "",
+        family: Family = GENERAL,
     ):
         """text: what follows the prompt, about the complete page."""
-        self.result = result
+        self.result, self._family = result, family
         self._text = text
         self._image, self._prompt, self._options = image, prompt, options
         self.requests = self._requests(Strategy.PLAIN)
@@ -122,13 +129,24 @@ class RetryLadder:
 
     def add_answers(self, answers: Sequence[PageAnswer]) -> None:
         """Take the answers to `requests`, which then holds those of the next strategy, or none."""
-        parts = tuple(assess(request, answer) for request, answer in zip(self.requests, answers, strict=True))
+        parts = tuple(
+            assess(request, self._convert(request, answer))
+            for request, answer in zip(self.requests, answers, strict=True)
+        )
         self.result.attempts += (PageAttempt(strategy=self._strategy, parts=parts),)
         strategy = self._next_strategy()
         if strategy is None:
             self.requests, self._image = [], None
         else:
             self.requests, self._strategy = self._requests(strategy), strategy
+
+    def _convert(self, request: PageRequest, answer: PageAnswer) -> PageAnswer:
+        """The answer as Markdown, if the model writes pages in a markup of its own."""
+        if self._options.task != "read" or request.json_schema is not None or not answer.text:
+            return answer
+        converted = self._family.convert(answer.text)
+        self.result.notes = tuple(dict.fromkeys((*self.result.notes, *converted.notes)))
+        return answer if converted.text == answer.text else replace(answer, text=converted.text, raw=answer.text)
 
     def _next_strategy(self) -> Strategy | None:
         """Return the next strategy; None if the last answer is good, or no strategy is left."""
@@ -140,6 +158,8 @@ class RetryLadder:
         return next(left, None)
 
     def _can_use(self, strategy: Strategy) -> bool:
+        if strategy is Strategy.REWORDED:
+            return not self._family.only_reads  # such a model was trained with one prompt, and knows no other
         if strategy is not Strategy.HALVES:
             return True
         return self._options.task in _SPLITTABLE and self._image is not None and can_split(self._image)

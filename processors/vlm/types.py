@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from PIL import Image
 
+    from processors.vlm.families import Family
+
 
 @dataclass(frozen=True, kw_only=True)
 class PageRequest:
@@ -34,7 +36,7 @@ class StopReason(StrEnum):
 class PageAnswer:
     """The model's answer to a `PageRequest`."""
 
-    text: str
+    text: str  # of the task `read`: converted to Markdown
     stop_reason: StopReason
     tokens: int  # generated, including the one that ends the answer
     prompt_tokens: int  # including those of the page
@@ -42,6 +44,7 @@ class PageAnswer:
     size_seen: tuple[int, int] | None  # width, height of the page in pixels as it reached the model; None: not known
     token_probabilities: tuple[tuple[int, float], ...] = ()  # only of JSON: (where a token ends in `text`, probability)
     error: str = ""
+    raw: str = ""  # as the model wrote it, if `text` was converted
 
 
 class VlmEngine(Protocol):
@@ -49,8 +52,10 @@ class VlmEngine(Protocol):
 
     max_pixels: int  # of a page: more would be reduced again
     max_pixels_of_money: int  # of a page of a statement, receipt or invoice
-    pages_at_once: int  # requests that are worth collecting
+    pages_at_once: int  # requests that are worth collecting, or sending at the same time
+    is_concurrent: bool  # several threads may call `answer_one` at the same time; else one thread calls `answer`
     device_name: str
+    family: "Family"  # of the model
     made_by: Mapping[str, object]  # all that determines an answer beside its request
 
     def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
@@ -60,3 +65,9 @@ class VlmEngine(Protocol):
             OutOfMemory: a single request does not fit.
             Unavailable: the server is unavailable.
         """
+
+    def answer_one(self, request: PageRequest) -> PageAnswer:
+        """The same for one request, without a heartbeat; only of a concurrent engine."""
+
+    def close(self) -> None:
+        """Release what does not end with this process alone: connections, a server."""

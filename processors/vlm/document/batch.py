@@ -1,14 +1,24 @@
-"""Batches of pages: those of all jobs of a batch go to the model in order, a few at a time.
+"""Batches of pages: those of all jobs of a batch go to the model in order, while a thread decodes the next ones.
 
-At most `VlmEngine.pages_at_once` decoded pages are in memory; a job's outcome follows once its last page is answered.
+At most three times `VlmEngine.pages_at_once` decoded pages are in memory; a job's outcome follows once its last page
+is answered.
 """
 
-from collections.abc import Iterator, Sequence
+import queue
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from processors.contract import Outcome, Progress, Work
+from processors.contract import Outcome, Progress, Work, WorkProgress
+from processors.vlm.document.ahead import Ahead
 from processors.vlm.document.job import VlmJob
 from processors.vlm.retry_ladder import RetryLadder
-from processors.vlm.types import VlmEngine
+from processors.vlm.types import PageAnswer, VlmEngine
+
+_AHEAD = 2  # times `pages_at_once`: pages that are decoded before the model needs them
+_HEARTBEAT_SECONDS = 1.0
+
+Page = tuple[VlmJob, RetryLadder]
+Outcomes = Iterator[tuple[Work, Outcome | Exception]]
 
 
 class PageBatcher:
@@ -16,60 +26,140 @@ class PageBatcher:
 
     def __init__(self, engine: VlmEngine, progress: Progress):
         self._engine, self._progress = engine, progress
-        self._waiting: list[tuple[VlmJob, RetryLadder]] = []
+        self._reports: queue.SimpleQueue[WorkProgress] = queue.SimpleQueue()  # of the thread that decodes
+        self._unfinished: list[VlmJob] = []
+        self._open: list[Page] = []  # taken, and not answered well yet
 
-    def outcomes(self, batch: Sequence[Work]) -> Iterator[tuple[Work, Outcome | Exception]]:
+    def outcomes(self, batch: Sequence[Work]) -> Outcomes:
         """Yield the outcome of each job as soon as it is known.
 
         Raises:
             OutOfMemory: a single page does not fit.
             Unavailable: the server is unavailable; answered pages are saved.
         """
-        unfinished: list[VlmJob] = []
-        for work in batch:
-            job = VlmJob(work, self._engine.made_by, self._progress)
-            unfinished.append(job)
-            most = self._engine.max_pixels_of_money if work.options.is_of_money else self._engine.max_pixels
-            for ladder in job.open_pages(most):
-                self._waiting.append((job, ladder))
-                if len(self._waiting) >= self._engine.pages_at_once:
-                    self._answer_waiting()
-                    yield from self._completed(unfinished)
-            yield from self._completed(unfinished)
-        self._answer_waiting()
-        yield from self._completed(unfinished)
+        progress = Progress(self._reports.put)
+        self._unfinished = [VlmJob(work, self._engine.made_by, progress, self._engine.family) for work in batch]
+        ahead = Ahead(self._pages(list(self._unfinished)), _AHEAD * self._engine.pages_at_once)
+        try:
+            yield from self._as_they_come(ahead) if self._engine.is_concurrent else self._in_batches(ahead)
+        finally:
+            ahead.close()
 
-    def _completed(self, unfinished: list[VlmJob]) -> Iterator[tuple[Work, Outcome | Exception]]:
-        """Remove the answered jobs from `unfinished` and finish them."""
-        waiting = [job for job, _ in self._waiting]
-        answered = [job for job in unfinished if job.is_answered and job not in waiting]
-        unfinished[:] = [job for job in unfinished if job not in answered]
+    def _pages(self, jobs: Sequence[VlmJob]) -> Generator[Page, None, None]:
+        """The pages of all jobs. Runs in the thread that decodes."""
+        for job in jobs:
+            is_of_money = job.work.options.is_of_money
+            most = self._engine.max_pixels_of_money if is_of_money else self._engine.max_pixels
+            for ladder in job.open_pages(most):
+                yield job, ladder
+
+    # ------------------------------------------------------------------------------------------ one batch at a time
+
+    def _in_batches(self, ahead: Ahead[Page]) -> Outcomes:
+        """Pages that are asked about again share the batches of the next ones."""
+        while self._take(ahead, wait=True):
+            self._climb(self._open)
+            yield from self._completed()
+        yield from self._completed()
+
+    def _take(self, ahead: Ahead[Page], *, wait: bool) -> list[Page]:
+        """Open further pages, up to `pages_at_once` in all; return the new ones, or all if `wait`."""
+        taken = ahead.take(max(0, self._engine.pages_at_once - len(self._open)), wait=wait)
+        self._open += taken
+        self._report()
+        return self._open if wait else taken
+
+    def _climb(self, pages: Sequence[Page]) -> None:
+        """Answer the next requests of all `pages`, once."""
+        requests = [request for _, ladder in pages for request in ladder.requests]
+        answers = iter(self._engine.answer(requests, self._report))
+        for job, ladder in pages:
+            self._add((job, ladder), [next(answers) for _ in ladder.requests])
+
+    # ------------------------------------------------------------------------------------------ as they come
+
+    def _as_they_come(self, ahead: Ahead[Page]) -> Outcomes:
+        """Ask about the next page as soon as one is answered: a server forms batches itself."""
+        wake: queue.SimpleQueue[Future[list[PageAnswer]] | None] = queue.SimpleQueue()
+        ahead.call_when_ready(lambda: wake.put(None))
+        asked: dict[Future[list[PageAnswer]], Page] = {}
+
+        def ask(page: Page) -> None:
+            future = threads.submit(self._answer_alone, page[1])
+            asked[future] = page
+            future.add_done_callback(wake.put)
+
+        with ThreadPoolExecutor(self._engine.pages_at_once, thread_name_prefix="page") as threads:
+            try:
+                while True:
+                    for page in self._take(ahead, wait=False):
+                        ask(page)
+                    yield from self._completed()
+                    if not asked and ahead.is_empty:
+                        break
+                    if (done := self._next(wake, is_asking=bool(asked))) is not None:
+                        page = asked.pop(done)
+                        if not self._add(page, done.result()):
+                            ask(page)
+            except BaseException:
+                self._rescue(asked)
+                raise
+        yield from self._completed()
+
+    def _answer_alone(self, ladder: RetryLadder) -> list[PageAnswer]:
+        """The answers to the next requests about one page. Runs in a thread."""
+        return [self._engine.answer_one(request) for request in ladder.requests]
+
+    def _next(
+        self, wake: "queue.SimpleQueue[Future[list[PageAnswer]] | None]", *, is_asking: bool
+    ) -> "Future[list[PageAnswer]] | None":
+        """Wait until a request is answered, or (None) a page is decoded. Report progress while the server works; not
+        while only a page is decoded, which may hang."""
+        while True:
+            try:
+                return wake.get(timeout=_HEARTBEAT_SECONDS if is_asking else None)
+            except queue.Empty:
+                self._report()
+
+    def _rescue(self, asked: dict[Future[list[PageAnswer]], Page]) -> None:
+        """Cancel the requests that have not been sent, and save the pages whose answers still arrive."""
+        for future in asked:
+            future.cancel()
+        for future, page in asked.items():
+            if not future.cancelled() and future.exception() is None:
+                self._add(page, future.result())
+
+    # ------------------------------------------------------------------------------------------ jobs
+
+    def _add(self, page: Page, answers: Sequence[PageAnswer]) -> bool:
+        """Take the answers; true if the page needs no more."""
+        job, ladder = page
+        ladder.add_answers(answers)
+        if ladder.is_done:
+            job.save_page(ladder.result)
+            self._open = [each for each in self._open if each[1] is not ladder]
+        return ladder.is_done
+
+    def _completed(self) -> Outcomes:
+        """Remove the answered jobs from the unfinished ones and finish them."""
+        is_open = {id(job) for job, _ in self._open}
+        answered = [job for job in self._unfinished if job.is_answered and id(job) not in is_open]
+        self._unfinished = [job for job in self._unfinished if job not in answered]
+        self._report(answered)
         for job in answered:
             while ladders := job.next_summaries():
-                self._climb([(job, ladder) for ladder in ladders])
+                pages = [(job, ladder) for ladder in ladders]
+                while pages := [page for page in pages if not page[1].is_done]:
+                    self._climb(pages)
             try:
                 outcome: Outcome | Exception = job.outcome()
             except Exception as error:  # error boundary: one job of a batch
                 outcome = error
             yield job.work, outcome
 
-    def _answer_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        self._climb(waiting)
-
-    def _climb(self, ladders: Sequence[tuple[VlmJob, RetryLadder]]) -> None:
-        """Answer all requests and their retries, until all `ladders` are done."""
-        jobs = list(dict.fromkeys(job for job, _ in ladders))
-        while ladders:
-            requests = [request for _, ladder in ladders for request in ladder.requests]
-            answers = iter(self._engine.answer(requests, lambda: self._report(jobs)))
-            for job, ladder in ladders:
-                ladder.add_answers([next(answers) for _ in ladder.requests])
-                if ladder.is_done:
-                    job.save_page(ladder.result)
-            ladders = [(job, ladder) for job, ladder in ladders if not ladder.is_done]
-            self._report(jobs)
-
-    def _report(self, jobs: Sequence[VlmJob]) -> None:
-        for job in jobs:
+    def _report(self, answered: Sequence[VlmJob] = ()) -> None:
+        """Report the progress of the jobs whose pages are with the model, and what the decoding thread reports."""
+        while not self._reports.empty():
+            self._progress.forward(self._reports.get())
+        for job in dict.fromkeys((*(job for job, _ in self._open), *answered)):
             self._progress.job(job.work, done=job.done, total=job.total, unit="pages")

@@ -19,12 +19,13 @@ from processors.vlm.document.output import MergedData, page_text
 from processors.vlm.document.summary import DocumentSummary
 from processors.vlm.document.texts import text_parts
 from processors.vlm.extract import dumps
+from processors.vlm.families import GENERAL, Family
 from processors.vlm.options import AskOptions
 from processors.vlm.retry_ladder import PageAttempt, PageResult, RetryLadder
 
 _EXCERPT_CHARACTERS = 200
 _NO_SECOND_READING = "Internal error in OCR of this page; see the log."
-_CHECKPOINT_VERSION = 2  # of a saved page; another version is not read
+_CHECKPOINT_VERSION = 3  # of a saved page; another version is not read
 _PAGE = TypeAdapter(PageResult)
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 class VlmJob:
     """The pages and answers of one job."""
 
-    def __init__(self, work: Work, made_by: Mapping[str, object], progress: Progress):
-        self.work = work
+    def __init__(self, work: Work, made_by: Mapping[str, object], progress: Progress, family: Family = GENERAL):
+        self.work, self._family = work, family
         self._progress = progress
         self._text_review: tuple[str, ...] = ()  # of the text of a document
         self._times: set[int] | None = None  # in a transcript, in seconds
@@ -53,7 +54,7 @@ class VlmJob:
     def open_pages(self, max_pixels: int) -> Iterator[RetryLadder]:
         """Yield the retry ladder of each page that can be decoded, in order; never raise for a bad file."""
         try:
-            self._prompt = prompts.choose_prompt(self.work, self._options)
+            self._prompt = prompts.choose_prompt(self.work, self._options, self._family.read_prompt)
             made_by = {**self._made_by, "prompt": self._prompt.text, "version": _CHECKPOINT_VERSION}
             self._checkpoints = Checkpoints(self.work, made_by)
             yield from self._decode(max_pixels, self._prompt.text)
@@ -87,7 +88,8 @@ class VlmJob:
                     result.error = str(error)
                     continue
                 self._describe(result, page)
-                yield RetryLadder(result, page.image, prompt, self._options, self._text_beside(result, page))
+                beside = self._text_beside(result, page)
+                yield RetryLadder(result, page.image, prompt, self._options, beside, self._family)
 
     def _decode_text(self, prompt: str) -> Iterator[RetryLadder]:
         """The text of a document, in parts instead of pages."""
@@ -152,7 +154,8 @@ class VlmJob:
     @property
     def done(self) -> int:
         """The number of pages that are answered, or cannot be."""
-        return sum(bool(page.attempts) or page.error is not None for page in self._pages.values())
+        # a copy: another thread may decode further pages meanwhile
+        return sum(bool(page.attempts) or page.error is not None for page in list(self._pages.values()))
 
     @property
     def is_answered(self) -> bool:

@@ -115,7 +115,7 @@ def _attempt_json(attempt: PageAttempt) -> dict[str, object]:
         "strategy": attempt.strategy,
         "problem": attempt.problem,
         "details": [part.detail for part in attempt.parts if part.detail],
-        "answers": [part.answer.text for part in attempt.parts],
+        "answers": [part.answer.raw or part.answer.text for part in attempt.parts],
         **_numbers(attempt),
     }
 

@@ -2,20 +2,26 @@
 
 import importlib.util
 import inspect
+import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FunctionType, SimpleNamespace
 
 import torch
+import transformers
 from jinja2 import TemplateError
 from PIL import Image, ImageOps
 from transformers import AutoConfig, AutoProcessor, BatchFeature, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from processors.contract import Unavailable
+from processors.vlm.families import GENERAL, Family
 from processors.vlm.types import PageRequest
 
 _LONGEST_SHAPE = 190.0  # long side to short side; Qwen's image processor refuses what is over 200
+_PIXELS_PER_TOKEN = 28 * 28  # as Qwen2.5-VL; Qwen3-VL has 32 x 32
 _PROBE = "answer-5f1e"  # of the model, to find what a chat template writes after one
 _SMALLEST_AREA = 4_096  # `size` of an image processor: a smaller number is an edge's length, not a number of pixels
 
@@ -23,8 +29,8 @@ _SMALLEST_AREA = 4_096  # `size` of an image processor: a smaller number is an e
 class ChatProcessor:
     """The chat template, tokenizer and image processor of one model."""
 
-    def __init__(self, processor: ProcessorMixin, max_pixels: int):
-        self._processor = processor
+    def __init__(self, processor: ProcessorMixin, max_pixels: int, family: Family = GENERAL):
+        self._processor, self._family = processor, family
         self.tokenizer = processor.tokenizer
         # Answers continue at the right end: with padding there, half of them break (of 16 correct ones, 8 were left).
         self.tokenizer.padding_side = "left"
@@ -33,8 +39,15 @@ class ChatProcessor:
         self.max_pixels, self._size = _limit(processor.image_processor, max_pixels)
         self._longest_shape = _longest_shape(processor.image_processor, self._size)
 
+    @property
+    def pixels_per_token(self) -> int:
+        """The pixels of a page that become one token, to estimate its length."""
+        patch = getattr(self._processor.image_processor, "patch_size", None)
+        merged = getattr(self._processor.image_processor, "merge_size", None)
+        return (patch * merged) ** 2 if isinstance(patch, int) and isinstance(merged, int) else _PIXELS_PER_TOKEN
+
     @classmethod
-    def load(cls, folder: Path, max_pixels: int) -> "ChatProcessor":
+    def load(cls, folder: Path, max_pixels: int, family: Family = GENERAL) -> "ChatProcessor":
         """Load those of the model in `folder`; no page will have more than `max_pixels`.
 
         Raises:
@@ -42,10 +55,10 @@ class ChatProcessor:
             OSError, ValueError: the folder's files are damaged, or transformers does not know the model.
         """
         processor = load_processor(folder)
-        known = inspect.signature(processor.apply_chat_template).parameters
+        known = inspect.signature(ProcessorMixin.apply_chat_template).parameters
         if "sanitize_control_tokens" not in known or "processor_kwargs" not in known:
             raise Unavailable("The installed transformers is too old: install transformers 5.23 or newer.")
-        return cls(processor, max_pixels)
+        return cls(processor, max_pixels, family)
 
     def prepare(self, requests: Sequence[PageRequest]) -> BatchFeature:
         """Return the processor's inputs for `requests`, padded on the left; pass all of them to `generate`.
@@ -65,6 +78,7 @@ class ChatProcessor:
             return_tensors="pt",
             sanitize_control_tokens=True,  # "<|im_end|>" in a prompt means these ten characters
             processor_kwargs={"padding": True} | ({"size": self._size} if self._size else {}),
+            **self._family.template,
         )
         if not bool(inputs["attention_mask"][:, -1].all()):
             raise Unavailable(
@@ -77,7 +91,8 @@ class ChatProcessor:
         text: dict[str, object] = {"type": "text", "text": request.prompt}
         if request.image is None:
             return [text]
-        return [{"type": "image", "image": _in_shape(request.image, self._longest_shape)}, text]
+        image = {"type": "image", "image": _in_shape(request.image, self._longest_shape)}
+        return [image, text] if request.prompt else [image]
 
     def sizes_seen(self, inputs: BatchFeature, requests: Sequence[PageRequest]) -> list[tuple[int, int] | None]:
         """Width and height in pixels of each page as the model sees it; all requests have one, or none has."""
@@ -95,7 +110,7 @@ class ChatProcessor:
             {"role": "assistant", "content": [{"type": "text", "text": _PROBE}]},
         ]
         try:
-            written = self._processor.apply_chat_template(turns, tokenize=False)
+            written = self._processor.apply_chat_template(turns, tokenize=False, **self._family.template)
         except (ValueError, TypeError, KeyError, TemplateError):
             return None
         after = written.rpartition(_PROBE)[2].lstrip()
@@ -106,7 +121,8 @@ class ChatProcessor:
 
     def decode(self, tokens: torch.Tensor) -> str:
         """The text of `tokens`, int64, shape (n_tokens,), without control tokens and surrounding whitespace."""
-        text = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        skips = not self._family.keeps_tags
+        text = self.tokenizer.decode(tokens, skip_special_tokens=skips, clean_up_tokenization_spaces=False)
         return text.strip()
 
 
@@ -159,7 +175,7 @@ def load_processor(folder: Path) -> ProcessorMixin:
     if importlib.util.find_spec("torchvision") is not None:
         return AutoProcessor.from_pretrained(folder, local_files_only=True)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    kind = PROCESSOR_MAPPING.get(type(config), None)
+    kind = PROCESSOR_MAPPING.get(type(config), None) or _named_processor(folder)
     try:
         if kind is not None and "video_processor" in kind.get_attributes():
             return _without_video(kind).from_pretrained(folder, local_files_only=True)
@@ -169,6 +185,40 @@ def load_processor(folder: Path) -> ProcessorMixin:
             f"The model {folder.name} needs torchvision to prepare images. "
             "Install torchvision beside torch, in the same version series, or choose another model."
         ) from error
+
+
+def _named_processor(folder: Path) -> type[ProcessorMixin] | None:
+    """The class that the model's files name, as AutoProcessor finds it; GLM-OCR's, for example, is that of GLM-4.6V."""
+    for name in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        try:
+            found = json.loads((folder / name).read_text(encoding="utf-8")).get("processor_class")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if found:
+            return getattr(transformers, found, None)
+    return None
+
+
+def _places_with_default(function: FunctionType) -> range:
+    """The places of the positional parameters that have a default."""
+    count = function.__code__.co_argcount
+    return range(count - len(function.__defaults__ or ()), count)
+
+
+def _with_default(function: FunctionType) -> FunctionType:
+    """A copy whose last required parameter is None by default. transformers reads the names of the parameters from the
+    code, so that a wrapper would not do."""
+    defaults = (None, *(function.__defaults__ or ()))
+    return FunctionType(function.__code__, function.__globals__, function.__name__, defaults, function.__closure__)
+
+
+class _ImagesOnly(ProcessorMixin):
+    """Stands between a processor and its base class, and keeps the absent video processor from the latter."""
+
+    video_processor = SimpleNamespace(num_frames=None, fps=None)  # SmolVLM's chat template asks for them
+
+    def __init__(self, *parts: object, video_processor: object = None, **options: object):
+        super().__init__(*(part for part in parts if part is not None), **options)
 
 
 def _without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
@@ -185,5 +235,10 @@ def _without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
     def get_attributes(cls: type[ProcessorMixin]) -> list[str]:
         return list(parts)
 
+    module = sys.modules[kind.__module__]
+    if getattr(module, "num2words", str) is None:
+        module.num2words = str  # SmolVLM refuses to load without the library that spells the number of video frames
     members: dict[str, object] = {"get_attributes": classmethod(get_attributes)}
-    return type(kind.__name__, (kind,), members)
+    if accepted[len(parts)] == "video_processor" and len(parts) + 1 not in _places_with_default(kind.__init__):
+        members["__init__"] = _with_default(kind.__init__)
+    return type(kind.__name__, (kind, _ImagesOnly), members)

@@ -16,16 +16,23 @@ from processors.vlm.types import PageAnswer, PageRequest, StopReason
 _STOP_REASONS = {"stop": StopReason.STOP, "length": StopReason.LENGTH, "content_filter": StopReason.REFUSED}
 
 
-def write_request(model: str, request: PageRequest, features: Sequence[str]) -> dict[str, object]:
-    """The body. features: those of "response_format" and "logprobs" that the server supports."""
+def write_request(
+    model: str, request: PageRequest, features: Sequence[str], template: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """The body. features: those of "response_format", "logprobs" and "repetition_penalty" that the server supports.
+    template: arguments of the chat template, as vLLM and llama.cpp take them."""
     body: dict[str, object] = {
         "model": model,
         "messages": [{"role": "user", "content": list(_content(request))}],
         "max_tokens": request.token_limit,
         "temperature": 0,
     }
+    if template:
+        body["chat_template_kwargs"] = dict(template)
     if "logprobs" in features:
         body["logprobs"] = True
+    if "repetition_penalty" in features:
+        body["repetition_penalty"] = 1.0  # none: a statement repeats the same digits and dates
     if "response_format" in features and request.json_schema is not None:
         schema = dict(request.json_schema)
         wanted = {"name": "answer", "strict": _requires_all(schema), "schema": schema}
@@ -108,4 +115,5 @@ def _content(request: PageRequest) -> Iterator[dict[str, object]]:
         request.image.save(png, "PNG", compress_level=1)
         url = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode('ascii')}"
         yield {"type": "image_url", "image_url": {"url": url}}
-    yield {"type": "text", "text": request.prompt}
+    if request.prompt or request.image is None:
+        yield {"type": "text", "text": request.prompt}

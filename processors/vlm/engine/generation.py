@@ -149,7 +149,10 @@ class GrammarConstraint(LogitsProcessor):
     def __init__(self, rows: list[LLMatcher | None], vocabulary: int, ends: list[int]):
         self._rows, self._ends = rows, set(ends)
         self._seen: int | None = None  # tokens of a row at the last step
-        self._allowed = torch.full((len(rows), (vocabulary + 31) // 32), -1, dtype=torch.int32)
+        # A page-locked copy reaches the GPU without waiting for it.
+        shape, is_pinned = (len(rows), (vocabulary + 31) // 32), torch.cuda.is_available()
+        self._allowed = torch.full(shape, -1, dtype=torch.int32, pin_memory=is_pinned)
+        self._bits = _BITS  # on the device, from the first step on
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """input_ids: int64, shape (n_rows, n_tokens); scores: shape (n_rows, n_vocabulary)."""
@@ -178,6 +181,7 @@ class GrammarConstraint(LogitsProcessor):
 
     def _unpacked(self, scores: torch.Tensor) -> torch.Tensor:
         """bool, shape (n_rows, n_vocabulary)."""
-        packed = self._allowed.to(scores.device)
-        bits = (packed[:, :, None] >> _BITS.to(scores.device)) & 1
+        packed = self._allowed.to(scores.device, non_blocking=True)
+        self._bits = self._bits.to(scores.device)
+        bits = (packed[:, :, None] >> self._bits) & 1
         return bits.flatten(1)[:, : scores.shape[1]].bool()

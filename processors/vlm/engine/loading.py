@@ -11,13 +11,17 @@ from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesCo
 from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
+from processors import torch_device
 from processors.contract import Unavailable
+from processors.device_errors import is_out_of_memory
+from processors.torch_device import free_bytes
 from processors.vlm import VlmOptions
-from processors.vlm.engine import weights
+from processors.vlm.engine import weights, window_attention
 
 _GIGABYTE = 1e9
 _FLASH_CAPABILITY = (8, 0)  # of a CUDA device: FlashAttention 2 runs from there on
-_QUANTIZED_SHARE = {"none": 1.0, "8bit": 0.65, "4bit": 0.45}  # of a 16-bit model's memory, including what stays 16-bit
+_SHARE_FOR_WEIGHTS = 0.7  # of the free memory; the rest is for pages
+_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, MemoryError, SafetensorError)
 _NOT_QUANTIZED = [
     r".*\b(visual|vision\w*|\w*projector|connector|aligner)",
     "lm_head",
@@ -46,14 +50,28 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """The number format named `wanted`; "auto" is float32 on the CPU, and bfloat16 on CUDA where supported."""
+def choose_dtype(wanted: str, device: torch.device, weights_bytes: int = 0) -> torch.dtype:
+    """The number format named `wanted`. "auto" is float32 on the CPU, and bfloat16 on CUDA where supported; on older
+    GPUs float32, or float16 if float32 does not fit. weights_bytes: of the weights in 16 bits.
+
+    float16 ends at 65,504: with Qwen2.5-VL-3B, some images overflow it, and all answers about them are "!!!"
+    (vllm-project/vllm#13817, huggingface/transformers#33294).
+    """
     if wanted != "auto":
         return getattr(torch, wanted)
     if device.type == "cpu":
         return torch.float32
     with torch.cuda.device(device):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return torch.bfloat16
+    if 2 * weights_bytes <= (free_bytes(device) or 0) * _SHARE_FOR_WEIGHTS:
+        return torch.float32
+    log.warning(
+        "%s does not support bfloat16, and the weights do not fit in float32: in float16, answers about some images "
+        "may be unusable, which the review reports; choose a smaller model or a newer GPU",
+        torch_device.device_name(device),
+    )
+    return torch.float16
 
 
 def choose_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
@@ -89,33 +107,84 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
         Unavailable: no such device, too little memory, or the weights are damaged; the message says how to fix it.
     """
     device = choose_device(options.device)
-    dtype = choose_dtype(options.dtype, device)
+    share = weights.SHARE_LOADED[options.quantization]
+    dtype = choose_dtype(options.dtype, device, int(weights.size_bytes(folder) * share))
     attention = choose_attention(options.attention, device, dtype)
-    fix = weights.how_to_fix(options.model, folder, models)
+    quantized = quantization_config(options.quantization, dtype)
     transformers_logging.disable_progress_bar()
     try:
-        _refuse_too_little_memory(folder, dtype, device, _QUANTIZED_SHARE[options.quantization])
-        quantized = quantization_config(options.quantization, dtype)
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            folder,
-            dtype=dtype,
-            attn_implementation=attention,
-            local_files_only=True,
-            output_loading_info=True,
-            **({"quantization_config": quantized, "device_map": {"": device}} if quantized else {}),
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise Unavailable(f"The model in {folder} cannot be loaded. {fix} ({_short(error)})") from error
+        _refuse_too_little_memory(folder, dtype, device, share)
+        model, report = _load(folder, dtype, _attentions(options, attention), placement(device, quantized))
+    except _LOADING_ERRORS as error:
+        raise Unavailable(_why_not_loaded(error, folder, options, models, device)) from error
     if unset := sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])}):
         # transformers fills missing weights with random numbers and only warns
+        fix = weights.how_to_fix(options.model, folder, models)
         raise Unavailable(f"The model in {folder} lacks weights ({unset[0]} and {len(unset) - 1} more). {fix}")
-    try:
-        model = (model if quantized else model.to(device)).eval()  # a quantized model is already there, and refuses
-    except torch.OutOfMemoryError as error:
-        raise Unavailable(_too_little(folder, weights.size_bytes(folder), device)) from error
     refuse_offload(model, device)
+    if device.type == "cuda" and model.config._attn_implementation == "sdpa" and options.attention == "auto":
+        window_attention.use_in(model)
     check_quantization(model, options.quantization)
-    return model
+    return model.eval()
+
+
+def placement(device: torch.device, quantized: BitsAndBytesConfig | None) -> dict[str, object]:
+    """The arguments of `from_pretrained` that load the weights onto `device`: each tensor directly, so that the
+    complete model never occupies the memory of the host beside it."""
+    if quantized is not None:
+        return {"quantization_config": quantized, "device_map": {"": device}}
+    return {} if device.type == "cpu" else {"device_map": {"": device}}
+
+
+def _attentions(options: VlmOptions, chosen: str) -> list[str]:
+    """The implementations to try, in order: not all models support the fastest ones."""
+    if options.attention != "auto":
+        return [chosen]
+    return [*dict.fromkeys((chosen, "sdpa", "eager"))]
+
+
+def _load(
+    folder: Path, dtype: torch.dtype, attentions: list[str], where: dict[str, object]
+) -> tuple[PreTrainedModel, dict[str, list[str]]]:
+    """The model, with the first implementation of attention that it supports; and what `from_pretrained` reports."""
+    for attention in attentions:
+        try:
+            return AutoModelForImageTextToText.from_pretrained(
+                folder,
+                dtype=dtype,
+                attn_implementation=attention,
+                local_files_only=True,
+                output_loading_info=True,
+                **where,
+            )
+        except (ValueError, ImportError) as error:
+            if attention == attentions[-1] or not _is_about_attention(error):
+                raise
+            log.info("the model does not support attention %s: %s", attention, _short(error))
+    raise AssertionError("there is at least one implementation")
+
+
+def _is_about_attention(error: Exception) -> bool:
+    """True if a model refuses an implementation of attention, for which there is no type of error."""
+    return any(word in str(error).lower() for word in ("attention", "attn"))
+
+
+def _why_not_loaded(error: Exception, folder: Path, options: VlmOptions, models: Path, device: torch.device) -> str:
+    """The reason, and what the operator should do: only damaged weights are fetched again."""
+    if is_out_of_memory(error):
+        return _too_little(folder, weights.size_bytes(folder), device)
+    if isinstance(error, RuntimeError) and str(error).startswith(("CUDA", "cuDNN")):
+        return (
+            f"The GPU cannot run torch {torch.__version__} ({_short(error)}). Check nvidia-smi and the driver, install "
+            'the build of torch for this GPU, or set device = "cpu" in [processors.vlm].'
+        )
+    if isinstance(error, ValueError | ImportError) and _is_about_attention(error):
+        return (
+            f'The model in {folder} does not support attention = "{options.attention}" ({_short(error)}). '
+            'Set attention = "auto" in [processors.vlm].'
+        )
+    fix = weights.how_to_fix(options.model, folder, models)
+    return f"The model in {folder} cannot be loaded. {fix} ({_short(error)})"
 
 
 def refuse_offload(model: PreTrainedModel, device: torch.device) -> None:
@@ -130,17 +199,6 @@ def refuse_offload(model: PreTrainedModel, device: torch.device) -> None:
                 f"A part of the model ({name}) is on {tensor.device}, not on {device}: it would be far too slow. "
                 "Free memory of the device, or choose a smaller model."
             )
-
-
-def free_bytes(device: torch.device) -> int | None:
-    """Free memory of `device` in bytes; None: unknown."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def _refuse_too_little_memory(folder: Path, dtype: torch.dtype, device: torch.device, share: float) -> None:

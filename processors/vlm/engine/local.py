@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
-from transformers import LogitsProcessorList, PreTrainedConfig, PreTrainedModel, StoppingCriteriaList
+from transformers import LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
 
 from processors import torch_device
-from processors.contract import JobError, OutOfMemory, Progress, Unavailable, is_device_lost
+from processors.contract import JobError, OutOfMemory, Progress, Unavailable
+from processors.device_errors import is_device_lost, is_out_of_memory
 from processors.pages.page import reduce
-from processors.vlm import VlmOptions
+from processors.vlm import VlmOptions, families
 from processors.vlm.engine import weights
+from processors.vlm.engine.batch_sizes import BatchSizes, bytes_per_token
 from processors.vlm.engine.chat import ChatProcessor
 from processors.vlm.engine.generation import (
     GrammarCache,
@@ -21,11 +24,10 @@ from processors.vlm.engine.generation import (
     end_tokens,
     greedy_config,
 )
-from processors.vlm.engine.loading import choose_device, free_bytes, load_model
+from processors.vlm.engine.loading import choose_device, load_model
+from processors.vlm.families import GENERAL, Family
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
-_PIXELS_PER_TOKEN = 28 * 28  # of Qwen2.5-VL; Qwen3-VL has 32 x 32, so that its pages are shorter than estimated
-_CHARACTERS_PER_TOKEN = 3
 _FEWEST_PIXELS = 200_000  # A4 at 45 dpi: a page is not shown smaller than that to make it fit
 
 log = logging.getLogger(__name__)
@@ -34,18 +36,28 @@ log = logging.getLogger(__name__)
 class TransformersEngine:
     """One loaded model; for one thread, as transformers stores the positions of the last batch in the model."""
 
-    def __init__(self, model: PreTrainedModel, chat: ChatProcessor, pages_at_once: int, max_pixels: int | None = None):
+    is_concurrent = False
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        chat: ChatProcessor,
+        pages_at_once: int,
+        max_pixels: int | None = None,
+        family: Family = GENERAL,
+    ):
         """`max_pixels`: of a page that is no statement, receipt or invoice; None: as of those."""
+        self.family = family
         self._model, self._chat = model, chat
         self.max_pixels_of_money = chat.max_pixels
         self.max_pixels = min(chat.max_pixels, max_pixels or chat.max_pixels)  # of a page: more would be reduced again
-        self.pages_at_once = pages_at_once  # shrinks when memory runs out
         ends = end_tokens(model.generation_config, chat.tokenizer.eos_token_id, chat.turn_end())
         model.generation_config = greedy_config(model.generation_config, ends, chat.tokenizer.pad_token_id)
         self._ends = torch.tensor(ends)
         text = model.config.get_text_config()
         self._room = text.max_position_embeddings
-        self._bytes_per_token = _bytes_per_token(text, model.dtype)
+        self._per_token = bytes_per_token(text, model.dtype), chat.pixels_per_token
+        self.pages_at_once = pages_at_once
         scores = model.get_output_embeddings().weight.shape[0]
         self._grammars = GrammarCache(chat.tokenizer, scores, ends)
         self.made_by = {"model": str(model.name_or_path), "dtype": str(model.dtype), "max_pixels": self.max_pixels}
@@ -69,12 +81,26 @@ class TransformersEngine:
             raise Unavailable(weights.why_missing(options.model, models))
         progress.loading(0, weights.size_bytes(folder), "bytes")
         try:
-            most = options.max_pixels_of_money(choose_device(options.device).type)
-            chat = ChatProcessor.load(folder, most)
+            family = families.of_folder(folder, options.model)
+            most = options.pixels_of_money(family, choose_device(options.device).type)
+            chat = ChatProcessor.load(folder, most, family)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             fix = weights.how_to_fix(options.model, folder, models)
             raise Unavailable(f"The model in {folder} cannot be used: {str(error).strip()[:300]} {fix}") from error
-        return cls(load_model(folder, options, models), chat, options.pages_at_once, options.max_pixels)
+        return cls(load_model(folder, options, models), chat, options.at_once, options.pixels(family), family)
+
+    @property
+    def pages_at_once(self) -> int:
+        return self._sizes.most
+
+    @pages_at_once.setter
+    def pages_at_once(self, most: int) -> None:
+        self._sizes = BatchSizes(most, self._model.device, *self._per_token)
+
+    @property
+    def fewest_at_once(self) -> int:
+        """The smallest batch that memory has enforced."""
+        return self._sizes.smallest
 
     @property
     def device_name(self) -> str:
@@ -90,11 +116,11 @@ class TransformersEngine:
             OutOfMemory: a single request does not fit, however small its page.
         """
         answers: dict[int, PageAnswer] = {}
-        waiting = sorted(range(len(requests)), key=lambda index: _size(requests[index]))
+        waiting = sorted(range(len(requests)), key=lambda index: self._sizes.key(requests[index]))
         while waiting:
             is_text_only = _is_text_only(requests[waiting[0]])
             together = [index for index in waiting if _is_text_only(requests[index]) == is_text_only]
-            together = together[: self._room_for([requests[index] for index in together])]
+            together = together[: self._sizes.fitting([requests[index] for index in together])]
             found = self._try([requests[index] for index in together], heartbeat)
             if found is None:
                 continue
@@ -102,17 +128,11 @@ class TransformersEngine:
             waiting = [index for index in waiting if index not in answers]
         return [answers[index] for index in range(len(requests))]
 
-    def _room_for(self, requests: Sequence[PageRequest]) -> int:
-        """Estimate how many of `requests`, which are sorted by size, fit into the free memory: half of it for keys and
-        values, the rest for activations."""
-        at_once = min(self.pages_at_once, len(requests))
-        free = free_bytes(self._model.device)
-        while free is not None and at_once > 1:
-            largest = requests[at_once - 1]
-            if at_once * (_size(largest)[1] + largest.token_limit) * self._bytes_per_token <= free // 2:
-                break
-            at_once -= 1
-        return at_once
+    def close(self) -> None:
+        """The memory is freed with the process."""
+
+    def answer_one(self, request: PageRequest) -> PageAnswer:
+        raise NotImplementedError("this engine answers batches")
 
     def _try(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer] | None:
         """Return the answers; None if memory ran out and the batch must be smaller.
@@ -120,18 +140,14 @@ class TransformersEngine:
         Raises:
             OutOfMemory: see `answer`.
         """
+        work = partial(self._answer, heartbeat=heartbeat)
         try:
-            return self._answer(requests, heartbeat)
+            return self._sizes.limit(requests).attempt(requests, work)
         except Exception as error:
-            if not torch_device.is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 return self._alone(requests, heartbeat, error)
             cause = error.with_traceback(None)  # the traceback holds the tensors
-        if self._model.device.type == "cuda":
-            torch.cuda.empty_cache()  # only here, after the `except` has released them
-        if len(requests) > 1:
-            self.pages_at_once = len(requests) // 2
-            log.warning("memory ran out with %d pages at once; continuing with %d", len(requests), self.pages_at_once)
-            return None
+        torch_device.release_cache(self._model.device)  # only here, after the `except` has released them
         smaller = _with_fewer_pixels(requests[0])
         if smaller is None:
             raise OutOfMemory(
@@ -243,21 +259,8 @@ class TransformersEngine:
         )
 
 
-def _bytes_per_token(text: PreTrainedConfig, dtype: torch.dtype) -> int:
-    """The size of one token of one row in the key/value cache."""
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    return 2 * text.num_hidden_layers * heads * width * dtype.itemsize
-
-
 def _is_text_only(request: PageRequest) -> bool:
     return request.image is None
-
-
-def _size(request: PageRequest) -> tuple[bool, float]:
-    """Return true if it has a page, and its approximate length in tokens."""
-    pixels = 0 if request.image is None else request.image.width * request.image.height
-    return not _is_text_only(request), pixels / _PIXELS_PER_TOKEN + len(request.prompt) / _CHARACTERS_PER_TOKEN
 
 
 def _with_fewer_pixels(request: PageRequest) -> PageRequest | None:

@@ -8,13 +8,26 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 import httpx2
 
 from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, SlowAnswer, error_text
+from processors.vlm import families
 from processors.vlm.engine.completion import read_completion, write_request
+from processors.vlm.families import Family
 from processors.vlm.options import VlmOptions
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 _SERVER_ERROR = 500  # the first status of its kind
 _TOO_LONG = ("context length", "context size", "context window", "too long", "too large", "maximum model length")
 _HEARTBEAT_SECONDS = 1.0
+# Fields of a request that not all servers support, in the order in which they are tried. OpenAI's own rejects unknown
+# ones; vLLM applies the penalty of the model's author unless a request sets another.
+_FEATURES = (
+    ("response_format", "logprobs", "repetition_penalty"),
+    ("response_format", "logprobs"),
+    ("response_format", "repetition_penalty"),
+    ("response_format",),
+    ("logprobs", "repetition_penalty"),
+    ("logprobs",),
+    (),
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +35,18 @@ log = logging.getLogger(__name__)
 class ServerEngine:
     """The servers of one model. See `types.VlmEngine`."""
 
-    def __init__(self, options: VlmOptions):
-        self.max_pixels = self.max_pixels_of_money = options.max_pixels
-        self._server = Server(options, "model server", "processors.vlm", slots=options.pages_at_once)
-        self.pages_at_once = options.pages_at_once * len(options.base_urls)
+    is_concurrent = True
+
+    def __init__(self, options: VlmOptions, family: Family | None = None):
+        self.family = family or families.find(name=options.model)
+        self.max_pixels = options.pixels(self.family)
+        self.max_pixels_of_money = options.pixels_of_money(self.family, "cpu")
+        self._server = Server(options, "model server", "processors.vlm", slots=options.at_once)
+        self.pages_at_once = options.at_once * len(options.base_urls)
         self.device_name = self._server.name
-        self.made_by = {"model": options.model, "server": self._server.name, "max_pixels": options.max_pixels}
+        self.made_by = {"model": options.model, "server": self._server.name, "max_pixels": self.max_pixels}
         self._model = options.model
-        self._features = [("response_format", "logprobs"), ("response_format",), ("logprobs",), ()]  # first: best
+        self._features = list(_FEATURES)
         self._lock = threading.Lock()  # of `_features`
 
     @classmethod
@@ -55,7 +72,7 @@ class ServerEngine:
             Unavailable: the server is unavailable, overloaded or rejects the key.
         """
         with ThreadPoolExecutor(max_workers=self.pages_at_once, thread_name_prefix="request") as threads:
-            asked = [threads.submit(self._answer, request) for request in requests]
+            asked = [threads.submit(self.answer_one, request) for request in requests]
             waiting = set(asked)
             while waiting:
                 heartbeat()
@@ -66,12 +83,17 @@ class ServerEngine:
                     break
         return [future.result() for future in asked if not future.cancelled()]
 
-    def _answer(self, request: PageRequest) -> PageAnswer:
+    def answer_one(self, request: PageRequest) -> PageAnswer:
+        """The answer to one request.
+
+        Raises:
+            Unavailable: see `answer`.
+        """
         size = request.image.size if request.image is not None else None
         for features in list(self._features):
-            response = self._post(write_request(self._model, request, features))
+            response = self._post(write_request(self._model, request, features, self.family.template))
             if isinstance(response, str):
-                return _failed(response, size)
+                return failed(response, size)
             if response.status_code in NOT_UNDERSTOOD and features and not _says_too_long(response):
                 continue  # asked again without features that it may not support
             if response.status_code != 200:
@@ -81,7 +103,7 @@ class ServerEngine:
                 return read_completion(response.json(), size, has_schema=request.json_schema is not None)
             except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
                 log.warning("%s: the response is not a chat completion", self.device_name, exc_info=True)
-                return _failed("The server's response is not a chat completion. See the server's log.", size)
+                return failed("The server's response is not a chat completion. See the server's log.", size)
         raise AssertionError("the last of `_features` is empty")
 
     def _remember(self, features: tuple[str, ...]) -> None:
@@ -105,8 +127,8 @@ class ServerEngine:
                 what = f"{self._model} ({error_text(response)}); it serves {served}"
                 raise self._server.model_not_found(response, what)
             case 400 | 413 | 422 if _says_too_long(response):
-                return _failed(error_text(response), size, StopReason.NO_ROOM)
-        return _failed(f"The model server reported: {response.status_code} {error_text(response)}", size)
+                return failed(error_text(response), size, StopReason.NO_ROOM)
+        return failed(f"The model server reported: {response.status_code} {error_text(response)}", size)
 
     def _post(self, body: dict[str, object]) -> httpx2.Response | str:
         """The final response; a message if the server works but has none for this request.
@@ -137,7 +159,7 @@ class ServerEngine:
             return []  # not all servers have such a list
 
 
-def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> PageAnswer:
+def failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> PageAnswer:
     return PageAnswer(
         text="",
         stop_reason=reason,

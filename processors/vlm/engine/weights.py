@@ -11,6 +11,9 @@ from pathlib import Path
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _MAX_NAMED = 3  # missing files
+_BYTES_OF_A_NUMBER = 2
+# Memory of the loaded weights, as a share of that in 16 bits. The vision part and the output layer are not quantized.
+SHARE_LOADED = {"none": 1.0, "8bit": 0.65, "4bit": 0.45}
 
 
 def find(model: str, models: Path) -> Path | None:
@@ -48,6 +51,18 @@ def _fetch(model: str) -> str:
 def size_bytes(folder: Path) -> int:
     """The size of its weights on the disk."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def cache_bytes_per_token(folder: Path) -> int:
+    """The size of one token in the key/value cache, in 16 bits; 0 if the configuration does not show it."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        text = config.get("text_config") or config
+        heads = text.get("num_key_value_heads") or text["num_attention_heads"]
+        width = text.get("head_dim") or text["hidden_size"] // text["num_attention_heads"]
+        return int(2 * text["num_hidden_layers"] * heads * width * _BYTES_OF_A_NUMBER)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+        return 0
 
 
 def _folders(model: str, models: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -32,6 +33,8 @@ class Server(BaseHTTPRequestHandler):
             return self._send(200, {"asked": asked, "most_at_once": at_once["most"]})
         if self._may() and self.path == "/v1/models":
             return self._send(200, {"object": "list", "data": [{"id": "tiny", "object": "model"}]})
+        if self.path == "/health":
+            return self._send(404, {"error": {"message": "no such path"}})
         return None
 
     def do_POST(self) -> None:
@@ -66,6 +69,10 @@ class Server(BaseHTTPRequestHandler):
         asked.append({**body, "messages": None, "prompt": content[-1]["text"], "images": len(content) - 1})
         if behavior.get("refuses") in body:
             return self._send(400, {"error": {"message": f"unknown field {behavior['refuses']}"}})
+        if found := re.match(r"Exit with (\d+)\.", content[-1]["text"]):
+            os._exit(int(found[1]))
+        if behavior.get("exit"):
+            os._exit(behavior["exit"])
         if behavior.get("drop"):
             return self.connection.shutdown(socket.SHUT_RDWR)
         if "status" in behavior:

@@ -31,9 +31,9 @@ def main() -> None:
     for left_megabytes in range(48, 0, -6):
         resource.setrlimit(resource.RLIMIT_AS, (used_bytes + left_megabytes * 2**20, hard_limit))
         all_right &= all(answer.text == right for answer in engine.answer(questions, no_sign))
-        if engine.pages_at_once < len(questions):
+        if engine.fewest_at_once < len(questions):
             break
-    print(engine.pages_at_once, all_right)
+    print(engine.fewest_at_once, all_right)
 
 
 def no_sign() -> None:

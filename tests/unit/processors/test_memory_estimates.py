@@ -1,5 +1,6 @@
 """What a loaded model is thought to need of the memory that `[workers] memory` shares out."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,19 @@ def test_pages_of_statements_count_with_the_pixels_that_a_gpu_is_shown(tmp_path:
     for device in ("auto", "cuda", "cuda:1"):
         assert _needed("vlm", tmp_path, model=model, device=device) > on_cpu
         assert _needed("vlm", tmp_path, model=model, device=device, max_pixels=500_000) < on_cpu
+
+
+def test_long_answers_count_but_no_more_than_the_weights(tmp_path: Path):
+    """The engine takes fewer pages at once where keys and values would not fit."""
+    config = {"text_config": {"num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8,
+                              "head_dim": 128, "hidden_size": 2560}}  # fmt: skip
+    folder = tmp_path / "model"
+    folder.mkdir()
+    with (folder / "model.safetensors").open("wb") as weights:
+        weights.truncate(9 * 10**9)
+    (folder / "config.json").write_text("{}")
+    without = _needed("vlm", tmp_path, model=str(folder), pages_at_once=1)
+    (folder / "config.json").write_text(json.dumps(config))
+    one, eight, many = (_needed("vlm", tmp_path, model=str(folder), pages_at_once=each) for each in (1, 8, 64))
+    assert one - without == 12_000 * 2 * 36 * 8 * 128 * 2
+    assert one < eight == many < one + 10 * 10**9

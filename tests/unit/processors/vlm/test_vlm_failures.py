@@ -216,7 +216,7 @@ def test_unexpected_response_of_a_server_is_reported(body, monkeypatch):
 
     engine = ServerEngine(VlmOptions(engine="openai", base_url="http://127.0.0.1:9/v1", model="tiny"))
     monkeypatch.setattr(engine, "_post", lambda sent: httpx2.Response(200, content=body))
-    answer = engine._answer(PageRequest(image=None, prompt="?", token_limit=9))
+    answer = engine.answer_one(PageRequest(image=None, prompt="?", token_limit=9))
     assert answer.error == "The server's response is not a chat completion. See the server's log."
     engine.close()
 
@@ -226,10 +226,10 @@ def test_unexpected_failure_of_a_document_does_not_affect_others(vlm, tmp_path, 
 
     real = prompts.choose_prompt
 
-    def choose_prompt(work, options):
+    def choose_prompt(work, options, *more):
         if options.prompt == "fail":
             raise KeyError("form")
-        return real(work, options)
+        return real(work, options, *more)
 
     monkeypatch.setattr(prompts, "choose_prompt", choose_prompt)
     works = [tiny_vlm.a_work(DRAWINGS / "line.png", tmp_path, AskOptions(prompt=each)) for each in ("fail", READ)]

@@ -14,6 +14,7 @@ from daemon.core.errors import ConfigError
 from processors.contract import NotReady, Runnable, Substitute
 from processors.vlm import AskOptions, Vlm, VlmOptions
 from processors.vlm.extract import load_schema
+from processors.vlm.families import GENERAL
 
 TINY = ROOT / "tests" / "data" / "tiny-vlm"
 NAME = "Qwen/Qwen3-VL-4B-Instruct"
@@ -210,7 +211,7 @@ def test_schema_beside_config_toml_becomes_part_of_the_recipe(tmp_path):
     assert AskOptions.model_validate(recipe.model_dump(mode="json")) == recipe  # as the worker gets it
 
 
-@pytest.mark.parametrize("wrong", [{"device": "gpu"}, {"model": ""}, {"max_pixels": 10}, {"engine": "vllm"}])
+@pytest.mark.parametrize("wrong", [{"device": "gpu"}, {"model": ""}, {"max_pixels": 10}, {"engine": "tgi"}])
 def test_options_that_cannot_work_are_refused_at_start(wrong):
     with pytest.raises(ValidationError):
         VlmOptions(**wrong)
@@ -231,6 +232,6 @@ print(sorted(heavy & set(sys.modules)))
 
 
 def test_statements_have_more_pixels_on_a_gpu_only():
-    assert VlmOptions().max_pixels_of_money("cuda") == 2_300_000
-    assert VlmOptions().max_pixels_of_money("cpu") == VlmOptions().max_pixels
-    assert VlmOptions(max_pixels=900_000).max_pixels_of_money("cuda") == 900_000
+    assert VlmOptions().pixels_of_money(GENERAL, "cuda") == 2_300_000
+    assert VlmOptions().pixels_of_money(GENERAL, "cpu") == VlmOptions().pixels(GENERAL) == 1_280_000
+    assert VlmOptions(max_pixels=900_000).pixels_of_money(GENERAL, "cuda") == 900_000

@@ -66,6 +66,7 @@ def test_page_is_sent_with_its_prompt_and_answered(ask, server):
     request = server.asked()["asked"][-1]
     assert (request["model"], request["max_tokens"], request["temperature"]) == ("tiny", 2048, 0)
     assert "response_format" not in request
+    assert request["repetition_penalty"] == 1.0, "not that of the model's author"
 
 
 def test_schema_is_sent_and_the_answer_validated(ask, server):
@@ -138,13 +139,13 @@ def test_prompt_too_long_for_the_server_is_bad_input(ask):
     assert asked.failed.kind is FailureKind.BAD_INPUT and "too long" in asked.failed.message
 
 
-@pytest.mark.parametrize("feature", ["response_format", "logprobs"])
+@pytest.mark.parametrize("feature", ["response_format", "logprobs", "repetition_penalty"])
 def test_server_that_lacks_a_feature_is_asked_without_it(feature, load, server, tmp_path):
     vlm = load(server)
     options = AskOptions(prompt=STATEMENT, task="extract", json_schema=SCHEMA)
     lacking = {"refuses": feature, "content": answer("statement-one")}
     for _ in range(2):
-        server.behave(*[lacking] * 4)
+        server.behave(*[lacking] * 5)
         before = len(server.asked()["asked"])
         work = a_work(DRAWINGS / "statement-one.png", tmp_path, options)
         ((_, outcome),) = vlm.process([work], Progress(lambda message: None))
