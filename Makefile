@@ -24,7 +24,7 @@ export INBOXD_TEST_MODELS ?= $(MODELS)
 # The tests of a module run in one process, so that its fixtures are made once, in the order of tests/conftest.py.
 BY_MODULE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo web run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member bare-root wheel deb image
+.PHONY: help install demo web run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory gpu mutants sidecars member bare-root wheel deb image
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -86,6 +86,9 @@ workers: $(DEVELOP)  ## run workers that crash, hang and flood, and files that a
 
 memory: $(DEVELOP)  ## run the vision-language model until memory runs out (seconds)
 	$(VENV)/bin/python -m pytest -s -m long tests/unit/processors/vlm/test_vlm_engine.py
+
+gpu: $(DEVELOP)  ## check a GPU: texts as on the CPU, memory, throughput; writes benchmarks/GPU.md (INBOXD_GPU_SECONDS=480; at most 8 minutes)
+	INBOXD_GPU_REPORT=$(CURDIR)/benchmarks/GPU.md $(VENV)/bin/python -m pytest -s -m gpu tests/gpu
 
 detection: $(DEVELOP)  ## drop floods of files, replace folders with links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbors.py
