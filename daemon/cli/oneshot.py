@@ -51,7 +51,7 @@ def process(
             state=home / "state",
             settle_seconds=0.0,
             ignore=(),  # whoever names a file wants it
-            folders={"": top},
+            folders={"": replace(top, layout="folder")},
         )
         copies = [_copy(file, inside.inbox) for file in files]
         service = Service(inside, drain=True, on_change=on_change)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.cli.terminal import OneLine, amount_of, clock, local_time, safe_text, short_time, span, zone_name
+from daemon.files.flat import shown
 from daemon.queue.rows import AttemptRow, EventRow, JobRow, ShownRow
 from daemon.server import api
 
@@ -30,11 +31,11 @@ def jobs_table(rows: Sequence[JobRow]) -> Table:
     table.add_column("result", no_wrap=True, ratio=4)
     for row in rows:
         is_done = row["state"] == "done"
-        result = row["result_path"] if is_done else row["waiting_for"] or row["error"]
-        shown = OneLine(result or "", keep_end=is_done, style="" if is_done else "dim")
+        result = shown(row["result_path"] or "") if is_done else row["waiting_for"] or row["error"]
+        words = OneLine(result or "", keep_end=is_done, style="" if is_done else "dim")
         _, recipe, state, seconds = _cells(row)
         received = short_time(row["received_at"])
-        table.add_row(row["id"][:8], received, OneLine(row["file"], keep_end=True), recipe, state, seconds, shown)
+        table.add_row(row["id"][:8], received, OneLine(row["file"], keep_end=True), recipe, state, seconds, words)
     return table
 
 
@@ -69,7 +70,7 @@ def results_table(rows: Sequence[ShownRow], *, outbox: str) -> Table:
     table.add_column("result", overflow="fold")
     table.add_column("first words", overflow="fold", max_width=48)
     for row in rows:
-        result = safe_text((outbox + row["result_path"]) if row["result_path"] else "")
+        result = safe_text((outbox + shown(row["result_path"])) if row["result_path"] else "")
         table.add_row(*_cells(row), result, _first_words(row))
     return table
 
@@ -144,7 +145,7 @@ def job_view(row: JobRow, attempts: Sequence[AttemptRow], events: Sequence[Event
     table.add_column(overflow="fold")
     for name, value in row.items():
         if value not in (None, ""):
-            words = f"{outbox}/{value}" if name == "result_path" else str(value)
+            words = f"{outbox}/{shown(str(value))}" if name == "result_path" else str(value)
             table.add_row(name, safe_text(local_time(words) if name.endswith("_at") else words))
     lines = [
         safe_text(

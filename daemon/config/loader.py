@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _PATHS_TABLE = re.compile(r"^\[paths\][^\n]*\n(?:(?![ \t]*\[).*\n?)*", re.MULTILINE)
 _MAX_BYTES = 256 * 1024
-_FOLDER_VALUES = ("priority", "originals", "duplicates", "unsupported", "wait_for_done", "wait_for_sidecar")
+_FOLDER_VALUES = ("priority", "originals", "layout", "duplicates", "unsupported", "wait_for_done", "wait_for_sidecar")
 
 # What a new user has without writing a line.
 BUILT_IN_RECIPES: Mapping[str, Mapping[str, object]] = {

@@ -22,6 +22,7 @@ from daemon.config.toml import check_plain, has_controls
 from processors.quantities import Seconds, parse_duration, parse_size
 
 Originals = Literal["keep", "archive", "delete"]
+ResultLayout = Literal["folder", "flat"]
 Duplicates = Literal["process", "skip", "reuse"]
 Unsupported = Literal["pass", "leave", "fail"]
 _MAX_PRIORITY = 1_000_000
@@ -101,6 +102,7 @@ class FolderTable(_Table):
     text: str | None = None  # recipe for plain text
     priority: Priority | None = None  # higher goes first
     originals: Originals | None = None
+    layout: ResultLayout | None = None
     duplicates: Duplicates | None = None
     unsupported: Unsupported | None = None
     wait_for_done: bool | None = None
@@ -128,6 +130,7 @@ class InboxTable(_Table):
     text: str = ""
     priority: Priority = 0
     originals: Originals = "keep"
+    layout: ResultLayout = "folder"  # of results in the outbox
     duplicates: Duplicates = "process"  # of a file with the same recipe and options
     unsupported: Unsupported = (
         "pass"  # of a file without a recipe: pass it to the outbox with a note, leave it, or fail

@@ -9,6 +9,7 @@ from daemon.config.schema import (
     Hook,
     MetricsTable,
     Originals,
+    ResultLayout,
     RetentionTable,
     RetryTable,
     ScheduleTable,
@@ -54,6 +55,7 @@ class Folder:
     recipes: Mapping[Kind, str]  # a kind without a recipe is absent
     priority: int
     originals: Originals
+    layout: ResultLayout
     duplicates: Duplicates
     unsupported: Unsupported
     wait_for_done: bool

@@ -9,7 +9,8 @@ from daemon.core.job import Original
 from daemon.files import result_reader
 
 ORIGINAL = "original"  # the subfolder for an original whose name another file of the result has
-ERROR_DOCUMENTS = ("error.json", "error.txt")  # what the daemon writes for a failure
+RESULT = "result.json"  # what the daemon writes for a result
+ERROR_DOCUMENTS = ("error.json", "error.txt")  # the same for a failure
 
 
 def original_folder(original: Original, others: Iterable[str]) -> str:

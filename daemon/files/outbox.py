@@ -14,13 +14,13 @@ from pathlib import Path
 
 from daemon.core import durable, names
 from daemon.core.job import Job, JobState, Original
-from daemon.files import beneath
-from daemon.files.originals import ERROR_DOCUMENTS, ORIGINAL, originals_in
+from daemon.files import beneath, flat, result_reader
+from daemon.files.flat_files import FlatFiles
+from daemon.files.originals import ERROR_DOCUMENTS, ORIGINAL, RESULT, originals_in
 
 log = logging.getLogger(__name__)
 
 FAILED = "failed"  # the folder of the outbox for failed jobs
-RESULT = "result.json"
 LOCK_FILE = ".lock"  # in each folder that belongs to one daemon alone
 
 
@@ -168,24 +168,36 @@ class Outbox:
                 log.warning(grown, job.id[:8], job.path, sidecar.name)
         durable.fsync_folder(home)
 
-    def free_result_path(self, job: Job, *, failed: bool, reserved: Collection[str] = ()) -> str:
-        """A free path for the result, relative to the outbox: "bank/2024-01", "failed/bank/x (2)". `reserved`: paths
-        of results that are about to be published."""
+    def free_result_path(self, job: Job, *, failed: bool, reserved: Collection[str] = (), is_flat: bool = False) -> str:
+        """A free path for the result, relative to the outbox: "bank/2024-01", "failed/bank/x (2)".
+
+        reserved: paths of results that are about to be published.
+        is_flat: the path of a record, for the staged result; none of its files has a name that is taken.
+        """
         assert names.is_safe_relative(job.folder)
         parts = [names.printable(part) for part in Path(job.folder).parts]
         if parts and parts[0] == FAILED and not failed:
             parts[0] = f"{FAILED} (folder)"  # outbox/failed is for failed jobs
         parent = self._free_parent([FAILED, *parts] if failed else parts, reserved)
         stem = names.result_stem(job.name)
+        entries = self._staged_entries(job) if is_flat else []
 
         def is_taken(number: int) -> bool:
-            # the name of an inbox folder is reserved for its own results
             name = _numbered(stem, number)
             path = str(parent / name)
+            if is_flat:
+                visible = flat.visible_names(job.name, name, entries).values()
+                record = self.path / flat.record_path(path)
+                return os.path.lexists(record) or any(self._is_name_taken(job, parent / each) for each in visible)
             is_reserved = any(each == path or each.startswith(f"{path}/") for each in reserved)
-            return is_reserved or os.path.lexists(self.path / path) or self._is_folder_of_inbox(Path(job.folder, name))
+            return is_reserved or self._is_name_taken(job, parent / name)
 
-        return str(parent / _numbered(stem, _first_free(is_taken)))
+        path = str(parent / _numbered(stem, _first_free(is_taken)))
+        return flat.record_path(path) if is_flat else path
+
+    def _is_name_taken(self, job: Job, path: Path) -> bool:
+        """True if something has that name, or if it is reserved for the results of an inbox folder."""
+        return os.path.lexists(self.path / path) or self._is_folder_of_inbox(Path(job.folder, path.name))
 
     def _free_parent(self, parts: Iterable[str], reserved: Collection[str]) -> Path:
         """The folder for the results of an inbox folder, relative to the outbox. A part of its path gets a number if a
@@ -198,7 +210,10 @@ class Outbox:
         return parent
 
     def _may_hold_results(self, folder: Path) -> bool:
-        path = self.path / folder
+        """True if nothing but a folder of results has that name, also among the records."""
+        return all(self._is_folder_of_results(self.path / root / folder) for root in ("", flat.RECORDS))
+
+    def _is_folder_of_results(self, path: Path) -> bool:
         if not os.path.lexists(path):
             return True
         is_result = any(os.path.lexists(path / document) for document in (RESULT, ERROR_DOCUMENTS[0]))
@@ -216,14 +231,31 @@ class Outbox:
 
     def publish(self, job: Job) -> None:
         """Rename the staged folder to `job.result_path`: the result is then visible. The caller calls `fsync_results`.
+        The files of a flat result are renamed first, durably.
 
         Raises:
-            FileExistsError: something else has that name now.
+            FileExistsError: something else has that name now, or that of a file of a flat result.
         """
         assert job.result_path is not None
         target = self.path / job.result_path
-        with beneath.opened(self.path, target.parent, make=True) as folder:
-            durable.rename_noreplace(self.staging / job.staging_name(), target, target_folder=folder)
+        staged = self.staging / job.staging_name()
+        files = self._flat_files(job, staged, self.staging) if flat.is_flat(job.result_path) else None
+        if files is not None:
+            files.place()
+        try:
+            with beneath.opened(self.path, target.parent, make=True) as folder:
+                durable.rename_noreplace(staged, target, target_folder=folder)
+        except (FileExistsError, NotADirectoryError):
+            if files is not None:
+                files.take_back()
+            raise
+
+    def _flat_files(self, job: Job, home: Path, root: Path) -> FlatFiles:
+        return FlatFiles(job, self.path, root=root, home=home)
+
+    def _staged_entries(self, job: Job) -> list[str]:
+        """What the staged result consists of; see `flat.entries`."""
+        return flat.entries(result_reader.read(self.staging / job.staging_name() / RESULT, root=self.staging).facts)
 
     def fsync_staging(self) -> None:
         durable.fsync_folder(self.staging)
@@ -250,9 +282,22 @@ class Outbox:
         except (ValueError, LookupError, TypeError):
             return True  # rather return it twice than never
 
+    def changed_files(self, job: Job) -> list[str]:
+        """The names of a flat result that belong to other files now, or to files that a person has changed.
+
+        Raises:
+            OSError, ValueError, LookupError, TypeError, AttributeError: its result.json is missing or was changed.
+        """
+        if job.result_path is None or not flat.is_flat(job.result_path):
+            return []
+        return self._flat_files(job, self.path / job.result_path, self.path).changed()
+
     def remove_result(self, job: Job, folder: Path) -> None:
         """Remove a result, durably: hide it by one rename, then remove its files. The next start completes this after a
-        crash."""
+        crash. The files of a flat result return to its record first; a crash leaves the rest for the next removal."""
+        if job.result_path is not None and flat.is_flat(job.result_path):
+            self._flat_files(job, folder, self.path).take_back()
+            durable.remove_empty_folders((self.path / flat.visible_path(job.result_path)).parent, up_to=self.path)
         hidden = self.staging / f"{job.id}.removed"
         durable.remove_tree(hidden)
         with beneath.opened(self.path, folder.parent) as parent:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from daemon.core import durable
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
+from daemon.files import flat
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
 from daemon.publishing.preparation import Preparations
@@ -74,7 +75,8 @@ class Completion:
             try:
                 self._layout.outbox.publish(job)
             except (FileExistsError, NotADirectoryError):  # something else has its name now, or that of its folder
-                free = self._layout.outbox.free_result_path(job, failed=job.outcome is not JobState.DONE)
+                is_flat, failed = flat.is_flat(job.result_path or ""), job.outcome is not JobState.DONE
+                free = self._layout.outbox.free_result_path(job, failed=failed, is_flat=is_flat)
                 job = self._store.rename_intent(job, free)
         return job
 

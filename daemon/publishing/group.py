@@ -4,8 +4,8 @@ Each part is complete for all results before the next part begins for any: stage
 intents; rename all; fsync the folders they were renamed into; commit all ends; remove all originals. So the order is,
 for each single result, the one of `publisher`, and a crash leaves each job in a state that `recovery` knows.
 
-A result that needs more than that (sidecars, an archived or altered original, a large copy), or on which a part fails,
-leaves the group: it is returned, and its caller publishes it alone, continuing from wherever it is.
+A result that needs more than that (sidecars, an archived or altered original, a large copy, the flat layout), or on
+which a part fails, leaves the group: it is returned, and its caller publishes it alone, continuing from wherever it is.
 """
 
 import logging
@@ -19,8 +19,7 @@ from daemon.core.errors import InboxdError, StorageError
 from daemon.core.job import Job, JobState, Original
 from daemon.core.journald import about
 from daemon.files.layout import Layout
-from daemon.files.originals import original_folder, path_within
-from daemon.files.outbox import RESULT
+from daemon.files.originals import RESULT, original_folder, path_within
 from daemon.publishing import result_documents
 from daemon.publishing.original_changes import changes
 from daemon.publishing.result import Result
@@ -110,7 +109,10 @@ class GroupPublisher:
 
     def _stage_one(self, result: Result) -> Callable[[], None] | None:
         job, outbox = result.job, self._layout.outbox
-        policy = self._settings.value.folder(job.folder).originals
+        folder = self._settings.value.folder(job.folder)
+        if folder.layout == "flat":
+            return None
+        policy = folder.originals
         original = self._layout.taken.original(job.id)
         if policy == "archive" or original.sidecars or changes(job, original) or not self._may_join(job, original):
             return None

@@ -165,7 +165,9 @@ class Publisher:
             job,
             outcome=JobState.DONE,
             attempt_outcome="finished",
-            result_path=self._layout.outbox.free_result_path(job, failed=False),
+            result_path=self._layout.outbox.free_result_path(
+                job, failed=False, is_flat=self._settings.value.folder(job.folder).layout == "flat"
+            ),
             **result.facts,
         )
         if publishing is not None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from daemon.core import names
 from daemon.core.job import DROPPED, Job, JobState
 from daemon.files import result_reader
+from daemon.files.flat import RECORDS
 from daemon.files.inbox import as_recorded
 from daemon.files.layout import Layout
 from daemon.files.originals import ORIGINAL
@@ -96,7 +97,7 @@ class Rebuild:
         """The jobs of all documents in the outbox, and whether this user wrote the document. A result contains no other
         result, but perhaps an original whose name is that of a document."""
         outbox = self._layout.outbox.path
-        waiting = [outbox]
+        waiting = [outbox, outbox / RECORDS] if (outbox / RECORDS).is_dir() else [outbox]
         while waiting:
             folder = waiting.pop()
             below, files = _list(folder)
@@ -127,7 +128,7 @@ def _document_name(folder: Path) -> str:
     """The name of the document that counts in a folder of the outbox: an original may have the name of the other."""
     if folder.parts[:1] == (FAILED,):
         return "error.json" if len(folder.parts) > 1 else ""
-    return "result.json" if folder.parts else ""
+    return "result.json" if folder.parts not in ((), (RECORDS,)) else ""
 
 
 def _is_in_place(job: Job) -> bool:

@@ -90,8 +90,25 @@ class Retention:
                 if not folder.is_dir() or folder.is_symlink():
                     yield Removal(what=what, path=job.result_path, job=job)  # it was moved: only the row is updated
                     continue
-                yield Removal(what=what, path=job.result_path, job=job, folder=folder, why_not=_why_not(folder, job))
+                yield Removal(
+                    what=what, path=job.result_path, job=job, folder=folder, why_not=self._why_not(folder, job)
+                )
             after = _position(jobs[-1])
+
+    def _why_not(self, folder: Path, job: Job) -> str:
+        """The reason why a result may not be removed; "" if it may."""
+        path = folder / ("result.json" if job.state is JobState.DONE else "error.json")
+        try:
+            facts = result_reader.read(path, root=folder).facts
+            if facts.get("job") != job.id:
+                return "another job's result has its name"
+            ours, changed = _ours(facts), self._layout.outbox.changed_files(job)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return "it has changed since inboxd published it"
+        if changed:
+            return f"files have changed since inboxd published them: {', '.join(changed[:3])}"
+        foreign = sorted({path.name for path in folder.iterdir()} - ours)
+        return f"it contains files that inboxd did not publish: {', '.join(foreign[:3])}" if foreign else ""
 
     def _archived(self, before: int) -> Iterator[Removal]:
         archive = self._layout.outbox.archive
@@ -119,20 +136,6 @@ def _position(job: Job) -> tuple[str, int]:
     """The position after the last row read, for `Store.ended`."""
     assert job.finished_at is not None  # it has ended
     return job.id, job.finished_at
-
-
-def _why_not(folder: Path, job: Job) -> str:
-    """The reason why a result may not be removed; "" if it may."""
-    path = folder / ("result.json" if job.state is JobState.DONE else "error.json")
-    try:
-        facts = result_reader.read(path, root=folder).facts
-        if facts.get("job") != job.id:
-            return "another job's result has its name"
-        ours = _ours(facts)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return "it has changed since inboxd published it"
-    foreign = sorted({path.name for path in folder.iterdir()} - ours)
-    return f"it contains files that inboxd did not publish: {', '.join(foreign[:3])}" if foreign else ""
 
 
 def _ours(facts: Mapping[str, Any]) -> set[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core.durable import sha256_of
+from daemon.files import flat
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone
 from daemon.queue.reader import JobLog
@@ -143,12 +144,15 @@ class Verification:
         if facts.get("job") != row["id"]:
             yield finding(f"{row['result_path']} contains the result of another job", is_error=False)
             return
+        places = flat.FilePlaces(row["result_path"], row["name"], facts)
         for file in facts.get("files", []):
-            yield from self._check_file(result / file["name"], file["sha256"], finding)
+            path = self._layout.outbox.path / places.path(file["name"])
+            yield from self._check_file(path, file["sha256"], finding)
         where = (facts.get("original") or {}).get("path")
         if where:
             archived = where.startswith("archive:")
-            path = self._layout.outbox.archive / where.removeprefix("archive:") if archived else result / where
+            outbox = self._layout.outbox
+            path = outbox.archive / where.removeprefix("archive:") if archived else outbox.path / places.path(where)
             yield from self._check_file(path, row["sha256"], finding)
 
     def _check_file(self, path: Path, sha256: str | None, finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:

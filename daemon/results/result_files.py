@@ -13,6 +13,7 @@ from typing import Protocol
 from daemon.core import durable, names
 from daemon.core.errors import InboxdError, StoreError
 from daemon.files import beneath, corrected, result_reader
+from daemon.files.flat import FilePlaces
 from daemon.files.originals import ERROR_DOCUMENTS
 from daemon.queue.rows import JobRow
 
@@ -46,7 +47,7 @@ class Result:
     """A result, or what is left of a failed job."""
 
     root: Path  # the outbox
-    folder: Path
+    places: FilePlaces
     facts: Mapping[str, object]  # of result.json or error.json
     files: Sequence[ResultFile]  # the outputs and the documents, without the original
     corrections: Mapping[str, object] | None  # of corrected/corrections.json; None: nobody has corrected anything
@@ -60,7 +61,7 @@ class Result:
         """
         if name not in {file.name for file in self.files}:
             raise FileMissing("no_such_file", "The result has no such file.", "See `files` of the job.")
-        return _open(self.root, self.folder / name)
+        return _open(self.root, self.root / self.places.path(name))
 
     def open_original(self) -> int:
         """The same for the original."""
@@ -97,15 +98,16 @@ def find(row: JobRow, folders: Folders) -> Result | None:
         raise DamagedResult(f"{documents[0]} of this job cannot be read.", "Run `inboxd verify`.") from error
     if facts.get("job") != row["id"]:  # a result of another job has taken its place
         return None
+    places = FilePlaces(path, Path(row["file"]).name, facts)
     extra = [ResultFile(name=name, size_bytes=None, sha256=None) for name in documents]
     corrections = read_corrections(folder, row["id"], folders.outbox) if row["state"] == "done" else None
     return Result(
         root=folders.outbox,
-        folder=folder,
+        places=places,
         facts=facts,
         files=[*_listed(facts.get("files")), *_corrected(corrections), *extra],
         corrections=corrections,
-        original=_original(facts.get("original"), folder, folders),
+        original=_original(facts.get("original"), places, folders),
     )
 
 
@@ -158,16 +160,17 @@ def is_unicode(value: object) -> bool:
     return True
 
 
-def _original(where: object, folder: Path, folders: Folders) -> tuple[Path, Path] | None:
+def _original(where: object, places: FilePlaces, folders: Folders) -> tuple[Path, Path] | None:
     """The trusted folder above the original, and its path."""
     path = where.get("path") if isinstance(where, dict) else None
     if not isinstance(path, str):
         return None
-    root, home = folders.outbox, folder
-    if path.startswith(_ARCHIVE):
-        root = home = folders.state / "archive"
-        path = path.removeprefix(_ARCHIVE)
-    return (root, home / path) if path and names.is_safe_relative(path) else None
+    is_archived = path.startswith(_ARCHIVE)
+    path = path.removeprefix(_ARCHIVE)
+    if not path or not names.is_safe_relative(path):
+        return None
+    root = folders.state / "archive" if is_archived else folders.outbox
+    return root, root / (path if is_archived else places.path(path))
 
 
 def _open(root: Path, path: Path) -> int:

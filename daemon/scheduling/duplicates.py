@@ -14,6 +14,7 @@ from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.files import beneath, result_reader
+from daemon.files.flat import FilePlaces, shown
 from daemon.files.layout import Layout
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
@@ -107,9 +108,11 @@ class Duplicates:
         if not isinstance(details, dict):
             raise ValueError("its details are not a JSON object")
         files = _files(facts) if with_files else []
+        places = FilePlaces(earlier.result_path, earlier.name, facts)
         staging = self._layout.outbox.prepare_attempt(job)
         for file in files:
-            self._copy(result / file["name"], staging / file["name"], file)
+            source = self._layout.outbox.path / places.path(file["name"])
+            self._copy(source, staging / file["name"], file)
         return protocol.WorkFinished(
             job=job.id,
             attempt=job.attempt,
@@ -153,7 +156,8 @@ def _files(facts: Mapping[str, Any]) -> list[protocol.OutputFile]:
 
 
 def _note(staging: Path, job: Job, earlier: Job) -> protocol.OutputFile:
-    text = f"{job.path} has the same content as {earlier.path}, whose result is in {earlier.result_path}.\n"
+    where = shown(earlier.result_path or "")
+    text = f"{job.path} has the same content as {earlier.path}, whose result is in {where}.\n"
     content = text.encode("utf-8", "backslashreplace")
     durable.write_file(staging / NOTE, content)
     return protocol.OutputFile(name=NOTE, sha256=durable.sha256_of(staging / NOTE), size_bytes=len(content))

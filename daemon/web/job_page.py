@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daemon.files import corrected
+from daemon.files.flat import shown
 from daemon.queue.rows import EventRow, JobRow
 from daemon.results import documents, result_files
 from daemon.web import correction_view, document_view, follow_up, rows
@@ -171,7 +172,7 @@ def _details(row: JobRow, result: result_files.Result | None, formats: Formats) 
         ("Attempts", str(row["attempts"])),
         ("Received from", row["source"]),
         ("Reason", row["error_kind"]),
-        ("Result", row["result_path"]),
+        ("Result", shown(row["result_path"] or "")),
         ("SHA-256", row["sha256"]),
         ("Same content as", row["duplicate_of"]),
     )

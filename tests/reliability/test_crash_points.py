@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import flat_layout
 import many_files
 import pytest
 import submitted_file
@@ -93,6 +94,22 @@ def test_kill_in_the_middle_of_a_group_loses_nothing(fork_server: ForkServer, tm
 @pytest.mark.long
 def test_kill_at_many_points_of_groups_loses_nothing(fork_server: ForkServer, tmp_path: Path):
     _every_point(fork_server, tmp_path, lambda home: home / "outbox", step=5, files=many_files)
+
+
+def test_kill_between_changes_of_the_disk_loses_nothing_of_flat_results(fork_server: ForkServer, tmp_path: Path):
+    _every_point(
+        fork_server,
+        tmp_path,
+        lambda home: home / "outbox",
+        start="rename outbox/",
+        step=23,
+        files=flat_layout,
+    )
+
+
+@pytest.mark.long
+def test_kill_at_every_point_loses_nothing_of_flat_results(fork_server: ForkServer, tmp_path: Path):
+    _every_point(fork_server, tmp_path, lambda home: home / "outbox", files=flat_layout)
 
 
 _OF_UPLOAD = f"mkdir inbox/.taken/{submitted_file.UPLOAD}"
