@@ -18,7 +18,11 @@ if [[ $tool == *podman && $EUID == 0 && -d /sys/fs/cgroup/unified && -z ${IN_NAM
 fi
 scratch=$(mktemp -d)
 name=inboxd-test-$$
-trap '"$tool" rm -f "$name" "$name-web" > /dev/null 2>&1 || true; rm -rf "$scratch"' EXIT
+clean() {
+	for each in "$name" "$name-web"; do "$tool" rm -f "$each" > /dev/null 2>&1 || true; done
+	rm -rf "$scratch"
+}
+trap clean EXIT
 if [[ -z ${CONTAINERS_CONF:-} ]]; then  # without the right to raise limits, the default ones cannot be set
 	printf '[containers]\ndefault_ulimits = []\n' > "$scratch/containers.conf"
 	export CONTAINERS_CONF=$scratch/containers.conf
