@@ -8,11 +8,11 @@ files: the record `.results/bank/march (2)` belongs to `bank/march (2).txt`. Pur
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from daemon.core import names
 from daemon.files import corrected
 from daemon.files.originals import ERROR_DOCUMENTS, RESULT
+from daemon.files.result_reader import Facts
 
 RECORDS = ".results"  # in the outbox
 _DOCUMENTS = {RESULT, *ERROR_DOCUMENTS}
@@ -39,7 +39,7 @@ def shown(result_path: str) -> str:
     return f"{visible_path(result_path)}.*" if is_flat(result_path) else result_path
 
 
-def entries(facts: Mapping[str, Any]) -> list[str]:
+def entries(facts: Facts) -> list[str]:
     """The files and folders that a result consists of, besides result.json, which contains `facts`: the outputs, the
     possible sidecars of the original, and the original.
 
@@ -76,7 +76,7 @@ class FilePlaces:
     name: the job's. facts: the content of its result.json, which may be damaged.
     """
 
-    def __init__(self, result_path: str, name: str, facts: Mapping[str, Any]):
+    def __init__(self, result_path: str, name: str, facts: Facts):
         self._path = PurePosixPath(result_path)
         self._name = name
         self._visible: Mapping[str, str] | None = None  # by entry; None: not flat

@@ -15,11 +15,14 @@ from processors import protocol, wellformed
 MAX_BYTES = 2 * protocol.LINE_BYTES  # a worker reports a result in one line; indentation makes it longer
 
 
+Facts = dict[str, Any]  # the JSON of a result.json or error.json, which people may have changed
+
+
 @dataclass(frozen=True, kw_only=True)
 class Document:
     """The content of result.json or error.json."""
 
-    facts: dict[str, Any]  # JSON
+    facts: Facts
     changed_ns: int  # modification time, since the epoch
     is_ours: bool  # the file belongs to this user
 

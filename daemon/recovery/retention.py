@@ -6,10 +6,9 @@ A result is removed only if its document names the job and it contains nothing t
 import logging
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from daemon.config.current import CurrentSettings
 from daemon.core import durable, names
@@ -138,7 +137,7 @@ def _position(job: Job) -> tuple[str, int]:
     return job.id, job.finished_at
 
 
-def _ours(facts: Mapping[str, Any]) -> set[str]:
+def _ours(facts: result_reader.Facts) -> set[str]:
     """The names in a result that inboxd wrote, according to its document.
 
     Raises:

@@ -7,9 +7,8 @@ image processors, transformers 5.23.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from processors.vlm import markup
 from processors.vlm.markup import Converted
@@ -43,14 +42,14 @@ _OLMOCR = (
     "Return your output as markdown, with a front matter section on top specifying values for the primary_language, "
     "is_rotation_valid, rotation_correction, is_table, and is_diagram parameters."
 )
-_DOCLING: Mapping[str, Any] = {  # tiles of 512 pixels, 2,048 on the long side
-    "max_pixels": 3_000_000,
-    "max_pixels_of_money": 3_000_000,
-    "read_prompt": "Convert this page to docling.",
-    "only_reads": True,
-    "keeps_tags": True,
-    "convert": markup.doctags_to_markdown,
-}
+_DOCLING = Family(  # tiles of 512 pixels, 2,048 on the long side
+    max_pixels=3_000_000,
+    max_pixels_of_money=3_000_000,
+    read_prompt="Convert this page to docling.",
+    only_reads=True,
+    keeps_tags=True,
+    convert=markup.doctags_to_markdown,
+)
 
 FAMILIES = (
     Family(  # the same type as Qwen2.5-VL; 1,288 pixels on the long side
@@ -86,8 +85,8 @@ FAMILIES = (
         convert=markup.doctags_to_markdown,
         only_reads=True,
     ),
-    Family(types=("granite_docling",), names=("granite-docling",), **_DOCLING),
-    Family(names=("smoldocling",), **_DOCLING),  # the same type as SmolVLM
+    replace(_DOCLING, types=("granite_docling",), names=("granite-docling",)),
+    replace(_DOCLING, names=("smoldocling",)),  # the same type as SmolVLM
     Family(  # up to six tiles of 768 pixels
         types=("deepseek_ocr2",),
         names=("deepseek-ocr",),

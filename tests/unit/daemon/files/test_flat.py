@@ -57,6 +57,7 @@ def test_files_of_a_flat_result_are_beside_each_other():
     assert places.path("march.pdf") == "bank/march (2).pdf"
     assert places.path("parts/a.png") == "bank/march (2).parts/a.png"
     assert places.path("result.json") == ".results/bank/march (2)/result.json"
+    assert places.path("corrected/march.csv") == ".results/bank/march (2)/corrected/march.csv"
 
 
 def test_files_of_other_results_are_in_their_folder():
