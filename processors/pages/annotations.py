@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _HIDDEN_FLAGS = 2 | 32  # Hidden, NoView (ISO 32000-1, table 165)
 _PUSH_BUTTON = 1 << 16  # of the flags of a field (ISO 32000-1, table 226)
 _TINY = 0.02  # pixels per point
+_COMMENT = "a comment is not part of the text: {}"
 _LONGEST_COMMENT = 100  # characters of a comment in the review
 
 
@@ -31,6 +32,13 @@ class Annotations:
 
     check_boxes: tuple[CheckBox, ...] = ()
     missing: tuple[str, ...] = ()  # descriptions of annotations whose text is not drawn on the page
+    comments: tuple[str, ...] = ()  # on marked text, which some programs copy into them
+
+    def report(self, text: str) -> tuple[str, ...]:
+        """The reasons for a review of a page with this text."""
+        read = "".join(text.split())
+        new = (each for each in self.comments if "".join(each.split()) not in read)
+        return (*self.missing, *(_COMMENT.format(_shortened(each)) for each in new))
 
 
 def flatten(pdf: "PdfDocument", number: int) -> tuple["PdfPage", Annotations]:
@@ -51,7 +59,7 @@ def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
     """Describe the visible annotations; remove the others."""
     from pypdfium2 import raw
 
-    boxes, missing = [], []
+    boxes, missing, comments = [], [], []
     for index in reversed(range(raw.FPDFPage_GetAnnotCount(page))):
         annotation = raw.FPDFPage_GetAnnot(page, index)
         if not annotation:
@@ -64,9 +72,19 @@ def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
                 boxes.append(box)
             elif what := _missing(annotation, subtype):
                 missing.append(what)
+            elif subtype in _marks() and (comment := " ".join(_text(annotation, b"Contents").split())):
+                comments.append(comment)
         finally:
             raw.FPDFPage_CloseAnnot(annotation)
-    return Annotations(check_boxes=tuple(boxes), missing=tuple(reversed(missing)))
+    return Annotations(check_boxes=tuple(boxes), missing=tuple(reversed(missing)), comments=tuple(reversed(comments)))
+
+
+def _marks() -> set[int]:
+    """The annotations that mark a place, and may have a comment in a window of their own."""
+    from pypdfium2 import raw
+
+    names = ("HIGHLIGHT", "UNDERLINE", "STRIKEOUT", "SQUIGGLY", "SQUARE", "CIRCLE", "INK", "LINE", "POLYGON", "CARET")
+    return {getattr(raw, f"FPDF_ANNOT_{name}") for name in names}
 
 
 def _check_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> CheckBox | None:
@@ -109,9 +127,9 @@ def _missing(annotation: "FPDF_ANNOTATION", subtype: int) -> str:
     from pypdfium2 import raw
 
     contents = " ".join(_text(annotation, b"Contents").split())
-    excerpt = contents if len(contents) <= _LONGEST_COMMENT else contents[: _LONGEST_COMMENT - 1] + "…"
+    excerpt = _shortened(contents)
     if subtype == raw.FPDF_ANNOT_TEXT and excerpt:
-        return f"a comment is not part of the text: {excerpt}"
+        return _COMMENT.format(excerpt)
     if subtype == raw.FPDF_ANNOT_STAMP and not raw.FPDFAnnot_HasKey(annotation, b"AP"):
         return f"a stamp without a picture was not read: {excerpt or _text(annotation, b'Name') or 'unnamed'}"
     if subtype == raw.FPDF_ANNOT_WIDGET and not raw.FPDFAnnot_HasKey(annotation, b"AP"):
@@ -120,6 +138,10 @@ def _missing(annotation: "FPDF_ANNOTATION", subtype: int) -> str:
     if subtype == raw.FPDF_ANNOT_FILEATTACHMENT:
         return f"an attached file was not read: {_attached(annotation) or excerpt or 'unnamed'}"
     return ""
+
+
+def _shortened(comment: str) -> str:
+    return comment if len(comment) <= _LONGEST_COMMENT else comment[: _LONGEST_COMMENT - 1] + "…"
 
 
 def _text(annotation: "FPDF_ANNOTATION", key: bytes) -> str:

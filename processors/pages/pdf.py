@@ -115,7 +115,7 @@ class _PdfPages:
             image=reduce(image, self._max_pixels),  # pdfium rounds sides up: one row too many at the limit
             source_size=(max(1, round(width)), max(1, round(height))),
             notes=(*notes, *content.notes),
-            warnings=(*annotations.missing, *content.warnings, *find_damage(page, images)),
+            warnings=(*annotations.report(content.text), *content.warnings, *find_damage(page, images)),
             text=content.text,
             words=content.words,
             doubts=content.doubts,

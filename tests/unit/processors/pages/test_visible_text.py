@@ -103,6 +103,14 @@ def test_comment_is_reported(read):
     assert review == ("page 1: a comment is not part of the text: Please pay twice",)
 
 
+@pytest.mark.parametrize("subtype", ["Highlight", "Square", "Ink"])
+@pytest.mark.parametrize(("comment", "is_reported"), [("Pay twice", True), ("Invoice  117", False)])
+def test_comment_on_a_mark_is_reported(read, subtype: str, comment: str, is_reported: bool):
+    note = f"<< /Type /Annot /Subtype /{subtype} /Rect [60 700 120 710] /Contents ({comment}) >>".encode()
+    _, review = read(one_page(show("Invoice 117"), note, page=b"/Annots [6 0 R]"))
+    assert review == (("page 1: a comment is not part of the text: Pay twice",) if is_reported else ())
+
+
 def check_box(name: str, state: str, y: int, kind: str = "") -> bytes:
     return (
         f"<< /Type /Annot /Subtype /Widget /FT /Btn {kind} /T ({name}) /V /{state} /AS /{state} "
