@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import jobs, layouts, maintenance, models, run, search, service, setup, submit, web
+from daemon.cli import init, jobs, layouts, maintenance, models, run, search, service, submit, web
 from daemon.cli.plain_help import PlainCommand, PlainGroup
 from daemon.core.errors import InboxdError
 
@@ -37,7 +37,7 @@ _GROUPS: Mapping[str, Sequence[Callable[..., None]]] = {  # the sections of `inb
         *(service.pause, service.resume, service.unload, service.reload),
     ),
     "Maintain": (maintenance.doctor, maintenance.verify, maintenance.backup, maintenance.prune),
-    "Install": (setup.init, service.install, service.uninstall, service.completion),
+    "Install": (init.init, service.install, service.uninstall, service.completion),
 }
 
 for _group, _commands in _GROUPS.items():

@@ -54,11 +54,11 @@ class Intake:
             lambda: self.settings, store, layout, disk_retry, self._describer, self._claimer
         )
 
-    def use(self, settings: Settings) -> None:
+    def apply(self, settings: Settings) -> None:
         """Apply other settings to everything that is taken from now on."""
         self._is_outdated = self._is_outdated or settings.ignore != self.settings.ignore
         self.settings = settings
-        self._files.use(settings)
+        self._files.apply(settings)
 
     def step(self, now: float) -> int:
         """Run due looks and scans, and take complete files, each for a limited time; return how many were taken."""

@@ -63,7 +63,7 @@ class PendingFiles:
         self._reviews: dict[Path, None] = {}  # refused files, in order: are the reasons still true?
         self.left = SkippedFiles(inbox.path)
 
-    def use(self, settings: Settings) -> None:
+    def apply(self, settings: Settings) -> None:
         self._settling.settle_seconds = settings.settle_seconds
 
     def look_everywhere(self, now: float) -> None:

@@ -78,7 +78,7 @@ class Hooks:
             self._save_cursor()
         self._thread.start()
 
-    def use(self, settings: Settings) -> None:
+    def apply(self, settings: Settings) -> None:
         """Use other settings from now on. The first hook reports jobs that end after it was added."""
         if settings.hooks and not self._settings.hooks:
             self._added_at = time.time_ns() // 1000

@@ -152,7 +152,7 @@ def build(
         reloader,
         clock,
     )
-    for apply in (intake.use, dispatcher.apply, timetable.apply, hooks.use, exporter.use):
+    for apply in (intake.apply, dispatcher.apply, timetable.apply, hooks.apply, exporter.apply):
         current.subscribe(apply)
     return App(
         settings=current,

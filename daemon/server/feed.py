@@ -6,7 +6,6 @@ the log and a small buffer. The main thread only wakes it, and gives it the prog
 
 import collections
 import contextlib
-import json
 import logging
 import os
 import selectors
@@ -14,7 +13,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -24,6 +22,7 @@ from daemon.core.errors import InboxdError
 from daemon.core.messages import Subscribed
 from daemon.queue.reader import JobLog
 from daemon.server import api
+from daemon.server.subscriber import Subscriber, encode
 
 log = logging.getLogger(__name__)
 
@@ -32,58 +31,9 @@ MAX_REPLAY = 10_000  # events before the latest one; earlier ones are in the job
 SAMPLE_SECONDS = 0.2  # between two reports of progress
 HEARTBEAT_SECONDS = 15.0  # without a line
 STALL_SECONDS = 10.0  # that a subscriber may leave a full connection unread
-_LAST_LINE_SECONDS = 5.0  # for one that is dropped to read the reason
-_BUFFER_BYTES = 64 * 1024  # per subscriber; no more lines are made beyond it
 _PAGE = 200  # events read at once
 _RETRY_SECONDS = 1.0  # after the job log could not be read
 _STOP_SECONDS = 1.0
-
-
-@dataclass(kw_only=True, eq=False)
-class _Subscriber:
-    """A connection. Times are monotonic seconds."""
-
-    connection: socket.socket
-    after: int | None  # number of the last event that it has; None: wants only later ones
-    last: int | None = None  # number of the last event that was put into the buffer; None: not greeted yet
-    buffer: bytearray = field(default_factory=bytearray)
-    is_in_line: bool = False  # part of the buffer's first line has been sent
-    shown: api.ProgressLine | None = None
-    active_at: float = 0.0  # when it last accepted bytes, or had none to accept
-    line_at: float = 0.0  # when it was last sent a line
-    closes_at: float | None = None  # it is dropped, and the connection closed then at the latest
-
-    @property
-    def has_room(self) -> bool:
-        return self.closes_at is None and len(self.buffer) < _BUFFER_BYTES
-
-    def put(self, lines: Iterable[bytes], now: float) -> None:
-        if not self.buffer:
-            self.active_at = now
-        for line in lines:
-            self.buffer += line
-        self.line_at = now
-
-    def drop(self, why: str, now: float) -> None:
-        """Discard all but the rest of the current line, and append a last line."""
-        rest = self.buffer[: self.buffer.index(b"\n") + 1] if self.is_in_line else bytearray()
-        self.buffer = rest + _encode(api.DroppedLine(why=why))
-        self.closes_at = now + _LAST_LINE_SECONDS
-
-    def send(self, now: float) -> None:
-        """Send as much as the connection accepts.
-
-        Raises:
-            OSError: it is closed.
-        """
-        while self.buffer:
-            try:
-                count = self.connection.send(self.buffer)
-            except BlockingIOError:
-                return
-            self.is_in_line = self.buffer[count - 1] != ord("\n")
-            del self.buffer[:count]
-            self.active_at = now
 
 
 class Feed:
@@ -93,8 +43,8 @@ class Feed:
         self._database = database
         self._post = post
         self._slots = threading.BoundedSemaphore(MAX_SUBSCRIBERS)
-        self._arrivals: collections.deque[_Subscriber] = collections.deque()  # accepted, by other threads
-        self._subscribers: set[_Subscriber] = set()
+        self._arrivals: collections.deque[Subscriber] = collections.deque()  # accepted, by other threads
+        self._subscribers: set[Subscriber] = set()
         self._thread: threading.Thread | None = None
         self._wake_fd = -1
         self._is_stopping = False
@@ -157,7 +107,7 @@ class Feed:
             return _refusal(f"There are {MAX_SUBSCRIBERS} subscribers already.", "Close one of them.")
         own = socket.socket(fileno=connection.detach())
         own.setblocking(False)
-        self._arrivals.append(_Subscriber(connection=own, after=command.after))
+        self._arrivals.append(Subscriber(connection=own, after=command.after))
         self._wake()
         self._post(Subscribed())  # for the progress: until now, there was no subscriber
         return None
@@ -234,7 +184,7 @@ class Feed:
                 moments.append(each.line_at + HEARTBEAT_SECONDS)
         return max(0.0, min(moments) - now) if moments else None
 
-    def _readers(self, now: float) -> Iterable[_Subscriber]:
+    def _readers(self, now: float) -> Iterable[Subscriber]:
         """The subscribers that have room for events now."""
         return self._subscribers if now >= self._readable_at else ()
 
@@ -263,31 +213,31 @@ class Feed:
     def _page(self, jobs: JobLog, after: int, latest: int) -> tuple[list[bytes], int]:
         """The next events as lines, and the number to continue after."""
         rows = jobs.events_with_files_after(after, limit=_PAGE)
-        return [_encode(api.EventLine(**row)) for row in rows], rows[-1]["number"] if rows else latest
+        return [encode(api.EventLine(**row)) for row in rows], rows[-1]["number"] if rows else latest
 
-    def _greet(self, each: _Subscriber, latest: int, now: float) -> None:
+    def _greet(self, each: Subscriber, latest: int, now: float) -> None:
         """Put the first line into a buffer, and bound how far a subscriber is behind."""
         if each.last is None:
             after = latest if each.after is None or each.after > latest else each.after  # the job log was replaced
             each.last = after
-            each.put([_encode(api.SubscribedLine(version=__version__, pid=os.getpid(), last=latest))], now)
+            each.put([encode(api.SubscribedLine(version=__version__, pid=os.getpid(), last=latest))], now)
             if latest - after > MAX_REPLAY:
                 each.last = latest
-                each.put([_encode(api.SkippedLine(after=after, last=latest))], now)
+                each.put([encode(api.SkippedLine(after=after, last=latest))], now)
         elif each.closes_at is None and latest - each.last > 2 * MAX_REPLAY:
             each.drop("It read too slowly.", now)
 
-    def _add_rest(self, each: _Subscriber, now: float) -> None:
+    def _add_rest(self, each: Subscriber, now: float) -> None:
         """Send progress and heartbeats to the subscribers that have read everything."""
         if each.buffer or each.closes_at is not None or each.last is None:
             return
         if self._progress is not None and each.shown is not self._progress:
             each.shown = self._progress
-            each.put([_encode(self._progress)], now)
+            each.put([encode(self._progress)], now)
         elif now >= each.line_at + HEARTBEAT_SECONDS:
-            each.put([_encode(api.HeartbeatLine(last=each.last))], now)
+            each.put([encode(api.HeartbeatLine(last=each.last))], now)
 
-    def _close(self, each: _Subscriber, selector: selectors.BaseSelector) -> None:
+    def _close(self, each: Subscriber, selector: selectors.BaseSelector) -> None:
         if each not in self._subscribers:
             return
         selector.unregister(each.connection)
@@ -309,10 +259,6 @@ def _is_open(connection: socket.socket) -> bool:
         return True
     except OSError:
         return False
-
-
-def _encode(line: api.Line) -> bytes:
-    return json.dumps({"ok": True, **line.to_wire()}, ensure_ascii=True).encode() + b"\n"
 
 
 def _refusal(error: str, fix: str) -> dict[str, object]:

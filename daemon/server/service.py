@@ -137,7 +137,7 @@ class Service:
         app.timetable.start()
         app.feed.start()
         app.control.start()
-        app.exporter.use(self._settings)
+        app.exporter.apply(self._settings)
         app.intake.look_everywhere(app.clock.monotonic())
         loop.advance()
         until = time.monotonic() + _SCAN_SECONDS

@@ -45,7 +45,7 @@ class Exporter:
         self._writer: _Writer | None = None
         self.problem: str | None = None  # why the metrics are not served
 
-    def use(self, settings: Settings) -> None:
+    def apply(self, settings: Settings) -> None:
         """Serve according to these settings from now on. What cannot be opened is logged and stored as `problem`."""
         wanted = (settings.metrics, settings.textfile)
         if wanted == self._configured:

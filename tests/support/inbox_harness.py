@@ -52,7 +52,7 @@ class InboxHarness:
 
     def configure(self, toml: str) -> None:
         self._config.write_text(toml)
-        self.intake.use(config.load(self._config))
+        self.intake.apply(config.load(self._config))
 
     def scan(self, now: float) -> int:
         self.intake.look_everywhere(now)

@@ -59,7 +59,7 @@ OWNERS = {  # the only modules that may import it
         "cli.maintenance",
         "cli.models",
         "cli.layouts",
-        "cli.setup",
+        "cli.init",
         "cli.manpage",
         "cli.search",
         "cli.submit",

@@ -15,7 +15,7 @@ from sandbox import wait_for
 from daemon.core.errors import StorageError
 from daemon.queue.reader import JobLog
 from daemon.queue.store import Store
-from daemon.server import api, feed
+from daemon.server import api, feed, subscriber
 from daemon.server.feed import Feed
 
 
@@ -160,7 +160,7 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], source: Source):
 
 def test_subscriber_that_reads_nothing_delays_nobody_and_gets_the_reason(source: Source, monkeypatch):
     monkeypatch.setattr(feed, "STALL_SECONDS", 1.5)
-    monkeypatch.setattr(feed, "_LAST_LINE_SECONDS", 60.0)
+    monkeypatch.setattr(subscriber, "_LAST_LINE_SECONDS", 60.0)
     slow, quick = source.subscribe(), source.subscribe()
     quick.next()
     for first in range(1, 10_001, 500):
@@ -177,7 +177,7 @@ def test_subscriber_that_reads_nothing_delays_nobody_and_gets_the_reason(source:
 
 def test_subscriber_that_never_reads_is_closed(source: Source, monkeypatch):
     monkeypatch.setattr(feed, "STALL_SECONDS", 0.1)
-    monkeypatch.setattr(feed, "_LAST_LINE_SECONDS", 0.1)
+    monkeypatch.setattr(subscriber, "_LAST_LINE_SECONDS", 0.1)
     unread = source.subscribe()
     for _ in range(20):
         source.record(500)
@@ -191,7 +191,7 @@ def test_buffer_of_a_subscriber_is_bounded(source: Source):
         source.record(500)
     wait_for(lambda: any(each.buffer for each in source.feed._subscribers), "a full connection")
     (only,) = source.feed._subscribers
-    assert len(only.buffer) < 2 * feed._BUFFER_BYTES
+    assert len(only.buffer) < 2 * subscriber._BUFFER_BYTES
     unread.close()
 
 
