@@ -206,7 +206,7 @@ class Publisher:
         }[self._policy(job)]
 
     def _policy(self, job: Job) -> Originals:
-        """What becomes of the original of a finished job; without a recipe it is the only thing in its result."""
+        """The policy for the original of a finished job; without a recipe, it is the only file in its result."""
         return self._settings.value.folder(job.folder).originals if job.recipe else "keep"
 
     def _end_publishing(self, job: Job, on_give_up: Callable[[Exception], None], error: Exception) -> None:

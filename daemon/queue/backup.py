@@ -162,7 +162,7 @@ def _make_scratch(folder: Path) -> tuple[Path, int]:
 
 
 def _vacuum_into(database: Path, scratch: Path) -> None:
-    """Copy with VACUUM INTO: a single read transaction, hence a snapshot."""
+    """Copy with VACUUM INTO: a single read transaction, so the copy is a snapshot."""
     folder = os.open(scratch.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # through a descriptor: SQLite takes paths only as text, but the name of a folder may not be valid UTF-8

@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 _SCAN_SECONDS = 30.0  # at the start, until all folders are watched
 _REAP_SECONDS = 5.0  # at the stop, for killed workers to exit
 _CLOSE_SECONDS = 15.0  # at the stop, for the last commits, on a slow disk
-_STARTS, _STARTS_SECONDS = 5, 60.0  # after so many starts within so many seconds, starting over does not help
+_STARTS, _STARTS_SECONDS = 5, 60.0  # this many starts within this time: starting over does not help
 _START_AGAIN = "Start again once that is over: nothing is lost."
 _START_AGAIN_SECONDS = 3.0  # between two tries of a start that a disk does not allow
 _START_SECONDS = 60.0  # of tries; then the service manager must restart the daemon
-_DRAIN_TRIES = 5  # a drain ends when a disk cannot be written for so many tries (about 8 s)
+_DRAIN_TRIES = 5  # a drain ends after this many failed writes to a disk (about 8 s)
 
 
 def serve(settings: Settings, *, drain: bool = False, on_change: Callable[["Service"], None] | None = None) -> None:

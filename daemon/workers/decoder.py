@@ -25,7 +25,7 @@ class ProtocolViolation(Exception):
 
 @dataclass(kw_only=True)
 class RateLimit:
-    """A token bucket: so many events at once, and so many a second."""
+    """A token bucket: bounds the events in a burst and per second."""
 
     per_second: float
     burst: float
@@ -54,7 +54,7 @@ class Decoder:
     _progress: RateLimit = field(default_factory=lambda: RateLimit(per_second=50, burst=100))
 
     def expect(self, jobs: int) -> None:
-        """Expect the replies to a batch of so many jobs, which is being sent."""
+        """Expect the replies to a batch of jobs that is being sent."""
         self._replies_owed += jobs
         self._batch_ends_owed += 1
 
