@@ -1,6 +1,5 @@
 """From raw pages to statements: decides notation, years and signs by the whole document. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -17,6 +16,7 @@ from processors.statements.balances import (
     owes_negative,
     take_summary,
 )
+from processors.statements.cards import DOUBT, may_be_card, names_brand, names_card, subtracts_payments
 from processors.statements.compact_dates import add_date_marks
 from processors.statements.conventions import Conventions, find_conventions, join_conventions
 from processors.statements.currency_evidence import infer_currency
@@ -25,7 +25,6 @@ from processors.statements.debit_credit import RowAmounts, set_directions
 from processors.statements.eras import take_years_of_reiwa
 from processors.statements.header import find_holder, find_page_number
 from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
-from processors.statements.keywords import normalize
 from processors.statements.layouts.recall import LayoutMemory, read_with_layouts
 from processors.statements.periods import Dates, decide_dates
 from processors.statements.places import find_places, to_fractions
@@ -40,11 +39,6 @@ from processors.statements.subtotals import (
     take_leading_totals,
 )
 from processors.statements.words import PageWords, group_lines
-
-_CARD = re.compile(
-    r"credit card|minimum payment|credit limit|kreditkarte|carte de credit|tarjeta de credito|amount due"
-    r"|ご利用代金|ご請求金額|이용대금"
-)
 
 
 def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = None) -> StatementDocument:
@@ -90,7 +84,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
             era = take_years_of_reiwa(items, reading)
             dates = decide_dates(items, reading, known.date_order)
             document.notes += [note for note in (*era, *dates.notes) if note not in document.notes]
-            statement, proven[account] = _assemble(account, items, reading, mark, dates, known)
+            statement, proven[account] = _assemble(account, items, reading, mark, dates, known, document.doubts)
             document.statements.append(statement)
             if not document.statements[-1].currency and any("$" in line.text for line in reading.lines):
                 document.notes.append('the currency is unknown: "$" is that of several countries')
@@ -108,11 +102,6 @@ def _report_below_totals(items: Sequence[RawRow | RawFigure], document: Statemen
         text = " ".join([*row.reference, *row.text, *(cell.text for cell in row.money.values())])
         document.unread.append(Unread(row.page, text, NO_DATE, row.box))
     return _without(items, doubtful)
-
-
-def names_card(text: str) -> bool:
-    """True if a line says that its statement is that of a card, whose balance is owed."""
-    return _CARD.search(normalize(text)) is not None
 
 
 def _has_rows(reading: RawDocument, account: str) -> bool:
@@ -150,8 +139,9 @@ def _assemble(
     mark: DecimalMark,
     dates: Dates,
     known: Conventions,
+    doubts: list[str],
 ) -> tuple[Statement, Conventions]:
-    """The statement of one account, and what its rows prove."""
+    """The statement of one account, and what its rows prove; adds to `doubts` what they do not."""
     texts = [line.text for line in reading.lines]
     outside = [line for name, line in reading.outside if name == account]
     raw = [item for item in items if isinstance(item, RawRow)]
@@ -167,11 +157,14 @@ def _assemble(
         items, raw = items[::-1], raw[::-1]
     statement.rows = [_row(each, dates) for each in raw]
     totals = _add_figures(statement, items, mark)
-    is_card = any(names_card(text) for text in texts) or bool(known.is_card)
     amounts = [_row_amounts(each, mark) for each in raw]
+    is_named = any(map(names_card, texts)) or any(map(names_brand, others)) or bool(known.is_card)
+    is_card = is_named or subtracts_payments(raw, amounts)
     owes = is_card and owes_negative(statement, amounts)
     if owes:
         _negate_balances(statement, amounts)
+    if not is_card and may_be_card(amounts, others) and DOUBT not in doubts:
+        doubts.append(DOUBT)
     statement.is_liability = set_directions(
         amounts,
         statement.opening,
@@ -179,9 +172,10 @@ def _assemble(
         is_card=is_card,
         unmarked=None if is_card else known.unmarked,
         owes_negative=owes,
+        are_named=reading.are_columns_named,
     )
     if count := count_trailing_totals(raw, amounts):
-        return _assemble(account, _without(items, raw[-count:]), reading, mark, dates, known)
+        return _assemble(account, _without(items, raw[-count:]), reading, mark, dates, known, doubts)
     infer_directions(amounts, [" ".join([*each.text, *each.reference]) for each in raw], _change(statement))
     for row, row_amounts, each in zip(statement.rows, amounts, raw, strict=True):
         _set_money(row, row_amounts, each, mark)

@@ -38,6 +38,7 @@ def set_directions(
     is_card: bool,
     unmarked: int | None = None,
     owes_negative: bool = False,
+    are_named: bool = False,
 ) -> bool:
     """Set every direction that can be determined; return True if the account is a liability (a card, a loan).
 
@@ -45,14 +46,19 @@ def set_directions(
 
     unmarked: the direction of amounts without a sign in earlier documents, which applies where nothing is marked.
     owes_negative: the card prints what is owed with a minus, and so its purchases.
+    are_named: headings name the columns of debits and credits, so that balances need not tell one from the other.
     """
+    _forget_credits_without_minus(rows)
     usual = _conventions(rows, is_card)
     meanings = (unmarked,) if unmarked and usual == (0,) else usual
     conventions = [(meaning, liability, is_card) for meaning in meanings for liability in (is_card, False)]
-    if is_card or any(
-        row.amount and row.amount.side for row in rows
-    ):  # a minus is money in on most cards, money out on some
+    has_letters = any(row.amount and row.amount.side for row in rows)  # "CR" is money in, whatever is owed
+    if is_card or has_letters:  # a minus is money in on most cards, money out on some
         conventions += [(meaning, True, False) for meaning in meanings]
+    if is_card:
+        conventions.append((1, False, False))  # if balances prove that it is none
+    if are_named and any(row.debit or row.credit for row in rows):  # of a loan or store account, whatever it is called
+        conventions.append((usual[0], True, is_card))
     if owes_negative:
         conventions = [(1, True, False)]
     meaning, is_liability, minus_is_in = max(
@@ -62,6 +68,23 @@ def set_directions(
         row.direction = _direction(row, meaning, minus_is_in=minus_is_in)
     _solve_by_balances(rows, opening, -1 if is_liability else 1)
     return is_liability
+
+
+def _forget_credits_without_minus(rows: Sequence[RowAmounts]) -> None:
+    """If a minus marks the rows below a heading of credits, those below it without one are under another heading."""
+    if are_credits_marked(rows):
+        for row in rows:
+            if row.section == "credits" and row.amount and not row.amount.sign:
+                row.section = None
+
+
+def are_credits_marked(rows: Sequence[RowAmounts]) -> bool:
+    """True if a minus marks the first rows below a heading of credits, and none after one without it.
+
+    On other accounts it marks a single row among the credits, such as a deposit that was returned.
+    """
+    marks = [row.amount.sign == "-" for row in rows if row.section == "credits" and row.amount]
+    return bool(marks) and marks[0] and marks == sorted(marks, reverse=True)
 
 
 def _conventions(rows: Sequence[RowAmounts], is_card: bool) -> tuple[int, ...]:

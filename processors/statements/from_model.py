@@ -21,7 +21,8 @@ from processors.statements.answers import (
     read_amount,
     text_schema,
 )
-from processors.statements.assembly import assemble, names_card
+from processors.statements.assembly import assemble
+from processors.statements.cards import names_card
 from processors.statements.dates import PrintedDate, parse_date
 from processors.statements.integers import remove_decimals
 from processors.statements.keywords import match_section

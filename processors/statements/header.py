@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from processors.statements.amounts import looks_like_amount
 from processors.statements.dates import parse_date
 from processors.statements.iban import find_ibans
-from processors.statements.keywords import match_special, normalize
+from processors.statements.keywords import Section, match_column, match_section, match_special, normalize
 from processors.statements.table import AmountCell, find_amounts
 from processors.statements.words import PageWord, TextLine, line_height, split_cells
 
+_LEAST_COLUMNS = 2  # headings beside the name of a section
 _LEAST_SUMMARY = 2  # labels side by side; a single one may be the text of a row
 _BETWEEN_CELLS = " | "
 _LABEL_GAP = 1.2  # line heights between the words of one label
@@ -163,6 +164,16 @@ def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[
         if amounts:
             found.append((name, amounts[0]))
     return found
+
+
+def find_section(line: TextLine, height: float) -> Section | None:
+    """The section that a line begins: alone, or among the headings of its columns."""
+    cells = [_text(cell) for cell in split_cells(line.words, _LABEL_GAP * height)]
+    sections = [match_section(cell) for cell in cells if match_section(cell)]
+    columns = sum(match_column(cell) in ("date", "amount") for cell in cells)
+    is_among = len(sections) == 1 and columns >= _LEAST_COLUMNS
+    after_name = line.text.rpartition(": ")[2]  # "J. Smith #4471: Payments, Credits and Adjustments"
+    return match_section(line.text) or match_section(after_name) or (sections[0] if is_among else None)
 
 
 def separate_summaries(

@@ -63,7 +63,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
     ),
     (
         "opening",
-        r"(?:your )?(?:opening|previous|start(?:ing)?|beginning|old|last statement|former) balance"
+        r"(?:your )?(?:opening|previous(?: statement)?|start(?:ing)?|beginning|old|last statement|former) balance"
         r"|(?:balance |total )?(?:brought (?:forward|over|down)|b/f|b/fwd|b/d)|balance forward"
         r"|balance (?:from )?(?:last|previous) statement|balance on last|anfangssaldo|alter (?:saldo|kontostand)"
         r"|saldovortrag|vortrag|saldo ?ubertrag|ubertrag(?= (?:(?:von|aus) )?(?:seite|blatt|vor|letzt)|\W*(?:\d|$))"
@@ -76,7 +76,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
     ),
     (
         "closing",
-        r"(?:your )?(?:closing|new|ending|final|end|current statement) bal(?:ance)?|balance at (?:end|close)"
+        r"(?:your |total )?(?:closing|new|ending|final|end|current statement) bal(?:ance)?|balance at (?:end|close)"
         r"|endsaldo|neuer (?:saldo|kontostand)|schluss-?saldo|abschlusssaldo|(?:nouveau|dernier) solde"
         r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo"
         r"|nieuw saldo|eindsaldo|saldo finale|nuovo saldo|saldo al corte"
@@ -119,7 +119,8 @@ _SECTIONS: dict[Section, str] = {
     r"(?:withdrawals|debits|payments|purchases)(?: and (?:other )?(?:debits|withdrawals|payments|subtractions))?"
     r"|checks(?: paid)?|cheques(?: paid)?|(?:service )?fees|service charges|money out|ausgaben|belastungen",
     "credits": r"(?:(?:electronic|other|direct|mobile|atm) )*(?:deposits|credits|additions)"
-    r"(?: and (?:other )?(?:credits|additions|deposits))?|money in|interest paid|einnahmen|gutschriften",
+    r"(?: and (?:other )?(?:credits|additions|deposits))?|payments?,? (?:and )?(?:other )?credits(?: and adjustments)?"
+    r"|money in|interest paid|einnahmen|gutschriften",
 }
 _SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)

@@ -23,6 +23,7 @@ from processors.statements.line_dates import (
 from processors.statements.table import MONEY, AmountCell, Heading, MoneyColumns, find_amounts
 from processors.statements.words import PageWord, TextLine
 
+LEADING_YEAR = re.compile(r"^(?:19|20)\d\d (?=\D)")  # "2025 OPENING BALANCE", right of day and month
 _MOST_LABEL_WORDS = 2  # before a date on a line of its own
 _CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
 _SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
@@ -86,7 +87,8 @@ class LineParts:
 
     @property
     def special(self) -> str | None:
-        return match_special(self.text) or match_special(" ".join(w.text for w in self.reference + self.description))
+        text = LEADING_YEAR.sub("", self.text)
+        return match_special(text) or match_special(" ".join(w.text for w in self.reference + self.description))
 
 
 @dataclass(frozen=True)

@@ -73,4 +73,5 @@ class RawDocument:
     notes: list[str] = field(default_factory=list)
     frames: dict[int, PageFrame] = field(default_factory=dict)  # by page, where it is known
     last_account: str = ""  # named last, maybe below all rows
+    are_columns_named: bool = True  # by headings, not inferred
     is_exact: bool = False  # the text is that of the file, not of OCR

@@ -10,11 +10,12 @@ from processors.statements.header import (
     AccountTracker,
     find_account_below,
     find_page_number,
+    find_section,
     find_summary,
     separate_cells,
     separate_summaries,
 )
-from processors.statements.keywords import Column, match_section
+from processors.statements.keywords import Column, Section
 from processors.statements.line_dates import take_date
 from processors.statements.lines import (
     LineCounts,
@@ -49,6 +50,7 @@ def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> 
 
 def _read_pages(pages: Sequence[PageWords], model: TableModel) -> "_PageReader":
     reader = _PageReader(model)
+    reader.document.are_columns_named = not model.headings
     reader.document.is_exact = all(page.source == "text layer" for page in pages)
     reader.document.frames = {page.number: page.frame for page in pages if page.frame}
     for page in pages:
@@ -80,6 +82,10 @@ class _PageReader:
             end = min((each.top for each in tables if each.top > table.top), default=len(lines))
             headings = lines[table.top : table.start]
             self.document.not_rows += [(self._accounts.current, line) for line in headings]
+            if table is not tables[0] and not table.is_beside_another:
+                self._end_section_above(lines[table.top - 1], line_height(lines))
+            for line in headings:
+                self._rows.begin_section(find_section(line, line_height(lines)))
             own = lines[table.start : end]
             self._headings = self._model.headings or add_first_dates(table.headings, own, line_height(lines))
             if table.is_beside_another:
@@ -91,6 +97,11 @@ class _PageReader:
             self.document.unread.append(Unread(page.number, "", "no rows were found on this page"))
         if not lines:
             self.document.unread.append(Unread(page.number, "", "no text was found on this page"))
+
+    def _end_section_above(self, line: TextLine, height: float) -> None:
+        """End the section if the title of a further table of a page, right above its headings, names no section."""
+        if not find_amounts(line.words, height) and not find_section(line, height):
+            self._rows.end_section()
 
     def _take_rows_beside(self, lines: Sequence[TextLine], beside: Sequence[Table], table: Table) -> list[TextLine]:
         """The rows of one of the tables beside each other; other lines, such as totals, belong to all of them."""
@@ -113,7 +124,7 @@ class _PageReader:
     def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
         for line, below in zip(lines, [*lines[1:], None], strict=False):
             self._accounts.update(separate_cells(line, height), below=find_account_below(line, below, height))
-            self._rows.begin_section(match_section(line.text))
+            self._rows.begin_section(find_section(line, height))
         self.document.outside += [(self._accounts.current, line) for line in lines]
         self.document.not_rows += [(self._accounts.current, line) for line in lines]
         for line, below in zip(lines, [*lines[1:], None], strict=False):
@@ -175,9 +186,9 @@ class _PageReader:
             elif special in ("debits", "credits"):
                 rows.begin_section(special)
             return
-        if parts.section:
+        if section := parts.section or self._find_section_among_headings(parts, height):
             rows.end()
-            rows.begin_section(parts.section)
+            rows.begin_section(section)
         elif rows.is_second_date(parts, height):
             rows.row.value_date = rows.row.value_date or parts.date
             rows.extend(parts)
@@ -208,6 +219,10 @@ class _PageReader:
             rows.extend_by_text(parts)
         else:
             rows.end_at_heading(parts.line.page)
+
+    def _find_section_among_headings(self, parts: LineParts, height: float) -> Section | None:
+        is_text = not parts.date and not parts.money and not parts.text_follows
+        return find_section(parts.line, height) if is_text else None
 
     def _add_balance_line(self, parts: LineParts) -> None:
         self.document.figure_lines.append((self._accounts.current, parts.line))

@@ -36,6 +36,10 @@ class RowBuilder:
     def begin_page(self) -> None:
         self.row, self._page_of_heading, self.total_bottom = None, 0, float("-inf")
 
+    def end_section(self) -> None:
+        self._section = None
+        self._section_number += 1
+
     def begin_section_beside(self) -> None:
         """Begin a section in the same direction, such as a table beside another."""
         self._section_number += 1

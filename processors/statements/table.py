@@ -27,6 +27,7 @@ _MOST_AMOUNT_WORDS = 5
 _UNNAMED_SHARE = 0.5  # of the amounts of the fullest column that make a column of amounts in the text
 _BESIDE = 1.0  # line heights that a date may be left of its heading, in a table beside another
 _LEAST_FILLERS = 3  # of a word in columns of amounts; fewer may be text
+_PAYMENTS = re.compile(r"payments?\b")
 _ALIGNED = 1.0  # line heights by which the right edges of one column differ
 
 
@@ -93,6 +94,8 @@ def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
             taken = {heading.column for heading in found}
             if column == "date" and column in taken:
                 column = "value_date"
+            if column == "debit" and column in taken and _PAYMENTS.match(words[at].text.lower()):
+                column = "credit"  # beside charges or purchases: what was paid on them
             if column not in taken:
                 found.append(Heading(column, words[at].left, words[at + count - 1].right))
             named += count

@@ -345,3 +345,199 @@ def test_balances_in_the_column_of_amounts_are_found_by_their_sums():
     assert [row[2] for row in _rows(document)] == ["500.00", "-100.00", "-50.00", "-20.00", "30.00", "-360.00"]
     assert (str(document.statements[0].opening), str(document.statements[0].closing)) == ("1000.00", "1000.00")
     assert not reasons(document)
+
+
+def test_section_named_in_a_heading_row_gives_its_rows_their_direction():
+    document = read_typed("""
+        Explore it             Open to Close Date: 01/10/2025 - 02/09/2025
+        Account number ending in 4402
+        Previous Balance          $512.60
+        New Balance               $262.60
+
+        DATE     PAYMENTS AND CREDITS                              AMOUNT
+        01/22    INTERNET PAYMENT THANK YOU                      -$350.00
+
+        DATE     PURCHASES                MERCHANT CATEGORY        AMOUNT
+        01/12    AMAZON SEATTLE           Merchandise              $60.00
+        01/15    SHELL AUSTIN             Gasoline                 $20.00
+        01/28    HEB AUSTIN               Supermarkets             $20.00
+    """)
+    assert [row[2] for row in _rows(document)] == ["350.00", "-60.00", "-20.00", "-20.00"]
+    assert document.statements[0].is_liability
+    assert not reasons(document)
+
+
+def test_name_of_a_card_above_the_rows_tells_a_card():
+    document = read_typed("""
+        TC CASH BACK VISA CARD
+        Account Number: 4520 XXXX XXXX 8812
+        Statement period: January 04, 2025 to February 03, 2025
+
+        DATE     DATE     ACTIVITY DESCRIPTION            AMOUNT($)
+                          PREVIOUS STATEMENT BALANCE        $410.55
+        JAN 5    JAN 6    TIM HORTONS                        $20.00
+        JAN 9    JAN 10   LCBO                               $30.00
+        JAN 20   JAN 21   PREAUTHORIZED PAYMENT            -$410.55
+        JAN 25   JAN 27   PRESTO                             $40.00
+                          TOTAL NEW BALANCE                  $90.00
+    """)
+    assert [row[2] for row in _rows(document)] == ["-20.00", "-30.00", "410.55", "-40.00"]
+    assert not reasons(document)
+
+
+def test_amounts_of_what_may_be_a_card_need_review():
+    document = read_typed("""
+        Explorer card 4402
+        Account number 4402 1234
+        01/10/2025 - 02/09/2025
+        Previous Balance          $512.60
+        New Balance               $262.60
+
+        DATE     DESCRIPTION                              AMOUNT
+        01/22    INTERNET PAYMENT                       -$350.00
+        01/24    AMAZON SEATTLE                           $60.00
+        01/25    SHELL AUSTIN                             $20.00
+        01/28    HEB AUSTIN                               $20.00
+    """)
+    assert any("credit card" in reason for reason in reasons(document))
+
+
+def test_visa_debit_card_is_no_credit_card():
+    document = read_typed("""
+        Checking with Visa Debit Card
+        Account number 4402 1234      01/10/2025 - 02/09/2025
+
+        DATE     DESCRIPTION                              AMOUNT      BALANCE
+                 Beginning balance                                    $512.60
+        01/22    RENT                                   -$350.00      $162.60
+        01/24    PAYROLL                                  $60.00      $222.60
+        01/25    GROCER                                  -$20.00      $202.60
+    """)
+    assert [row[2] for row in _rows(document)] == ["-350.00", "60.00", "-20.00"]
+    assert not reasons(document)
+
+
+def test_year_before_the_words_of_a_balance_is_that_of_its_date():
+    document = read_typed("""
+        Account Number 06 2000 12345678     Statement Period 1 Jan 2025 - 31 Jan 2025
+
+        Date     Transaction               Debit     Credit         Balance
+        01 Jan   2025 OPENING BALANCE                           $1,000.00 CR
+        02 Jan   Direct Debit              100.00                 $900.00 CR
+        05 Jan   Salary                               $50.00      $950.00 CR
+        31 Jan   2025 CLOSING BALANCE                             $950.00 CR
+    """)
+    assert [row[2] for row in _rows(document)] == ["-100.00", "50.00"]
+    assert not reasons(document)
+
+
+def test_minus_before_a_payment_that_was_received_is_that_of_a_card():
+    sections = {
+        "": "",
+        "PAYMENTS AND OTHER CREDITS": "PURCHASE",
+        "KIM LEE #4471: Payments, Credits and Adjustments": "Of the usual kind",
+    }
+    for section, other in sections.items():
+        document = read_typed(f"""
+            Crest Sapphire           01/09/2025 - 02/08/2025
+            Previous Balance          $512.60
+            New Balance               $262.60
+
+            DATE     DESCRIPTION                              AMOUNT
+            {section}
+            01/22    {"Web transfer" if section else "Payment Thank You-Mobile"}                      -$350.00
+            {other}
+            01/24    AMAZON SEATTLE                           $60.00
+            01/25    SHELL AUSTIN                             $20.00
+            01/28    HEB AUSTIN                               $20.00
+        """)
+        assert [row[2] for row in _rows(document)] == ["350.00", "-60.00", "-20.00", "-20.00"]
+
+
+def test_payments_beside_charges_are_credits_of_what_is_owed():
+    document = read_typed("""
+        Harwood Stores      Account number 8831 2201      09/01/2025 to 08/02/2025
+
+        Date         Description                  Charges     Payments      Balance
+                     Balance brought forward                                 200.00
+        12/01/2025   Food hall                     100.00                    300.00
+        13/01/2025   Ladieswear                     50.00                    350.00
+        22/01/2025   Payment received                           150.00       200.00
+        23/01/2025   Food hall                      10.00                    210.00
+    """)
+    assert [row[2] for row in _rows(document)] == ["-100.00", "-50.00", "150.00", "-10.00"]
+    assert document.statements[0].is_liability
+    assert not reasons(document)
+
+
+def test_title_that_names_no_section_ends_the_section_of_the_table_above():
+    document = read_typed("""
+        Quantum Card             01/09/2025 - 02/08/2025
+        Previous Balance          $512.60
+        New Balance               $262.60
+
+        KIM LEE #4471: Payments, Credits and Adjustments
+        DATE     DESCRIPTION                              AMOUNT
+        01/22    Web transfer                           -$350.00
+
+        KIM LEE #4471: Transactions
+        DATE     DESCRIPTION                              AMOUNT
+        01/24    AMAZON SEATTLE                           $60.00
+        01/25    SHELL AUSTIN                             $20.00
+        01/28    HEB AUSTIN                               $20.00
+    """)
+    assert [row[2] for row in _rows(document)] == ["350.00", "-60.00", "-20.00", "-20.00"]
+    assert not reasons(document)
+
+
+def test_deposit_that_was_returned_makes_no_card_of_an_account():
+    document = read_typed("""
+        Account number: 00012345      Period 01/01/2025 - 31/01/2025
+        Beginning balance          $100.00
+        Ending balance             $220.00
+
+        Deposits and other credits
+        Date         Description                      Amount
+        02/01/2025   Payment received                  50.00
+        03/01/2025   Transfer                         100.00
+        04/01/2025   Returned deposit                 -20.00
+        05/01/2025   Transfer                          30.00
+        Withdrawals and other debits
+        Date         Description                      Amount
+        06/01/2025   Card purchase                     40.00
+    """)
+    assert [row[2] for row in _rows(document)] == ["50.00", "100.00", "-20.00", "30.00", "-40.00"]
+    assert not document.statements[0].is_liability
+    assert not reasons(document)
+
+
+def test_words_of_a_payment_in_a_row_make_no_card_of_an_account():
+    document = read_typed("""
+        Account number: 00012345      Period 01/01/2025 - 31/01/2025
+
+        Date         Description                       Amount     Balance
+        01/01/2025   Opening balance                               100.00
+        02/01/2025   Commercial Merci payment, thank you   -50.00        50.00
+        03/01/2025   Payment received                  100.00       150.00
+        04/01/2025   Shop, thank you                   -20.00       130.00
+    """)
+    assert [row[2] for row in _rows(document)] == ["-50.00", "100.00", "-20.00"]
+    assert not reasons(document)
+
+
+def test_purchase_on_a_line_of_its_own_is_text_of_its_row():
+    document = read_typed("""
+        Account number: 00012345      Period 01/01/2025 - 31/01/2025
+
+        Date         Description               Out         In     Balance
+        02/01/2025   CARD PURCHASE
+                     Pinecone Books          30.00                  70.00
+        03/01/2025   CARD PURCHASE
+                     Cafe                    20.00                  50.00
+        04/01/2025   SALARY                             100.00     150.00
+    """)
+    assert [row.description for row in document.rows] == [
+        "CARD PURCHASE Pinecone Books",
+        "CARD PURCHASE Cafe",
+        "SALARY",
+    ]
