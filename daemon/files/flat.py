@@ -5,8 +5,9 @@ The files of a flat result are beside those of other results. Only its result.js
 files: the record `.results/bank/march (2)` belongs to `bank/march (2).txt`. Pure.
 """
 
+import itertools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from daemon.core import names
@@ -16,6 +17,7 @@ from daemon.files.result_reader import Facts
 
 RECORDS = ".results"  # in the outbox
 _DOCUMENTS = {RESULT, *ERROR_DOCUMENTS}
+_ROOM = 40  # bytes of a name for more than the name of its result, which inboxd makes shorter; a person might not
 _ARCHIVE = "archive:"  # begins the path of an original that is not in the outbox
 
 
@@ -62,11 +64,8 @@ def visible_names(name: str, result_name: str, entries: Iterable[str]) -> dict[s
     stem, found = names.result_stem(name), dict[str, str]()
     for entry in sorted(entries):
         own = entry.removeprefix(stem) if entry.startswith((f"{stem}.", f"{stem} ")) or entry == stem else f".{entry}"
-        visible = _joined(result_name, own)
-        while visible in _DOCUMENTS or visible in found.values():
-            own = f"_{own}"
-            visible = _joined(result_name, own)
-        found[entry] = visible
+        choices = (_joined(result_name, f"{mark}{own}") for mark in _marks())
+        found[entry] = next(each for each in choices if each not in _DOCUMENTS and each not in found.values())
     return found
 
 
@@ -100,11 +99,24 @@ def _first(path: str) -> str:
     return PurePosixPath(path).parts[0]
 
 
+def _marks() -> Iterator[str]:
+    """What makes a name differ from others: nothing, "_", "_2", "_3" …"""
+    yield from ("", "_")
+    yield from (f"_{number}" for number in itertools.count(2))
+
+
 def _joined(start: str, end: str) -> str:
-    """`start` and `end`, which is cut before its suffix if both together are too long for a name."""
+    """`start` and `end`, of which `end` is cut before its suffix if both together are too long for a name. `start`
+    remains complete: its number is what makes it differ from the names of other results."""
+    start = _cut(start, names.NAME_MAX - _ROOM)
+    room = names.NAME_MAX - len(os.fsencode(start))
     suffix = Path(f"_{end}").suffix
-    if len(os.fsencode(suffix)) > names.NAME_MAX // 4:
+    if len(os.fsencode(suffix)) > room // 2:
         suffix = ""
-    room = names.NAME_MAX - len(os.fsencode(suffix))
-    rest = os.fsencode(start + end.removesuffix(suffix))
-    return (rest[:room].decode("utf-8", "ignore") if len(rest) > room else os.fsdecode(rest)) + suffix
+    return start + _cut(end.removesuffix(suffix), room - len(os.fsencode(suffix))) + suffix
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    """The beginning of a name; a character that would be cut is left out."""
+    content = os.fsencode(text)
+    return text if len(content) <= most_bytes else content[:most_bytes].decode("utf-8", "ignore")

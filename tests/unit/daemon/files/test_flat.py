@@ -51,6 +51,22 @@ def test_names_are_valid_and_differ_and_are_no_documents(name: str, entries: lis
     assert found == flat.visible_names(name, stem, reversed(entries))
 
 
+@pytest.mark.parametrize("suffix_bytes", [4, 40, 54, 60, 63, 64, 100, 250])
+def test_names_of_two_numbers_always_differ(suffix_bytes: int):
+    """Or else the search for a free number would never end."""
+    name = "x" * (254 - suffix_bytes) + "." + "y" * suffix_bytes
+    stem, entries = flat.names.result_stem(name), [name, f"{name[:249]}.txt", "y" * 255]
+    first, tenth = (set(flat.visible_names(name, stem + number, entries).values()) for number in ("", " (10)"))
+    assert not first & tenth and all(each.startswith(f"{stem} (10)") for each in tenth)
+
+
+@pytest.mark.parametrize("record", ["x" * 200, "x" * 255, "ü" * 127])
+def test_any_number_of_names_that_are_cut_differ(record: str):
+    entries = [f"{'y' * 250}{number:03}.txt" for number in range(300)]
+    found = flat.visible_names("x.txt", record, entries)
+    assert len(set(found.values())) == 300 and all(len(os.fsencode(each)) <= 255 for each in found.values())
+
+
 def test_files_of_a_flat_result_are_beside_each_other():
     places = flat.FilePlaces(".results/bank/march (2)", "march.pdf", FACTS)
     assert places.path("march.txt") == "bank/march (2).txt"
