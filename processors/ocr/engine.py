@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import ImageOps
+from PIL import ImageOps, ImageStat
 from rapidocr import RapidOCR
 
 from processors.ocr import orientation
@@ -38,6 +38,7 @@ _AGAIN_SCALE = 0.7  # of the size of the first reading
 _LEAST_CONFIDENCE = 0.5  # what has less is mostly dirt and pictures: reported, not used
 _SURE = 0.8  # of a line that detection overlooked
 _MOST_MISSED = 40  # lines
+_DARK = 80  # of 255, the median of a dark ground
 _BLANK = np.full((64, 64, 3), 255, np.uint8)
 
 Area = tuple[int, int, int, int]  # left, top, right, bottom in pixels
@@ -148,6 +149,7 @@ class RapidOcrEngine:
 
     def _read(self, image: "Image.Image", scale: float | None = None) -> "_Found":
         """`scale`: of the image in which lines are detected; None: chosen by the size of the letters."""
+        image = _on_light_ground(image)
         ink = find_ink(image)
         area = _area(ink, image.size)
         if area is None:
@@ -183,6 +185,11 @@ def _parameters(threads: int | None, detection: Path, recognition: Path) -> dict
         # above the number of cores rapidocr ignores it, and uses them all
         "EngineConfig.onnxruntime.intra_op_num_threads": min(threads, os.cpu_count() or 1),
     }
+
+
+def _on_light_ground(image: "Image.Image") -> "Image.Image":
+    """The image, inverted if it is light text on a dark ground."""
+    return ImageOps.invert(image) if ImageStat.Stat(image.convert("L")).median[0] < _DARK else image
 
 
 def _prepared(image: "Image.Image", area: Area, scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import font_roboto
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, ReadOptions
@@ -70,6 +70,12 @@ def test_white_text_on_transparency_is_read(ocr: Ocr, tmp_path: Path):
     page = Image.new("RGBA", text.size, (255, 255, 255, 0))
     page.putalpha(text)
     assert _read(ocr, page, tmp_path)[0].splitlines() == ["Total 49.90 EUR", "Paid by card"]
+
+
+def test_white_text_on_a_dark_page_is_read(ocr: Ocr, tmp_path: Path):
+    page = ImageOps.invert(_page(["Total 49.90 EUR", "Paid by card"]))
+    text, review = _read(ocr, page, tmp_path)
+    assert text.splitlines() == ["Total 49.90 EUR", "Paid by card"] and review == ()
 
 
 def test_amounts_of_two_columns_are_not_glued(ocr: Ocr, tmp_path: Path):
