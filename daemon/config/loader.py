@@ -217,7 +217,7 @@ def _recipe(
     if not isinstance(processor, str):
         raise ConfigError(
             f"{where}: [recipes.{name}] names no processor.",
-            f'Add a line such as: processor = "{registry.known()[0]}"',
+            'Add a line such as: processor = "ocr"',
         )
     cls = _find(processor, where, f"[recipes.{name}] processor")
     own = {key: value for key, value in table.items() if key not in cls.Options.model_fields}
