@@ -106,7 +106,8 @@ class DiskRetry:
             self._wait()
             return
         for key in list(self._waiting):
-            self._try(key, self._waiting.pop(key))
+            if (waiting := self._waiting.pop(key, None)) is not None:  # else an earlier step has completed it
+                self._try(key, waiting)
         if self._next_try is None:
             self._pause, self._tries = _PAUSE, 0
 

@@ -135,6 +135,21 @@ def test_later_step_replaces_one_with_the_same_key(disk: Disk):
 # ---------------------------------------------------------------------------------------- giving up
 
 
+@pytest.mark.parametrize("names", [("first", "second"), ("second", "first")])
+def test_step_that_another_waiting_step_completes_waits_no_longer(disk: Disk, names: tuple[str, str]):
+    """An error can hide that a commit succeeded: then one step finds it, and completes what another one waits for."""
+    disk.error = OSError(errno.EIO, "no")
+    for name in names:
+        disk.run(name)
+    disk.error = None
+    steps = disk.retry._waiting
+    first = steps["step first"].step
+    steps["step first"].step = lambda: (first(), disk.run("second"))
+    disk.wait(1.0)
+    assert sorted(set(disk.done)) == ["first", "second"] and disk.done.count("first") == 1
+    assert disk.retry.next_try() is None and disk.retry.problem is None
+
+
 def test_step_that_keeps_failing_while_all_else_works_is_given_up(disk: Disk):
     disk.error = OSError(errno.EIO, "Input/output error", "/bad")
     given_up: list[Exception] = []
