@@ -128,6 +128,7 @@ def _blocks(page: Path, language: str) -> list[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=lambda page: page.name)
 def test_settings_that_a_page_shows_are_valid(page: Path, tmp_path: Path):
     shutil.copy(DATA / "schemas" / "statement.json", tmp_path)
+    (tmp_path / "voices").mkdir()  # which settings of a page name
     for block in _blocks(page, "toml"):
         is_for_config = re.search(r"^\[", block, re.MULTILINE)  # a NAME.toml has no tables
         assert is_for_config or 'recipe = "' in block
