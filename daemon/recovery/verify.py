@@ -6,14 +6,15 @@ be between two steps.
 """
 
 import functools
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from daemon.core import names
 from daemon.core.durable import sha256_of
-from daemon.files import flat
+from daemon.files import flat, result_reader
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone
 from daemon.queue.reader import JobLog
@@ -122,7 +123,12 @@ class Verification:
         except OriginalGone:
             yield finding("the original is not in inbox/.taken")
             return
-        if row["sha256"] and self._hash(original.path) != row["sha256"]:
+        try:
+            is_changed = row["sha256"] and self._hash(original.path) != row["sha256"]
+        except OSError as error:  # it may have been published in the meantime
+            yield finding(f"the original in inbox/.taken cannot be read: {error.strerror}")
+            return
+        if is_changed:
             yield finding("the original in inbox/.taken has changed since it was taken")
 
     def _check_result(self, row: PlacedRow, finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
@@ -134,7 +140,7 @@ class Verification:
             yield finding(f"{row['result_path']} was moved or removed by a person", is_error=False)
             return
         try:
-            facts = json.loads(document.read_bytes())
+            facts = result_reader.read(document, root=self._layout.outbox.path).facts
         except (OSError, ValueError) as error:
             if not any(result.iterdir()):  # results are never published empty
                 yield finding(f"{row['result_path']} was emptied by a person", is_error=False)
@@ -144,22 +150,38 @@ class Verification:
         if facts.get("job") != row["id"]:
             yield finding(f"{row['result_path']} contains the result of another job", is_error=False)
             return
-        places = flat.FilePlaces(row["result_path"], row["name"], facts)
-        for file in facts.get("files", []):
-            path = self._layout.outbox.path / places.path(file["name"])
-            yield from self._check_file(path, file["sha256"], finding)
+        try:
+            files = list(self._files(row, facts))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            yield finding(f"{document.name} was changed, and names no files that can be checked")
+            return
+        for path, sha256 in files:
+            yield from self._check_file(path, sha256, finding)
+
+    def _files(self, row: PlacedRow, facts: Mapping[str, Any]) -> Iterator[tuple[Path, str | None]]:
+        """The files of a result, with their checksums (None: not known).
+
+        Raises:
+            ValueError, LookupError, TypeError, AttributeError: a person has changed the document.
+        """
+        assert row["result_path"] is not None
+        outbox, places = self._layout.outbox, flat.FilePlaces(row["result_path"], row["name"], facts)
+        for file in facts.get("files") or []:
+            yield outbox.path / places.path(_below(file["name"])), str(file["sha256"])
         where = (facts.get("original") or {}).get("path")
         if where:
             archived = where.startswith("archive:")
-            outbox = self._layout.outbox
-            path = outbox.archive / where.removeprefix("archive:") if archived else outbox.path / places.path(where)
-            yield from self._check_file(path, row["sha256"], finding)
+            path = _below(where.removeprefix("archive:"))
+            yield outbox.archive / path if archived else outbox.path / places.path(path), row["sha256"]
 
     def _check_file(self, path: Path, sha256: str | None, finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
         try:
             actual = self._hash(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             yield finding(f"{path.name} is missing from its result: removed by a person", is_error=False)
+            return
+        except OSError as error:
+            yield finding(f"{path} cannot be read: {error.strerror}")
             return
         if sha256 and actual != sha256:
             yield finding(f"the content of {path} has changed since it was published")
@@ -192,6 +214,17 @@ class Verification:
     def _hash(self, path: Path) -> str:
         self._bytes += path.stat().st_size
         return sha256_of(path)
+
+
+def _below(path: str) -> str:
+    """A path of a document that a person may have changed.
+
+    Raises:
+        ValueError, AttributeError: it leaves the folder that it is relative to, or is no text.
+    """
+    if not names.is_safe_relative(path):
+        raise ValueError(f"{path[:100]!r} is not a file of a result")
+    return path
 
 
 def _has_ended(row: PlacedRow) -> bool:
