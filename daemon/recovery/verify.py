@@ -7,10 +7,9 @@ be between two steps.
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from daemon.core import names
 from daemon.core.durable import sha256_of
@@ -158,7 +157,7 @@ class Verification:
         for path, sha256 in files:
             yield from self._check_file(path, sha256, finding)
 
-    def _files(self, row: PlacedRow, facts: Mapping[str, Any]) -> Iterator[tuple[Path, str | None]]:
+    def _files(self, row: PlacedRow, facts: result_reader.Facts) -> Iterator[tuple[Path, str | None]]:
         """The files of a result, with their checksums (None: not known).
 
         Raises:
