@@ -208,6 +208,7 @@ class NotReady:
     """Result of `Processor.plan`: the recipe cannot run now; its jobs wait."""
 
     why: str  # also says how to fix it
+    lacks_extra: bool = False  # an extra of the package is not installed, which may be intended
 
 
 Plan = Runnable | Substitute | NotReady

@@ -39,7 +39,8 @@ def models(settings: Settings, installation: Installation | None) -> Findings:
     for name, recipe, plan in _plans(settings):
         match plan:
             case contract.NotReady():
-                yield FAIL, f"{name} cannot run, so its files wait: {plan.why}", _fix(plan.why)
+                verdict = WARN if plan.lacks_extra else FAIL
+                yield verdict, f"{name} cannot run, so its files wait: {plan.why}", _fix(plan.why)
             case contract.Substitute():
                 yield OK, f"{name} uses {plan.processor} instead of {recipe.processor}: {plan.why}", ""
             case _ if name_of_weights := recipe.cls.weights_to_fetch(recipe.options, settings.models):

@@ -57,7 +57,7 @@ class Text(Processor):
         from processors import extras
 
         missing = extras.why_missing("documents", python=options.python)
-        return NotReady(why=missing) if missing else Runnable()
+        return NotReady(why=missing, lacks_extra=True) if missing else Runnable()
 
     def load(self, options: TextOptions, models: Path, progress: Progress) -> Loaded:
         from importlib.metadata import version

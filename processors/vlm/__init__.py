@@ -64,7 +64,7 @@ class Vlm(Processor):
                 task["remember_layouts"] = False
             return Substitute(processor="ocr", recipe=task, why=f"Read by OCR: {missing}{ignored}")
         alone = " OCR reads text, but cannot answer this." if options.engine == "auto" and not no_library else ""
-        return NotReady(why=f"{missing}{alone}")
+        return NotReady(why=f"{missing}{alone}", lacks_extra=bool(no_library))
 
     @classmethod
     def estimate_memory(cls, options: VlmOptions, models: Path) -> int:

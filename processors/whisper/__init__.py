@@ -54,7 +54,7 @@ class Whisper(Processor):
     def plan(cls, options: WhisperOptions, recipe: TranscribeOptions, models: Path) -> Plan:
         needed = ("speech", "faster-whisper") if options.engine == "faster-whisper" else ("speech",)
         if why := extras.why_missing(*needed, python=options.python):
-            return NotReady(why=why)
+            return NotReady(why=why, lacks_extra=True)
         if options.engine == "openai":
             return Runnable()
         if options.model.endswith(".pt") and not Path(options.model).expanduser().is_file():

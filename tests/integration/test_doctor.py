@@ -18,6 +18,7 @@ from daemon.doctor.installation import Installation, as_user
 from daemon.install.install import system_paths
 from daemon.queue.store import Store
 from daemon.recovery import unplaced
+from processors import extras
 
 
 def _findings(place: Place, check: int | None = None) -> dict[str, list[tuple[str, str]]]:
@@ -78,6 +79,15 @@ def test_recipe_without_its_model_fails_and_names_the_command(place: Place):
     place.write_config(Place.TEXT + '[processors.whisper]\nmodel = "no-such-model.pt"\n')
     found = _findings(place, check=1)
     assert any(verdict == "FAIL" and "transcribe cannot run" in words for verdict, words in found["models"])
+
+
+def test_recipe_whose_extra_is_not_installed_is_a_warning(make_place, monkeypatch: pytest.MonkeyPatch):
+    """An installation without speech is a whole one."""
+    monkeypatch.setitem(extras.LIBRARIES, "speech", ("no_such_library",))
+    place = make_place('[inbox]\nimage = ""\ntext = ""\n')
+    ((verdict, found, fix),) = models.models(place.settings(), None)
+    assert verdict == "warn" and "transcribe cannot run, so its files wait: no_such_library is not installed" in found
+    assert "install" in fix
 
 
 def test_damaged_job_log_fails(place: Place):
