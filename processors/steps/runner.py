@@ -1,6 +1,7 @@
 """Runs the steps of jobs in a thread, one after another, while the worker goes on with its other jobs."""
 
 import logging
+import os
 import queue
 import re
 import shutil
@@ -28,6 +29,8 @@ from processors.steps.combine import StepResult, combine, text_file
 from processors.steps.saved import FIRST, SavedResults, step_name
 
 _UNSAFE = re.compile(r"[^\w.-]+")  # in a recipe's name: not for the name of a file
+_NAME_MAX = 255  # bytes, see pathconf(3)
+_SUFFIX_BYTES = 30  # " (2).beancount" and the like
 _FINAL = {FailureKind.BAD_INPUT}  # a retry would not help
 
 log = logging.getLogger(__name__)
@@ -225,13 +228,22 @@ def _work_of(work: Work, step: Step, source: Path, outputs: Path) -> Work:
         kind=Kind.TEXT,
         media_type="text/plain",
         outputs=outputs,
-        stem=f"{work.stem}.{_UNSAFE.sub('-', step.recipe)}",
+        stem=step_stem(work.stem, step.recipe),
         recipe=step.recipe,
         options=_AnyOptions.model_validate(step.recipe_options),
         sidecars={name: path for name, path in work.sidecars.items() if name == "prompt" and step.wants_prompt},
         checkpoints=work.checkpoints and work.checkpoints / f"of-{step_name(step.recipe, asdict(step))}",
         then=(),
     )
+
+
+def step_stem(stem: str, recipe: str) -> str:
+    """The beginning of the names of a step's outputs. A long name of a recipe is cut: there must be room for a suffix.
+
+    stem: that of the first result.
+    """
+    room = max(1, _NAME_MAX - _SUFFIX_BYTES - len(os.fsencode(f"{stem}.")))
+    return f"{stem}.{_UNSAFE.sub('-', recipe).encode()[:room].decode(errors='ignore')}"
 
 
 def _in_outputs(chain: _Chain, name: str, finished: Finished) -> Finished:

@@ -12,6 +12,7 @@ from paths import PYTHONPATH
 from processors import protocol, registry
 from processors.contract import FailureKind, Kind, Step, Work
 from processors.plaintext import CountOptions
+from processors.steps.runner import step_stem
 
 STEP = Step(
     recipe="obey",
@@ -86,6 +87,14 @@ def test_step_that_fails_in_any_way_does_not_lose_the_first_result(tmp_path: Pat
     failed = dict.fromkeys(("exits", "damaged", "broken"), "failed")
     assert outcomes == {"fine": "finished", "silent": "no text", **failed}
     assert not list(tmp_path.glob("*.out/.step")), "nothing but results is in the outputs"
+
+
+@pytest.mark.parametrize("stem", ["talk", "x" * 200, "ü" * 100, "x" * 120])
+@pytest.mark.parametrize("recipe", ["minutes", "r" * 200, "ü" * 150])
+def test_names_of_outputs_have_room_for_a_suffix(stem: str, recipe: str):
+    name = step_stem(stem, recipe)
+    assert name.startswith(f"{stem}.{recipe[:7]}") and len(f"{name} (10).statement.json".encode()) <= 255
+    assert len(recipe) > 7 or name == f"{stem}.{recipe}"
 
 
 def test_retry_repeats_only_the_step(tmp_path: Path):
