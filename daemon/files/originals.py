@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.core import names
 from daemon.core.job import Original
-from daemon.files import result_reader
+from daemon.files import corrected, result_reader
 
 ORIGINAL = "original"  # the subfolder for an original whose name another file of the result has
 RESULT = "result.json"  # what the daemon writes for a result
@@ -14,9 +14,10 @@ ERROR_DOCUMENTS = ("error.json", "error.txt")  # the same for a failure
 
 
 def original_folder(original: Original, others: Iterable[str]) -> str:
-    """The folder of an original, relative to its result: that of the `others`, or, if one has its name, a subfolder."""
+    """The folder of an original, relative to its result: that of the `others`, or, if one of them or a folder of inboxd
+    has its name, a subfolder."""
     own = {original.path.name, *(path.name for path in original.sidecars.values())}
-    taken = {Path(other).parts[0] for other in others} | {ORIGINAL}
+    taken = {Path(other).parts[0] for other in others} | {ORIGINAL, corrected.FOLDER}
     return ORIGINAL if own & taken else "."
 
 

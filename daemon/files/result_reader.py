@@ -27,7 +27,7 @@ class Document:
     is_ours: bool  # the file belongs to this user
 
 
-def read(path: Path, *, root: Path) -> Document:
+def read(path: Path, *, root: Path, most_bytes: int = MAX_BYTES) -> Document:
     """Read a document in a folder that is `root` or below it, without following links below `root`.
 
     Raises:
@@ -38,9 +38,9 @@ def read(path: Path, *, root: Path) -> Document:
         descriptor = durable.open_regular(path.name, folder)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(file.fileno())
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"it is larger than {MAX_BYTES} bytes")
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"{path.name} is larger than {most_bytes} bytes")
     try:
         facts = json.loads(content, parse_constant=wellformed.refuse_constant)
     except RecursionError as error:

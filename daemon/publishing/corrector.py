@@ -16,6 +16,7 @@ from daemon.queue.store import Store
 
 _MAX_FILES = 20
 _MAX_BYTES = 16 * 1024 * 1024  # of all files: the main thread writes them
+_MAX_RECORD_BYTES = 4 * 1024 * 1024  # of corrections.json, which the main thread formats
 
 
 class WrongFiles(Exception):
@@ -88,7 +89,7 @@ class Corrector:
 def _read(folder: Path, job: Job) -> tuple[dict[str, bytes], Mapping[str, object]]:
     """The files that were prepared, and their record."""
     try:
-        record = result_reader.read(folder / RECORD, root=folder).facts
+        record = result_reader.read(folder / RECORD, root=folder, most_bytes=_MAX_RECORD_BYTES).facts
         listed = record["files"]
         if record.get("job") != job.id or not isinstance(record["changes"], list) or len(listed) > _MAX_FILES:
             raise ValueError("the record is wrong")

@@ -20,6 +20,12 @@ def test_original_gets_a_subfolder_if_an_output_has_its_name(layout: Layout):
     assert original_folder(original, ["x.txt"]) == "original"
 
 
+@pytest.mark.parametrize("name", ["corrected", "original"])
+def test_original_never_has_the_name_of_a_folder_of_its_result(layout: Layout, name: str):
+    layout.taken.take("id", write_file(layout.inbox.path / name), [])
+    assert original_folder(layout.taken.original("id"), ["corrected.txt", "result.json"]) == "original"
+
+
 def _failed(layout: Layout, **files: str):
     result = layout.outbox.path / "failed" / "a" / "x"
     for name in ("error.txt", "error.json"):

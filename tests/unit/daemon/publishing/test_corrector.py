@@ -169,6 +169,13 @@ def test_unknown_folder_is_refused(name: str, desk: Desk):
         desk.place(name)
 
 
+def test_too_large_record_is_refused(desk: Desk):
+    """The main thread formats it, which takes about a second for 4 MB."""
+    with pytest.raises(WrongFiles, match="larger than"):
+        desk.place(desk.prepare({"a.csv": "1"}, document="x" * 4_300_000))
+    assert not (desk.result / "corrected").exists()
+
+
 def test_too_large_files_are_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(corrector, "_MAX_BYTES", 3)
     with pytest.raises(WrongFiles, match="too large"):
