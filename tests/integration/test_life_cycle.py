@@ -279,7 +279,7 @@ def test_full_outbox_pauses_the_work_until_there_is_room(place: Place):
 
 
 def test_crashing_hanging_and_failing_jobs_do_not_stop_the_others(make_place):
-    place = make_place(MISBEHAVING.format(recipe='timeout = "1s"\nmax_batch = 4\n'))
+    place = make_place(MISBEHAVING.format(recipe='timeout = "4s"\nmax_batch = 4\n'))
     misdeeds = ["segfault", "hang with-child", "exit 0", "error no luck", "bad", "noisy", "fine", "memory", "fine too"]
     for number, misdeed in enumerate(misdeeds):
         place.drop(f"{number}.txt", misdeed)
