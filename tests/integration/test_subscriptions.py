@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sandbox import Place, wait_for
@@ -38,13 +39,21 @@ async def follow(place: Place, until: str, after: int | None = None) -> list[api
     return lines
 
 
+async def workers_of(place: Place) -> list[Any]:
+    """The workers of the first progress that has some."""
+    async for line in client.subscribe(place.settings().socket, 0):
+        if isinstance(line, api.ProgressLine) and line.workers:
+            return line.workers
+    return []
+
+
 def test_life_of_a_job_is_followed_live(place: Place):
     place.start()
     lines = asyncio.run(asyncio.wait_for(follow(place, "done"), 60))
     events = [line.event for line in lines if isinstance(line, api.EventLine)]
     assert events == ["queued", "running, attempt 1", "publishing as done", "done"]
-    progress = [line for line in lines if isinstance(line, api.ProgressLine)]
-    assert progress and any(line.workers for line in progress)
+    assert any(isinstance(line, api.ProgressLine) for line in lines)
+    assert asyncio.run(asyncio.wait_for(workers_of(place), 60)), "the worker stays loaded"
 
 
 def test_subscriber_misses_nothing_while_the_daemon_is_replaced(place: Place):
