@@ -73,7 +73,7 @@ states: $(DEVELOP)  ## compare 10,000 random runs of the daemon with a model (IN
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_state_machine.py
 
 powercut: $(DEVELOP)  ## cut the power 2,000 times on ext4, XFS and btrfs; needs root (INBOXD_CUTS; half an hour)
-	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_power_cut.py
+	$(VENV)/bin/python -m pytest -s -m long --basetemp=$${TMPDIR:-/tmp}/inboxd-powercut tests/reliability/test_power_cut.py  # where no other test run removes the snapshot of a fault
 
 chaos: $(DEVELOP)  ## kill -9 at 10,000 random instants, over 30,000 files (INBOXD_KILLS, INBOXD_SEED; half an hour)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_chaos.py
