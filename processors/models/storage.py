@@ -70,6 +70,20 @@ class Record:
             return None
 
 
+def record_of(path: Path) -> Path:
+    """Return the path of the record of the stored file `path`."""
+    return path.with_suffix(".json")
+
+
+def recorded(path: Path | None) -> Record | None:
+    """Return the record of a stored file; None if it or its record is missing, or its size is another. The file is not
+    hashed."""
+    if path is None or not path.is_file():
+        return None
+    record = Record.read(record_of(path))
+    return record if record is not None and path.stat().st_size == record.bytes else None
+
+
 @contextmanager
 def scratch(folder: Path, report: ProgressCallback) -> Iterator[Path]:
     """Create a temporary folder for a download, inside `folder`. Wait while another process has one."""

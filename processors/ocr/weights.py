@@ -8,7 +8,7 @@ from pathlib import Path
 
 from processors.contract import Unavailable
 from processors.models import storage
-from processors.models.storage import NoSource, ProgressCallback, Record
+from processors.models.storage import NoSource, ProgressCallback, Record, record_of
 
 MODELS = {  # name: RapidOCR's name of the script
     "ocr-arabic": "arabic",
@@ -40,11 +40,6 @@ def location(name: str, models: Path) -> Path:
     return models / "ocr" / f"{name}.onnx"
 
 
-def record_of(path: Path) -> Path:
-    """Return the path of a stored model's record."""
-    return path.with_suffix(".json")
-
-
 def find(name: str, models: Path) -> Path | None:
     """Return the path of the stored model, or None."""
     path = location(name, models)
@@ -58,9 +53,7 @@ def stored(models: Path) -> list[str]:
 
 def present(name: str, models: Path) -> Record | None:
     """Return the record of a stored model, or None. The file is not hashed."""
-    path = find(name, models)
-    record = Record.read(record_of(path)) if path else None
-    return record if record and path and path.stat().st_size == record.bytes else None
+    return storage.recorded(find(name, models))
 
 
 def fetch(name: str, models: Path, report: ProgressCallback) -> Record:

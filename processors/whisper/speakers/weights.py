@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from processors.contract import Progress, Unavailable
 from processors.models import storage
-from processors.models.storage import FetchError, ProgressCallback, Record
+from processors.models.storage import FetchError, ProgressCallback, Record, record_of
 from processors.whisper.weights import catalog, source
 
 if TYPE_CHECKING:
@@ -69,11 +69,6 @@ def location(name: str, models: Path) -> Path:
     return models / "speakers" / f"{name}.pt"
 
 
-def record_of(path: Path) -> Path:
-    """Return the path of the record of stored weights."""
-    return path.with_suffix(".json")
-
-
 def find(name: str, models: Path) -> Path | None:
     """Return the path of the stored weights, or None."""
     path = location(name, models)
@@ -87,9 +82,7 @@ def stored(models: Path) -> list[str]:
 
 def present(name: str, models: Path) -> Record | None:
     """Return the record of stored weights, or None. The file is not hashed."""
-    path = find(name, models)
-    record = Record.read(record_of(path)) if path else None
-    return record if record and path and path.stat().st_size == record.bytes else None
+    return storage.recorded(find(name, models))
 
 
 def fetch(name: str, models: Path, report: ProgressCallback) -> Record:

@@ -21,7 +21,7 @@ def test_times_that_the_transcript_lacks_are_reported(written: str):
 @pytest.mark.parametrize("written", ["ratio 16:9", "verse 3:16.", "1:2", "12:345", "2026:01:02:03"])
 def test_other_figures(written: str):
     unknown = times.reasons(written, times.times_in(TRANSCRIPT))
-    assert (unknown != []) == (written == "verse 3:16."), "which cannot be told from a time"
+    assert (unknown != []) == (written == "verse 3:16."), "a verse looks like a time"
 
 
 def test_only_some_of_many_unknown_times_are_named():
