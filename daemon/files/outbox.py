@@ -125,6 +125,18 @@ class Outbox:
         durable.make_folder(home)
         self._place_all(job, original, home, is_placed=is_placed)
 
+    def has_archived(self, job: Job) -> bool:
+        """Check whether `archive_folder` exists, even if its job has not ended."""
+        return os.path.lexists(self.archive_folder(job))
+
+    def discard_archived(self, job: Job) -> None:
+        """Remove what an earlier attempt archived, durably: that had no result, and this one goes elsewhere.
+        The caller has the original."""
+        if self.has_archived(job):
+            home = self.archive_folder(job)
+            durable.remove_tree(home)
+            durable.remove_empty_folders(home.parent, up_to=self.archive)
+
     def place_original(
         self, source: Path, home: Path | None, sha256: str | None, *, needs_sha256: bool = True
     ) -> str | None:

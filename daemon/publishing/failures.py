@@ -115,6 +115,8 @@ class FailurePublisher:
         job = replace(job, **changes)
         if job.id not in self._preparations:
             self._layout.outbox.prepare_attempt(job)
+        if original is not None:
+            self._layout.outbox.discard_archived(job)
         place = original_folder(original, ERROR_DOCUMENTS) if original else "."
         home = self._layout.outbox.staging / job.staging_name() / place
         # retrying a cancelled job computes its checksum

@@ -114,7 +114,9 @@ class GroupPublisher:
             return None
         policy = folder.originals
         original = self._layout.taken.original(job.id)
-        if policy == "archive" or original.sidecars or changes(job, original) or not self._may_join(job, original):
+        if policy == "archive" or outbox.has_archived(job) or original.sidecars:
+            return None
+        if changes(job, original) or not self._may_join(job, original):
             return None
         if not all(outbox.has_output(job, file["name"], file["size_bytes"]) for file in result.finished.files):
             return None

@@ -232,6 +232,8 @@ class Publisher:
         is_placed = job.id in self._preparations
         if policy == "archive":
             self._layout.outbox.archive_original(job, original, is_placed=is_placed)
+        else:
+            self._layout.outbox.discard_archived(job)
         document = result_documents.result_json(
             job,
             result.finished,

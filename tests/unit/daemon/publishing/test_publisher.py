@@ -606,6 +606,50 @@ def test_archived_original_of_the_top_folder_has_no_folder_in_its_path(tmp_path:
     shop.store.close()
 
 
+def _interrupt_after_archiving(shop: Shop, name: str) -> Any:
+    """A job whose original, with its sidecar, was archived by an attempt that then ended without a result."""
+    (shop.settings.inbox / "a").mkdir()
+    (shop.settings.inbox / f"{name}.prompt").write_text("a question")
+    job = shop.begin(name)
+    shop.folders.outbox.archive_original(job, shop.folders.original(job.id, job.path))
+    return job
+
+
+def _archived(shop: Shop) -> list[str]:
+    return sorted(path.name for path in (shop.settings.state / "archive").rglob("*") if path.is_file())
+
+
+def test_original_of_a_failure_is_not_left_in_the_archive(tmp_path: Path):
+    shop = Shop(tmp_path, "archive")
+    job = _interrupt_after_archiving(shop, "a/x.txt")
+    shop.fail(job)
+    folder = shop.settings.outbox / "failed" / "a" / "x"
+    assert (folder / "x.txt").read_text() == "the file" and (folder / "x.txt.prompt").exists()
+    assert _archived(shop) == [] and list((shop.settings.state / "archive").iterdir()) == []
+    shop.store.close()
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in a group", "alone"])
+def test_original_is_not_left_in_the_archive_under_another_policy(tmp_path: Path, together: bool):
+    shop = Shop(tmp_path, "keep")
+    job = _interrupt_after_archiving(shop, "a/x.txt")
+    if together:
+        (shop.folders.taken.path / job.id / "a" / "x.txt.prompt").unlink()
+    shop.receive(1, finished(shop, job))
+    assert (shop.settings.outbox / "a" / "x" / "x.txt").read_text() == "the file" and _archived(shop) == []
+    shop.store.close()
+
+
+def test_archive_keeps_an_original_that_is_nowhere_else(tmp_path: Path):
+    shop = Shop(tmp_path, "archive")
+    job = _interrupt_after_archiving(shop, "a/x.txt")
+    for path in (shop.folders.taken.path / job.id / "a").iterdir():
+        path.unlink()
+    shop.fail(job)
+    assert shop.state(job) == "failed" and _archived(shop) == ["x.txt", "x.txt.prompt"]
+    shop.store.close()
+
+
 def test_row_of_a_result_contains_what_its_worker_reported(shop: Shop):
     job = shop.begin()
     told = {"excerpt": "words " * 200, "review": ["look"], "pages": 3, "media_seconds": 1.5}
