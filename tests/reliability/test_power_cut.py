@@ -66,7 +66,8 @@ def test_power_cut_loses_nothing(layout: str, make_rig: Callable[..., PowerCuts]
     make_rig(layout).run(3)
 
 
-PUBLISHED, WITHDRAWN, FORGOTTEN = (
+ARCHIVED, PUBLISHED, WITHDRAWN, FORGOTTEN = (
+    "daemon.files.outbox:Outbox.archive_original",
     "daemon.files.outbox:Outbox.publish",
     "daemon.files.outbox:Outbox.withdraw",
     "daemon.queue.store:Store.forget_result",
@@ -113,6 +114,11 @@ def test_rig_detects_a_result_that_is_not_made_durable(make_rig: Callable[..., P
 @pytest.mark.parametrize("deaths", [("", FORGOTTEN), ("", WITHDRAWN, FORGOTTEN)], ids=["retry", "killed in the retry"])
 def test_failure_that_is_tried_again_does_not_come_back(deaths: tuple[str, ...], make_rig: Callable[..., PowerCuts]):
     make_rig("two ext4").run_deaths(*deaths, kind="no text", retry=True)
+
+
+def test_original_of_a_job_that_is_given_up_is_not_in_the_archive_too(make_rig: Callable[..., PowerCuts]):
+    """The daemon dies five times in a row while it processes one file."""
+    make_rig("ext4").run_deaths(*[ARCHIVED] * 5, "", folder="archived")
 
 
 @pytest.mark.long

@@ -105,17 +105,19 @@ class PowerCuts:
         for snapshot, promises in self._live(cuts):
             self._check(snapshot, promises, self._chance.random() < 0.25)
 
-    def run_deaths(self, *deaths: str, kind: str = "good", files: int = 1, retry: bool = False) -> None:
+    def run_deaths(
+        self, *deaths: str, kind: str = "good", folder: str | None = None, files: int = 1, retry: bool = False
+    ) -> None:
         """Some files; daemons that die one after the other, each after a function of its own ("": not at all); and a
         cut.
 
-        kind: of the files, see `producer`. retry: the second daemon is asked to try again what failed.
+        kind, folder: of the files, see `Producer.drop`. retry: the second daemon is asked to try again what failed.
         """
         self._disks.power_on()
         producer = Producer(self._site.inbox, self._chance)
         try:
             for _ in range(files):
-                producer.drop(kind)
+                producer.drop(kind, folder)
             for number, death in enumerate(deaths, start=1):
                 daemon = self._start(drain=not death, dies_after=death)
                 if retry and number == 2:

@@ -63,6 +63,13 @@ class Remains:
             counter.update(result.originals.values())
         return counter
 
+    def places(self, sha256: str) -> Iterator[str]:
+        """Where the copies of a content are, for a message."""
+        for files in (self.inbox, self.sidecars, self.archive, *self.taken.values()):
+            yield from (str(path) for path, there in files.items() if there == sha256)
+        for name, result in self.results.items():
+            yield from (f"result {name}/{path}" for path, there in result.originals.items() if there == sha256)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:

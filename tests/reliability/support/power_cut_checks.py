@@ -126,7 +126,8 @@ def _is_once(promises: Promises, end: Remains) -> Iterator[str]:
     for sha256, drop in promises.drops.items():
         times = copies[sha256] + (sha256 in deleted)
         if times > 1 or rows[sha256] > 1 or sha256 in promises.durable and (times, rows[sha256]) != (1, 1):
-            yield f"{drop.path} is there {times} times, with {rows[sha256]} rows"
+            where = ", ".join(end.places(sha256))
+            yield f"{drop.path} is there {times} times ({where}), with {rows[sha256]} rows"
         if drop.sidecar_sha256 is None or sha256 not in promises.durable:
             continue
         homes = [result for result in end.results.values() if sha256 in result.originals.values()]

@@ -54,11 +54,11 @@ class Producer:
                 self.drop("good" if is_flood else "")
             self._stop.wait(self._chance.uniform(0, _PAUSE_SECONDS))
 
-    def drop(self, kind: str = "") -> None:
-        """Drop one file, of a `kind` (see `_content`) or any."""
+    def drop(self, kind: str = "", folder: str | None = None) -> None:
+        """Drop one file, of a `kind` (see `_content`) or any, in a `folder` of the inbox or any."""
         number = len(self.drops)
         content, output = _content(number, kind or self._chance.choice(_KINDS), self._chance)
-        path = self._free_path(number)
+        path = self._free_path(number, folder)
         sidecar = None
         way = self._chance.choice((self._drop_with_care, self._drop_with_care, self._copy, self._rename))
         if way == self._drop_with_care and path.parent.name != "deleted" and self._chance.random() < 0.2:
@@ -77,9 +77,9 @@ class Producer:
         if way == self._drop_with_care:
             self.promised.add(drop.sha256)
 
-    def _free_path(self, number: int) -> Path:
+    def _free_path(self, number: int, below: str | None) -> Path:
         """Mostly a name of its own; at times one that was used before, and is free again."""
-        folder = self._inbox / self._chance.choice(_FOLDERS)
+        folder = self._inbox / (self._chance.choice(_FOLDERS) if below is None else below)
         common = folder / f"same {number % 3}.txt"
         if self._chance.random() < 0.3 and not common.exists():
             return common
