@@ -16,7 +16,7 @@ from daemon.cli.options import ConfigOption, JsonOption, completes
 from daemon.config import toml
 from daemon.config.settings import Settings
 from daemon.config.toml import literal
-from daemon.core import durable
+from daemon.core import copies
 from daemon.core.errors import JobsFailed, NotRunning, UsageError
 from daemon.core.job import JobState
 from daemon.core.names import printable
@@ -138,7 +138,7 @@ def _copy(settings: Settings, file: Path, name: str) -> Path:
     incoming = Incoming(settings.inbox / ".incoming")
     upload = incoming.path / name
     try:
-        durable.copy(file, upload, None)
+        copies.copy(file, upload, None)
         owner = incoming.path.stat()
         if os.geteuid() == 0 and owner.st_uid != 0:  # the daemon must be able to read it
             os.chown(upload, owner.st_uid, owner.st_gid)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.core import durable
-from daemon.core.durable import writer_has
 from daemon.core.errors import InboxdError, LayoutError
+from daemon.core.regular_files import writer_has
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, as_user
 from daemon.files.layout import refuse_overlap

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from daemon.core import durable, names
+from daemon.core import names, regular_files
 from daemon.core.job import Entry
 from daemon.files import beneath
 
@@ -82,7 +82,7 @@ class Inbox:
             OSError: it is not a regular file (but a link, say), or cannot be read now.
         """
         with self.opened(path.parent) as folder:
-            descriptor = durable.open_regular(path.name, folder)
+            descriptor = regular_files.open_regular(path.name, folder)
         with os.fdopen(descriptor, "rb") as file:
             yield file
 

@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from daemon.core import durable, names
+from daemon.core import copies, durable, names, regular_files
 from daemon.core.errors import AlreadyRunning, LayoutError, StartOver, StorageError
 from daemon.core.job import Job, Original
 from daemon.files import beneath, reclaim
@@ -218,13 +218,13 @@ class Layout:
         main = [path for path in found if not names.is_sidecar(path.name, {other.name for other in found})]
         if len(main) != 1 or (job.sha256 is None and main[0].stat().st_size != job.size_bytes):
             raise OriginalGone(f"the original is no longer in {result}")
-        sha256 = durable.sha256_of(main[0])
+        sha256 = regular_files.sha256_of(main[0])
         if sha256 != (job.sha256 or sha256):  # None: cancelled before it was computed
             raise OriginalGone(f"the original is no longer in {result}")
         self.taken.release(job.id)
         home = self.taken.home_for(job.id, job.folder)
         for path in found:
-            durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
+            copies.link_or_copy(path, home / path.name, regular_files.sha256_of(path))
         self.taken.fsync_names(job.id)
         return sha256
 

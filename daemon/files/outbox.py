@@ -12,8 +12,9 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from daemon.core import durable, names
+from daemon.core import copies, durable, names, regular_files
 from daemon.core.job import Job, JobState, Original
+from daemon.core.syncer import Syncer
 from daemon.files import beneath, flat, result_reader
 from daemon.files.flat_files import FlatFiles
 from daemon.files.originals import ERROR_DOCUMENTS, ORIGINAL, RESULT, originals_in
@@ -98,7 +99,7 @@ class Outbox:
         if original is not None:
             home = folder / place
             home.mkdir(exist_ok=True)
-            _place(original.path, home, job.sha256, at_most=durable.HASH_INLINE_BYTES)
+            _place(original.path, home, job.sha256, at_most=regular_files.HASH_INLINE_BYTES)
             folders = [home, folder] if home != folder else [folder]
         descriptor = durable.write_unsynced(folder / RESULT, document)
 
@@ -153,23 +154,23 @@ class Outbox:
         if home is not None:
             durable.make_folder(home)
             if sha256 is None and self.may_link(source, home):
-                durable.Syncer(home / ".copy").sync(source)
+                Syncer(home / ".copy").sync(source)
             sha256 = _place(source, home, sha256)
             durable.fsync_folder(home)
-        return durable.sha256_of(source) if sha256 is None and needs_sha256 else sha256
+        return regular_files.sha256_of(source) if sha256 is None and needs_sha256 else sha256
 
     def may_link(self, source: Path, home: Path) -> bool:
-        """Check whether the file may be hard-linked into `home`; see `durable.may_link`."""
+        """Check whether the file may be hard-linked into `home`; see `copies.may_link`."""
         target = home / source.name
         if target.exists() and target.samefile(source):
             return True
         while not home.is_dir():
             home = home.parent
-        return durable.may_link(source, home)
+        return copies.may_link(source, home)
 
     def _place_all(self, job: Job, original: Original, home: Path, *, is_placed: bool) -> None:
         if not is_placed or not os.path.lexists(home / original.path.name):
-            _place(original.path, home, job.sha256, at_most=durable.HASH_INLINE_BYTES)
+            _place(original.path, home, job.sha256, at_most=regular_files.HASH_INLINE_BYTES)
         for sidecar in original.sidecars.values():
             try:
                 _place(sidecar, home, None, at_most=names.MAX_SIDECAR_BYTES[sidecar.suffix])
@@ -375,4 +376,4 @@ def _place(source: Path, folder: Path, sha256: str | None, *, at_most: int | Non
         if target.samefile(source):
             return sha256
         target.unlink()
-    return durable.link_or_copy(source, target, sha256, at_most=at_most) or sha256
+    return copies.link_or_copy(source, target, sha256, at_most=at_most) or sha256

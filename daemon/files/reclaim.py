@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.core import durable, names
+from daemon.core import durable, names, regular_files
 from daemon.files import beneath
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def _opened(path: Path, lock_file: str) -> Iterator[int | None]:
             opened.callback(os.close, folder)
             facts = os.fstat(folder)
             is_private = facts.st_uid == os.geteuid() and not facts.st_mode & 0o077
-            lock = durable.open_regular(Path(lock_file), folder) if is_private else None
+            lock = regular_files.open_regular(Path(lock_file), folder) if is_private else None
             if lock is not None:
                 opened.callback(os.close, lock)
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.core import durable
+from daemon.core import regular_files
 from daemon.files import beneath
 from processors import protocol, wellformed
 
@@ -35,7 +35,7 @@ def read(path: Path, *, root: Path, most_bytes: int = MAX_BYTES) -> Document:
         ValueError: it is too large, or not a JSON object.
     """
     with beneath.opened(root, path.parent) as folder:
-        descriptor = durable.open_regular(path.name, folder)
+        descriptor = regular_files.open_regular(path.name, folder)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(file.fileno())
         content = file.read(most_bytes + 1)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from daemon.core import durable, names
+from daemon.core import durable, names, regular_files
 from daemon.core.job import Entry
 from daemon.files.inbox import Inbox, entry_of
 from daemon.files.incoming import Incoming
@@ -96,7 +96,7 @@ class SubmittedFiles:
 
 def _note_source(upload: str, folder: int, source: str) -> None:
     """Attach to a file who submits it, in case of a crash before that is recorded."""
-    descriptor = durable.open_regular(upload, folder)
+    descriptor = regular_files.open_regular(upload, folder)
     try:
         with contextlib.suppress(OSError):  # a file system without them
             os.setxattr(descriptor, _SOURCE_ATTRIBUTE, source.encode())

@@ -14,8 +14,9 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from daemon.core import durable, names, parallel
+from daemon.core import durable, names, parallel, regular_files
 from daemon.core.job import Entry, Original
+from daemon.core.syncer import Syncer
 from daemon.files.inbox import Inbox, entry_of
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class TakenFiles:
 
     def __init__(self, inbox: Inbox):
         self._inbox = inbox
-        self._syncer = durable.Syncer(self.path / ".copy")
+        self._syncer = Syncer(self.path / ".copy")
 
     def hold(self) -> None:
         """Hold the folder open from now on; see `HeldFolder`.
@@ -41,7 +42,7 @@ class TakenFiles:
             OSError: it does not exist or is not a folder of this user.
         """
         self._inbox.own.hold()
-        self._syncer = durable.Syncer(self.path / ".copy")
+        self._syncer = Syncer(self.path / ".copy")
 
     @property
     def path(self) -> Path:
@@ -111,7 +112,7 @@ class TakenFiles:
         for folder, _, files in walk_up(self.path / job_id):
             for name in files:  # its owner need not have synced it: cp(1) does not
                 path = Path(folder) / name
-                if path.lstat().st_size <= durable.HASH_INLINE_BYTES:
+                if path.lstat().st_size <= regular_files.HASH_INLINE_BYTES:
                     sync(path)
             durable.fsync_folder(Path(folder))
 

@@ -9,7 +9,7 @@ import logging
 import time
 from pathlib import Path
 
-from daemon.core import durable
+from daemon.core import regular_files
 from daemon.core.errors import InboxdError
 from daemon.core.job import Entry, Job
 from daemon.core.journald import about
@@ -120,7 +120,7 @@ class Claimer:
                 self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
                 self._files.forget(entry.path)
                 taken.append((job, entry))
-                left_bytes -= min(entry.size_bytes, durable.HASH_INLINE_BYTES)
+                left_bytes -= min(entry.size_bytes, regular_files.HASH_INLINE_BYTES)
         if taken:
             step = functools.partial(self._make_durable, taken)
             self._disk_retry.run(f"record {taken[0][0].id}", step, on_give_up=lambda _: self._make_each_durable(taken))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.config.settings import Settings
-from daemon.core import durable
+from daemon.core import regular_files
 from daemon.core.job import DROPPED, Entry, Job, JobState, Overrides
 from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
 from daemon.files.layout import Layout
@@ -94,9 +94,9 @@ class Describer:
 
     def _sha256_of_small(self, taken: Path) -> str | None:
         """The SHA-256 of a taken file; None: it is large, so the hasher computes it."""
-        digest, left = hashlib.sha256(), durable.HASH_INLINE_BYTES
+        digest, left = hashlib.sha256(), regular_files.HASH_INLINE_BYTES
         with self._inbox.open_file(taken) as file:
-            if os.fstat(file.fileno()).st_size > durable.HASH_INLINE_BYTES:
+            if os.fstat(file.fileno()).st_size > regular_files.HASH_INLINE_BYTES:
                 return None
             while chunk := file.read(_CHUNK_BYTES):
                 left -= len(chunk)

@@ -1,6 +1,6 @@
 """Checksums of large files: a thread makes each file durable and computes its SHA-256, and the main thread records it.
 
-A small file is synced and hashed when it is taken; see `durable.HASH_INLINE_BYTES`.
+A small file is synced and hashed when it is taken; see `regular_files.HASH_INLINE_BYTES`.
 """
 
 import contextlib
@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from daemon.core import durable
+from daemon.core import durable, regular_files
 from daemon.core.messages import Hashed
+from daemon.core.syncer import Syncer
 from daemon.files.disk_retry import DiskRetry
 from daemon.queue.store import Store
 
@@ -72,7 +73,7 @@ class Hasher:
 
     def __init__(self, post: Callable[[Hashed], None], scratch: Path):
         self._post = post
-        self._syncer = durable.Syncer(scratch)
+        self._syncer = Syncer(scratch)
         self._submitted: queue.SimpleQueue[tuple[str, Path] | None] = queue.SimpleQueue()
         self._paths: dict[str, Path] = {}  # by job
         self.pending = 0  # submitted and not yet forgotten; changed by the main thread only
@@ -133,7 +134,7 @@ class _Hashing:
         with contextlib.suppress(OSError):  # the first slice reports it
             self.left_bytes = path.lstat().st_size
 
-    def advance(self, syncer: durable.Syncer) -> str | None:
+    def advance(self, syncer: Syncer) -> str | None:
         """Make the file durable, or hash another slice. Return the checksum after the last slice, None before that.
 
         Raises:
@@ -142,7 +143,7 @@ class _Hashing:
         if self._file is None:
             syncer.sync(self._path)
             durable.fsync_folder(self._path.parent)
-            self._file = os.fdopen(durable.open_regular(self._path), "rb")
+            self._file = os.fdopen(regular_files.open_regular(self._path), "rb")
             return None
         size_bytes = self._path.lstat().st_size  # now: it may grow; the file of a cancelled job no longer exists
         for _ in range(_SLICE_BYTES // _CHUNK_BYTES):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daemon.config.settings import Settings
-from daemon.core import durable
+from daemon.core import regular_files
 from daemon.core.errors import InboxdError
 from daemon.core.job import Entry
 from daemon.core.names import SIDECAR_SUFFIXES
@@ -240,7 +240,7 @@ class PendingFiles:
     def _is_written(self, path: Path) -> bool:
         try:
             with self._inbox.opened(path.parent) as folder:
-                return bool(durable.writer_has(path, folder))
+                return bool(regular_files.writer_has(path, folder))
         except OSError:  # `take` reports it
             return False
 

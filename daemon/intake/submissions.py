@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.config.toml import key_literal, literal, walk
-from daemon.core import durable
+from daemon.core import regular_files
 from daemon.core.errors import InboxdError, StorageError
 from daemon.core.job import DROPPED, Entry, Job
 from daemon.core.names import (
@@ -146,7 +146,7 @@ class Submissions:
         """Identify the content of an upload; None: there is none, although that `is_optional`."""
         try:
             with self._incoming.opened() as folder:
-                if durable.writer_has(Path(upload), folder):
+                if regular_files.writer_has(Path(upload), folder):
                     raise WrongSubmission(f"A program still writes to {printable(upload)}.", "Close the file first.")
                 return sniff(self._incoming.path / upload, folder, name=path.name)
         except FileNotFoundError:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from daemon.core import durable, names
+from daemon.core import durable, names, regular_files
 from daemon.core.job import Job, JobState
 from daemon.files import beneath, result_reader
 from daemon.files.corrected import FOLDER, PREPARED, RECORD
@@ -106,7 +106,7 @@ def _contents(folder: Path, listed: list[Mapping[str, object]]) -> Iterator[tupl
         name = str(entry["name"])
         if not names.is_safe_relative(name) or "/" in name or name.startswith(".") or name == RECORD:
             raise ValueError("a file has a wrong name")
-        with os.fdopen(durable.open_regular(folder / name), "rb") as file:
+        with os.fdopen(regular_files.open_regular(folder / name), "rb") as file:
             content = file.read(left + 1)
         left -= len(content)
         if left < 0 or hashlib.sha256(content).hexdigest() != entry["sha256"]:

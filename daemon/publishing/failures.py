@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from daemon import __version__
-from daemon.core import durable
+from daemon.core import copies, regular_files
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
@@ -91,7 +91,7 @@ class FailurePublisher:
             return
         try:
             self._publish_failure(job, kind, message, again)
-        except durable.CopyDiffers:
+        except copies.CopyDiffers:
             if not self._preparations.note_altered(job.id):
                 raise
             again()
@@ -125,7 +125,7 @@ class FailurePublisher:
         if original is not None and job.sha256 is None:  # the content changed, or the checksum was never computed
             changes["sha256"] = self._preparations.sha256(job.id)
             if changes["sha256"] is None and not cancelled:
-                changes["sha256"] = durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES)
+                changes["sha256"] = regular_files.sha256_of(original.path, at_most=preparation.INLINE_BYTES)
             job = replace(job, **changes)
         where = {"path": path_within(place, original)} if original else None
         documents = {

@@ -1,6 +1,6 @@
 """Compares an original with what its job's row says about its content."""
 
-from daemon.core import durable
+from daemon.core import regular_files
 from daemon.core.job import Job, Original
 from daemon.files.inbox import as_recorded
 from daemon.publishing import preparation
@@ -22,5 +22,5 @@ def facts(original: Original) -> ContentFacts:
     """The columns of the row that describe an original's content, as it is now."""
     found = original.path.lstat()
     is_small = found.st_size <= preparation.INLINE_BYTES
-    sha256 = durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES) if is_small else None
+    sha256 = regular_files.sha256_of(original.path, at_most=preparation.INLINE_BYTES) if is_small else None
     return ContentFacts(sha256=sha256, size_bytes=found.st_size, mtime_ns=as_recorded(found.st_mtime_ns))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.core import durable
+from daemon.core import regular_files
 from daemon.core.background import Background
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job, Original
@@ -16,7 +16,7 @@ from daemon.files.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-INLINE_BYTES = durable.HASH_INLINE_BYTES  # the main thread copies and hashes files up to this size itself
+INLINE_BYTES = regular_files.HASH_INLINE_BYTES  # the main thread copies and hashes files up to this size itself
 
 
 @dataclass(kw_only=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from daemon import __version__
 from daemon.config.current import CurrentSettings
 from daemon.config.schema import Originals
-from daemon.core import durable
+from daemon.core import copies, durable, regular_files
 from daemon.core.background import Background
 from daemon.core.job import Job, JobState, Original
 from daemon.core.journald import about
@@ -112,7 +112,7 @@ class Publisher:
         note.unlink(missing_ok=True)  # of an earlier try
         content = result_documents.note_txt(job, why)
         durable.write_file(note, content)
-        file = protocol.OutputFile(name=NOTE, sha256=durable.sha256_of(note), size_bytes=len(content))
+        file = protocol.OutputFile(name=NOTE, sha256=regular_files.sha256_of(note), size_bytes=len(content))
         finished = protocol.WorkFinished(
             job=job.id,
             attempt=job.attempt,
@@ -158,7 +158,7 @@ class Publisher:
             if not self._preparations.is_ready(job, original, self._home(job, place), again):
                 return
             self._stage_result(result, original, place)
-        except durable.CopyDiffers:  # changed, and its size and time put back
+        except copies.CopyDiffers:  # changed, and its size and time put back
             self._queue_again(job, original, original_changes.facts(original))
             return
         publishing = self._store.intend(
@@ -195,7 +195,9 @@ class Publisher:
             step = functools.partial(self._store.set_sha256, job.id, outcome)
             self._disk_retry.run(f"checksum of {job.id}", step)
 
-        self._background.run(functools.partial(durable.sha256_of, original.path), then, size_bytes=queued.size_bytes)
+        self._background.run(
+            functools.partial(regular_files.sha256_of, original.path), then, size_bytes=queued.size_bytes
+        )
 
     def _home(self, job: Job, place: str) -> Path | None:
         """The destination folder of a finished job's original; None: the original is deleted."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core import names
-from daemon.core.durable import sha256_of
+from daemon.core.regular_files import sha256_of
 from daemon.files import flat, result_reader
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone

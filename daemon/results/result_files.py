@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from daemon.core import durable, names
+from daemon.core import names, regular_files
 from daemon.core.errors import InboxdError, StoreError
 from daemon.files import beneath, corrected, result_reader
 from daemon.files.flat import FilePlaces
@@ -176,7 +176,7 @@ def _original(where: object, places: FilePlaces, folders: Folders) -> tuple[Path
 def _open(root: Path, path: Path) -> int:
     try:
         with beneath.opened(root, path.parent) as folder:
-            return durable.open_regular(path.name, folder)
+            return regular_files.open_regular(path.name, folder)
     except OSError as error:
         what = "This file is no longer in its place."
         raise FileMissing("file_gone", what, "Run `inboxd verify`.") from error

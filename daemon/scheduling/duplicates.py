@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.current import CurrentSettings
-from daemon.core import durable
+from daemon.core import copies, durable, regular_files
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
@@ -134,7 +134,7 @@ class Duplicates:
         durable.make_folder(target.parent)
         with beneath.opened(self._layout.outbox.path, source.parent) as folder:
             held = Path(f"/proc/self/fd/{folder}") / source.name
-            durable.copy(held, target, file["sha256"], at_most=file["size_bytes"])
+            copies.copy(held, target, file["sha256"], at_most=file["size_bytes"])
         if target.stat().st_size != file["size_bytes"]:
             raise ValueError(f"{source.name!r} does not have the size in result.json")
 
@@ -160,4 +160,4 @@ def _note(staging: Path, job: Job, earlier: Job) -> protocol.OutputFile:
     text = f"{job.path} has the same content as {earlier.path}, whose result is in {where}.\n"
     content = text.encode("utf-8", "backslashreplace")
     durable.write_file(staging / NOTE, content)
-    return protocol.OutputFile(name=NOTE, sha256=durable.sha256_of(staging / NOTE), size_bytes=len(content))
+    return protocol.OutputFile(name=NOTE, sha256=regular_files.sha256_of(staging / NOTE), size_bytes=len(content))

@@ -192,7 +192,7 @@ class Service:
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda number, _: self._mailbox.put(Signalled(number=number)))
-        # sent when a writer opens a file on which `durable.writer_has` holds a lease; by default it ends the process
+        # sent when a writer opens a file on which `regular_files.writer_has` holds a lease; ends the process by default
         signal.signal(signal.SIGIO, signal.SIG_IGN)
 
     def was_asked_to_stop(self, *, within_seconds: float = 0.0) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from starlette.requests import HTTPConnection
 
 from daemon.config.settings import Settings
-from daemon.core import durable
+from daemon.core import durable, regular_files
 from daemon.core.errors import LayoutError
 from daemon.web.errors import WebError
 
@@ -54,7 +54,7 @@ def load_token(path: Path) -> str:
 
 def _read_token(path: Path) -> str:
     try:
-        with os.fdopen(durable.open_regular(path), "rb") as file:
+        with os.fdopen(regular_files.open_regular(path), "rb") as file:
             is_private = not os.fstat(file.fileno()).st_mode & 0o077
             token = file.read(_MOST_TOKEN_BYTES).decode("ascii", "replace").strip()
     except OSError as error:

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from manual_daemon import InlineBackground, ManualDaemon, finished, is_odd
 
 from daemon import config
-from daemon.core import durable, parallel
+from daemon.core import parallel, regular_files
 from daemon.core.job import JobState
 from daemon.publishing import completion, group, preparation
 from daemon.publishing.result import Result
@@ -422,7 +422,7 @@ class Life(RuleBasedStateMachine):
             left = [path for path in self.settings.inbox.rglob("*") if path.is_file()]
             assert not left, left
         finally:
-            preparation.INLINE_BYTES = durable.HASH_INLINE_BYTES
+            preparation.INLINE_BYTES = regular_files.HASH_INLINE_BYTES
             self.daemon.store.close()
             self.fuse.remove()
             shutil.rmtree(self.home)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.settings import Settings
-from daemon.core import durable
+from daemon.core import durable, regular_files
 from daemon.core.job import Job
 from daemon.core.messages import Due, Hashed, LookAt, Request, WorkerExited, WorkerMessage
+from daemon.core.syncer import Syncer
 from daemon.files.layout import Layout
 from daemon.notify.systemd import Notifier
 from daemon.server.app import build
@@ -67,7 +68,7 @@ class ManualHasher:
 
     def __init__(self, post: Callable[[Any], None], scratch: Path):
         self._post = post
-        self._syncer = durable.Syncer(scratch)
+        self._syncer = Syncer(scratch)
         self._paths: dict[str, Path] = {}
         self._requested: list[str] = []
         self.pending = 0
@@ -96,7 +97,7 @@ class ManualHasher:
         try:
             self._syncer.sync(path)
             durable.fsync_folder(path.parent)
-            return Hashed(job=job_id, sha256=durable.sha256_of(path))
+            return Hashed(job=job_id, sha256=regular_files.sha256_of(path))
         except OSError as error:
             return Hashed(job=job_id, sha256=None, error=str(error))
 

@@ -196,12 +196,12 @@ def check_overflow(house: House, daemon: subprocess.Popen, deadline: float = DEA
 
 
 def _sabotage(name: str) -> None:
-    from daemon.core import durable
+    from daemon.core import regular_files
     from daemon.intake import watcher
 
     match name:
         case "writers-are-not-asked":
-            durable.writer_has = lambda path, folder=None: False
+            regular_files.writer_has = lambda path, folder=None: False
         case "lost-events-are-not-told":
             watcher.Watcher.on_queue_overflow = lambda self: None
 

@@ -233,7 +233,7 @@ def _measure_turns(path: Path) -> None:
 
 def _break(how: str) -> None:
     from daemon.config import toml
-    from daemon.core import durable
+    from daemon.core import regular_files
     from daemon.intake import describer, prerequisites
 
     match how:
@@ -242,7 +242,7 @@ def _break(how: str) -> None:
         case "sidecars-have-no-limit":
             for module in (describer, prerequisites):
                 module.MAX_SIDECAR_BYTES = dict.fromkeys(module.MAX_SIDECAR_BYTES, 1 << 60)
-            describer.Describer._read_sidecar = lambda self, sidecar, limit: durable.sha256_of(sidecar).encode()
+            describer.Describer._read_sidecar = lambda self, sidecar, limit: regular_files.sha256_of(sidecar).encode()
 
 
 if __name__ == "__main__":

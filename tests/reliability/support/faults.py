@@ -251,9 +251,9 @@ def _fsync_no_document() -> None:
 
 
 def _fsync_no_drop() -> None:
-    from daemon.core import durable
+    from daemon.core.syncer import Syncer
 
-    durable.Syncer.sync_in_place = lambda self, path: True
+    Syncer.sync_in_place = lambda self, path: True
 
 
 def _fsync_no_upload() -> None:

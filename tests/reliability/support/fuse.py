@@ -5,14 +5,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from daemon.core import durable
+from daemon.core import copies, durable
 from daemon.queue.database import _Transaction
 
-_CALLS = (
-    *("rename_noreplace", "fsync_folder", "write_file", "write_unsynced", "fsync_and_close", "link_or_copy"),
-    *("remove_tree", "make_folder"),
-)
-_REAL = {name: getattr(durable, name) for name in _CALLS}
+_CALLS = {
+    **dict.fromkeys(("rename_noreplace", "fsync_folder", "write_file", "write_unsynced", "fsync_and_close"), durable),
+    **dict.fromkeys(("remove_tree", "make_folder"), durable),
+    "link_or_copy": copies,
+}
+_REAL = {name: getattr(module, name) for name, module in _CALLS.items()}
 _REAL_COMMIT = _Transaction.__exit__
 
 
@@ -27,8 +28,8 @@ class Fuse:
         self.left: int | None = None
         self.failures = 0  # so many calls in a row fail; 0: it kills
         self.burnt = 0  # fuses that went off
-        for name in _CALLS:
-            setattr(durable, name, self._wrap(_REAL[name]))
+        for name, module in _CALLS.items():
+            setattr(module, name, self._wrap(_REAL[name]))
         fuse = self
 
         def commit(transaction: _Transaction, *error: Any) -> None:
@@ -68,8 +69,8 @@ class Fuse:
         raise OSError(errno.EIO, "an injected error")
 
     def remove(self) -> None:
-        for name in _CALLS:
-            setattr(durable, name, _REAL[name])
+        for name, module in _CALLS.items():
+            setattr(module, name, _REAL[name])
         _Transaction.__exit__ = _REAL_COMMIT
 
     def _wrap(self, call: Callable) -> Callable:

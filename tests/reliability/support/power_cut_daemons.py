@@ -112,14 +112,14 @@ def _be_daemon(order: Order) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     from daemon import config
     from daemon.cli import terminal
-    from daemon.core import durable
+    from daemon.core import regular_files
     from daemon.publishing import preparation
     from daemon.server import service
 
     status = 1
     try:
         terminal.set_up_logging(verbose=False)
-        durable.HASH_INLINE_BYTES = preparation.INLINE_BYTES = LARGE_BYTES
+        regular_files.HASH_INLINE_BYTES = preparation.INLINE_BYTES = LARGE_BYTES
         if order.sabotage:
             _SABOTAGE[order.sabotage]()
         if order.dies_after:
@@ -169,9 +169,9 @@ def _documents_unsynced() -> None:
 
 
 def _drops_unsynced() -> None:
-    from daemon.core import durable
+    from daemon.core.syncer import Syncer
 
-    durable.Syncer.sync_in_place = lambda self, path: True
+    Syncer.sync_in_place = lambda self, path: True
 
 
 def _commits_synced(how: str) -> None:

@@ -78,29 +78,6 @@ def test_path_that_leads_up_is_refused(tmp_path: Path):
     assert not (tmp_path / "x").exists()
 
 
-def test_only_regular_files_are_opened(tmp_path: Path):
-    (tmp_path / "file").write_text("text")
-    (tmp_path / "link").symlink_to("file")
-    (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "pipe")
-    with os.fdopen(durable.open_regular(tmp_path / "file"), "rb") as file:
-        assert file.read() == b"text"
-    before = len(os.listdir("/proc/self/fd"))
-    for name in ("link", "folder", "pipe"):
-        with pytest.raises(OSError, match="not a regular file"):
-            durable.open_regular(tmp_path / name)
-        with pytest.raises(OSError, match="not a regular file"):
-            durable.sha256_of(tmp_path / name)
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_checksum_of_a_file_over_the_limit_is_refused(tmp_path: Path):
-    (tmp_path / "file").write_bytes(bytes(11))
-    assert durable.sha256_of(tmp_path / "file", at_most=11) == durable.sha256_of(tmp_path / "file")
-    with pytest.raises(OSError, match="File too large"):
-        durable.sha256_of(tmp_path / "file", at_most=10)
-
-
 # ---------------------------------------------------------------------------------------- own folders
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from factories import write_file
 
-from daemon.core import durable
+from daemon.core import regular_files
 from daemon.files.inbox import Inbox
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone, TakenFiles
@@ -56,7 +56,7 @@ def test_take_makes_contents_new_names_and_removed_names_durable(inbox: Inbox, t
 
 
 def test_large_file_is_left_to_the_hasher(inbox: Inbox, taken: TakenFiles, synced: list[str], monkeypatch):
-    monkeypatch.setattr(durable, "HASH_INLINE_BYTES", 4)
+    monkeypatch.setattr(regular_files, "HASH_INLINE_BYTES", 4)
     for name, text in (("small", "1234"), ("large", "12345")):
         taken.take(name, _write(inbox.path / name, text), [])
     taken.fsync(["small", "large"], [])

@@ -11,6 +11,7 @@ from inbox_harness import InboxHarness
 
 from daemon.core.job import Job
 from daemon.core.messages import Hashed
+from daemon.core.syncer import Syncer
 from daemon.intake import hasher
 from daemon.intake.hasher import Hasher
 from daemon.queue.queries import now_us
@@ -83,7 +84,7 @@ def test_file_that_grows_while_it_is_hashed_delays_only_larger_ones(tmp_path: Pa
     monkeypatch.setattr(hasher, "_SLICE_BYTES", hasher._CHUNK_BYTES)
     path = tmp_path / "grows"
     path.write_bytes(bytes(100))
-    syncer, hashing = hasher.durable.Syncer(tmp_path / "scratch"), hasher._Hashing("grows", path)
+    syncer, hashing = Syncer(tmp_path / "scratch"), hasher._Hashing("grows", path)
     assert hashing.left_bytes == 100 and hashing.advance(syncer) is None
     with path.open("r+b") as file:  # its owner kept a second name
         file.truncate(2**42)

@@ -12,7 +12,7 @@ import pytest
 from inbox_harness import InboxHarness
 from manual_daemon import ManualDaemon
 
-from daemon.core import durable
+from daemon.core import durable, regular_files
 from daemon.core.errors import StorageError
 from daemon.core.job import Job
 from daemon.files.submitted import SubmittedFiles
@@ -67,7 +67,7 @@ def test_submitted_file_is_a_job_at_once_without_settling(inbox: InboxHarness):
     file = upload(inbox)
     job = submit(inbox, file, "report.txt", "bank/2026")
     assert (job.path, job.recipe, job.priority, job.media_type) == ("bank/2026/report.txt", "count", 3, "text/plain")
-    assert job.sha256 == durable.sha256_of(inbox.layout.taken.original(job.id).path)
+    assert job.sha256 == regular_files.sha256_of(inbox.layout.taken.original(job.id).path)
     assert not any((inbox.path / ".incoming").iterdir()) and not (inbox.path / "bank").exists()
 
 

@@ -15,7 +15,7 @@ import pytest
 from manual_daemon import ManualDaemon, finished
 
 from daemon import config
-from daemon.core import durable
+from daemon.core import copies, regular_files
 from daemon.publishing import preparation
 from daemon.publishing.result import Result
 from daemon.recovery.verify import Verification
@@ -454,8 +454,8 @@ def test_disk_that_fills_up_while_a_large_file_is_fetched_back_loses_nothing(
 
     with monkeypatch.context() as patch:
         if when == "in the middle of the copy":
-            patch.setattr(durable, "_clone", lambda *_: False)
-            patch.setattr(durable, "_copy_data", half)
+            patch.setattr(copies, "_clone", lambda *_: False)
+            patch.setattr(copies, "_copy_data", half)
         elif when == "at its fsync":
             patch.setattr(shop.folders.taken, "fsync_names", no_space)
         else:
@@ -489,7 +489,7 @@ def test_job_is_not_cancelled_while_its_result_is_copied(shop: Shop, large: None
 def giant(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A job whose large file is not hashed yet, and, if anything reads it, never will be."""
     monkeypatch.setattr(preparation, "INLINE_BYTES", 3)
-    monkeypatch.setattr(durable, "HASH_INLINE_BYTES", 3)
+    monkeypatch.setattr(regular_files, "HASH_INLINE_BYTES", 3)
     (shop.settings.inbox / "x.txt").write_text("the file")
     shop.turn()
     (job,) = shop.store.open_jobs()
@@ -503,7 +503,7 @@ def test_cancelled_file_without_a_checksum_is_linked_and_synced_but_not_read(
     synced, real = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.readlink(f"/proc/self/fd/{file}")), real(file)))
     with monkeypatch.context() as patch:
-        patch.setattr(durable, "sha256_of", lambda *_, **__: pytest.fail("it was read"))
+        patch.setattr(regular_files, "sha256_of", lambda *_, **__: pytest.fail("it was read"))
         path = str(shop.folders.taken.original(giant.id).path)
         assert shop.ask("cancel", job=giant.id)["ok"]
         shop.guard(shop.background.turn)

@@ -10,8 +10,8 @@ from factories import make_job
 from manual_daemon import InlineBackground
 
 from daemon import config
-from daemon.core.durable import sha256_of
 from daemon.core.job import Job, JobState
+from daemon.core.regular_files import sha256_of
 from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
 from daemon.queue.store import new_id

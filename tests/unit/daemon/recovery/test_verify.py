@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_startup import Wreck
 
-from daemon.core import durable
+from daemon.core import regular_files
 from daemon.recovery import verify
 
 
@@ -79,7 +79,7 @@ def test_original_that_is_published_meanwhile_ends_nothing(wreck: Wreck, monkeyp
 
     def vanish(path: Path) -> str:
         path.unlink()
-        return durable.sha256_of(path)
+        return regular_files.sha256_of(path)
 
     monkeypatch.setattr(verify, "sha256_of", vanish)
     assert findings(wreck) == ["queued, ./x.txt: the original is not in inbox/.taken"]
