@@ -17,7 +17,8 @@ from daemon.files import beneath, reclaim
 from daemon.files.inbox import Inbox
 from daemon.files.incoming import Incoming
 from daemon.files.originals import originals_in
-from daemon.files.outbox import FAILED, LOCK_FILE, Outbox
+from daemon.files.outbox import LOCK_FILE, Outbox
+from daemon.files.result_names import FAILED
 from daemon.files.submitted import SubmittedFiles
 from daemon.files.taken import OriginalGone, TakenFiles
 

@@ -5,7 +5,6 @@ Moves files; `publishing` writes the rows that belong to each step. Nothing here
 
 import contextlib
 import errno
-import itertools
 import json
 import logging
 import os
@@ -18,10 +17,10 @@ from daemon.core.syncer import Syncer
 from daemon.files import beneath, flat, result_reader
 from daemon.files.flat_files import FlatFiles
 from daemon.files.originals import ERROR_DOCUMENTS, ORIGINAL, RESULT, originals_in
+from daemon.files.result_names import FAILED, ResultNames
 
 log = logging.getLogger(__name__)
 
-FAILED = "failed"  # the folder of the outbox for failed jobs
 LOCK_FILE = ".lock"  # in each folder that belongs to one daemon alone
 
 
@@ -32,7 +31,7 @@ class Outbox:
         self.path = path
         self.own = beneath.HeldFolder(path / ".staging")
         self.archive = archive
-        self._inbox = inbox
+        self._names = ResultNames(path, inbox)
 
     @property
     def staging(self) -> Path:
@@ -182,62 +181,10 @@ class Outbox:
         durable.fsync_folder(home)
 
     def free_result_path(self, job: Job, *, failed: bool, reserved: Collection[str] = (), is_flat: bool = False) -> str:
-        """A free path for the result, relative to the outbox: "bank/2024-01", "failed/bank/x (2)".
-
-        reserved: paths of results that are about to be published.
-        is_flat: the path of a record, for the staged result; none of its files has a name that is taken.
-        """
-        assert names.is_safe_relative(job.folder)
-        parts = [names.printable(part) for part in Path(job.folder).parts]
-        if parts and parts[0] == FAILED and not failed:
-            parts[0] = f"{FAILED} (folder)"  # outbox/failed is for failed jobs
-        parent = self._free_parent([FAILED, *parts] if failed else parts, reserved)
-        stem = names.result_stem(job.name)
-        entries = self._staged_entries(job) if is_flat else []
-
-        def is_taken(number: int) -> bool:
-            name = _numbered(stem, number)
-            path = str(parent / name)
-            if is_flat:
-                visible = flat.visible_names(job.name, name, entries).values()
-                record = self.path / flat.record_path(path)
-                return os.path.lexists(record) or any(self._is_name_taken(job, parent / each) for each in visible)
-            is_reserved = any(each == path or each.startswith(f"{path}/") for each in reserved)
-            return is_reserved or self._is_name_taken(job, parent / name)
-
-        path = str(parent / _numbered(stem, _first_free(is_taken)))
-        return flat.record_path(path) if is_flat else path
-
-    def _is_name_taken(self, job: Job, path: Path) -> bool:
-        """True if something has that name, or if it is reserved for the results of an inbox folder."""
-        return os.path.lexists(self.path / path) or self._is_folder_of_inbox(Path(job.folder, path.name))
-
-    def _free_parent(self, parts: Iterable[str], reserved: Collection[str]) -> Path:
-        """The folder for the results of an inbox folder, relative to the outbox. A part of its path gets a number if a
-        file, a link or a result has its name: "scans (2)/2024"."""
-        parent = Path()
-        for part in parts:
-            free = (_numbered(part, number) for number in itertools.count(1))
-            paths = (parent / name for name in free)
-            parent = next(path for path in paths if str(path) not in reserved and self._may_hold_results(path))
-        return parent
-
-    def _may_hold_results(self, folder: Path) -> bool:
-        """True if nothing but a folder of results has that name, also among the records."""
-        return all(self._is_folder_of_results(self.path / root / folder) for root in ("", flat.RECORDS))
-
-    def _is_folder_of_results(self, path: Path) -> bool:
-        if not os.path.lexists(path):
-            return True
-        is_result = any(os.path.lexists(path / document) for document in (RESULT, ERROR_DOCUMENTS[0]))
-        return path.is_dir() and not path.is_symlink() and not is_result
-
-    def _is_folder_of_inbox(self, folder: Path) -> bool:
-        try:
-            with beneath.opened(self._inbox, self._inbox / folder):
-                return True
-        except OSError:  # it is none, or not accessible
-            return False
+        """A free path for the result; see `ResultNames.free_path`. is_flat: the path of a record, for the staged
+        result; none of its files has a name that is taken."""
+        entries = self._staged_entries(job) if is_flat else None
+        return self._names.free_path(job, failed=failed, reserved=reserved, flat_entries=entries)
 
     def is_staged(self, job: Job) -> bool:
         return (self.staging / job.staging_name()).is_dir()
@@ -348,25 +295,6 @@ class Outbox:
             for name in wanted:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=descriptor)
-
-
-def _numbered(name: str, number: int) -> str:
-    return name if number == 1 else f"{name} ({number})"
-
-
-def _first_free(is_taken: Callable[[int], bool]) -> int:
-    """Find a free number, starting at 1: the first one, if the taken numbers have no gaps. Takes logarithmic time: the
-    ten-thousandth `scan.pdf` must not check the names of all others."""
-    taken, free = 0, 1
-    while is_taken(free):
-        taken, free = free, 2 * free
-    while free - taken > 1:
-        middle = (taken + free) // 2
-        if is_taken(middle):
-            taken = middle
-        else:
-            free = middle
-    return free
 
 
 def _place(source: Path, folder: Path, sha256: str | None, *, at_most: int | None = None) -> str | None:

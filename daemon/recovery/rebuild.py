@@ -20,7 +20,7 @@ from daemon.files.flat import RECORDS
 from daemon.files.inbox import as_recorded
 from daemon.files.layout import Layout
 from daemon.files.originals import ORIGINAL
-from daemon.files.outbox import FAILED
+from daemon.files.result_names import FAILED
 from daemon.queue import backup
 from daemon.queue.store import Store
 from processors import protocol
