@@ -4,7 +4,7 @@ from daemon.core import regular_files
 from daemon.core.job import Job, Original
 from daemon.files.inbox import as_recorded
 from daemon.publishing import preparation
-from daemon.queue.store import ContentFacts
+from daemon.queue.changes import ContentFacts
 
 
 def changes(job: Job, original: Original | None) -> ContentFacts:

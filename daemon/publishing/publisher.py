@@ -30,7 +30,8 @@ from daemon.publishing.job_retrier import JobRetrier
 from daemon.publishing.preparation import Preparations
 from daemon.publishing.result import Result
 from daemon.publishing.result_documents import MadeBy
-from daemon.queue.store import ContentFacts, Store
+from daemon.queue.changes import ContentFacts
+from daemon.queue.store import Store
 from processors import contract, protocol
 
 log = logging.getLogger(__name__)

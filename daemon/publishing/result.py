@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from daemon.core.job import Job
 from daemon.publishing.result_documents import MadeBy
-from daemon.queue.store import ResultFacts
+from daemon.queue.changes import ResultFacts
 from processors import protocol
 
 _EXCERPT_CHARS = 500

@@ -14,60 +14,15 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import sqlalchemy as sa
 
-from daemon.core.job import Job, JobState, Overrides
-from daemon.queue import sql
+from daemon.core.job import Job, JobState
+from daemon.queue import adoption, sql
+from daemon.queue.changes import JobChanges, StartFacts
 from daemon.queue.queries import Queries, Values
 from daemon.queue.tables import ENDED, attempts_table, events_table, jobs_table, row_of
-
-
-class StartFacts(TypedDict, total=False):
-    """The facts about an attempt that are known when it starts."""
-
-    engine: str | None
-    model: str | None
-    device: str | None
-
-
-class ContentFacts(TypedDict, total=False):
-    """The columns of a job that describe the content of its original."""
-
-    sha256: str | None
-    size_bytes: int
-    mtime_ns: int
-
-
-class ResultFacts(TypedDict, total=False):
-    """The columns of a job that describe its result."""
-
-    excerpt: str
-    review: tuple[str, ...]
-    pages: int | None
-    media_seconds: float | None
-    error_kind: str | None
-    error: str | None
-    interruptions: int
-
-
-class JobChanges(ContentFacts, ResultFacts, total=False):
-    """Columns of a job that change with its state."""
-
-    recipe: str | None
-    charged: int
-    alone: bool
-    run_at: int
-    waiting_for: str | None
-    processor: str | None
-    engine: str | None
-    model: str | None
-    device: str | None
-    attempt: int
-    result_path: str | None
-    overrides: Overrides
-    duplicate_of: str | None
 
 
 class Store(Queries):
@@ -255,36 +210,10 @@ class Store(Queries):
     def adopt_history(self, copy: Path, *, but_not: Collection[str]) -> int:
         """Import from a `copy` of the job log the jobs that had ended and have no row here; return their number.
         `but_not`: jobs that have not ended, according to their files."""
-        names = (jobs_table.name, attempts_table.name, events_table.name)
-        self._connection.exec_driver_sql("ATTACH DATABASE ? AS copy", (f"{copy.resolve().as_uri()}?mode=ro",))
-        try:
-            with self._transaction():
-                shared = {name: ", ".join(self._shared_columns(name)) for name in names}
-                self._connection.exec_driver_sql("CREATE TEMP TABLE adopted (id TEXT PRIMARY KEY)")
-                self._connection.exec_driver_sql(
-                    "INSERT INTO adopted SELECT id FROM copy.jobs WHERE state IN ('done', 'failed', 'cancelled') "
-                    "AND id NOT IN (SELECT id FROM main.jobs) AND id NOT IN (SELECT value FROM json_each(?))",
-                    (json.dumps(sorted(but_not)),),
-                )
-                for name, key in zip(names, ("id", "job", "job"), strict=True):
-                    columns = shared[name] if name != "events" else shared[name].replace("id, ", "", 1)
-                    self._connection.exec_driver_sql(
-                        f"INSERT INTO main.{name} ({columns}) SELECT {columns} FROM copy.{name} "
-                        f"WHERE {key} IN (SELECT id FROM adopted)" + (" ORDER BY id" if name == "events" else "")
-                    )
-                count = self._connection.exec_driver_sql("SELECT count(*) FROM adopted").scalar_one()
-                self._connection.exec_driver_sql("DROP TABLE adopted")
-        finally:
-            self._connection.exec_driver_sql("DETACH DATABASE copy")
+        with adoption.attached(self._connection, copy), self._transaction():
+            count = adoption.adopt(self._connection, but_not)
         self._counts = self._count()
-        return int(count)
-
-    def _shared_columns(self, table: str) -> list[str]:
-        columns = [
-            [row[1] for row in self._connection.exec_driver_sql(f"PRAGMA {schema}.table_info({table})")]
-            for schema in ("main", "copy")
-        ]
-        return [name for name in columns[0] if name in columns[1]]
+        return count
 
     def reassign(self, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change how a queued job is to be processed (recipe …), or what it waits for."""

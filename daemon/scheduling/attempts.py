@@ -5,7 +5,8 @@ from typing import Unpack
 
 from daemon.core.job import Job
 from daemon.files.disk_retry import DiskRetry
-from daemon.queue.store import JobChanges, Store
+from daemon.queue.changes import JobChanges
+from daemon.queue.store import Store
 from daemon.scheduling.pools import Assignment
 
 

@@ -100,6 +100,7 @@ TESTS = {  # module: its unit tests, which are run first
     "files.taken": ("files/test_taken", "files/test_originals", "intake/test_claimer", "recovery/test_startup"),
     "files.submitted": ("intake/test_submissions", "recovery/test_startup"),
     "files.outbox": ("files/test_outbox", "files/test_originals", "publishing/test_publisher", "recovery/test_startup"),
+    "files.result_names": ("files/test_result_names", "files/test_outbox", "publishing/test_publisher"),
     "files.originals": ("files/test_originals", "recovery/test_startup"),
     "files.layout": ("files/test_layout", "files/test_originals", "recovery/test_startup"),
     "files.beneath": ("files/test_beneath", "files/test_layout", "files/test_inbox", "files/test_taken"),
@@ -129,7 +130,7 @@ TESTS = {  # module: its unit tests, which are run first
     "publishing.publisher": ("publishing/test_publisher", "recovery/test_startup", "scheduling/test_dispatcher"),
     "recovery.startup": ("recovery/test_startup",),
     "recovery.unplaced": ("recovery/test_startup",),
-    **{f"queue.{name}": _OF_THE_STORE for name in ("store", "queries", "sql", "tables")},
+    **{f"queue.{name}": _OF_THE_STORE for name in ("store", "adoption", "queries", "sql", "tables")},
     "scheduling.dispatcher": (
         "scheduling/test_dispatcher",
         "scheduling/test_outcomes",

@@ -36,7 +36,7 @@ PACKAGES = (
     "cli",
 )
 OWNERS = {  # the only modules that may import it
-    "sqlalchemy": {"queue.database", "queue.queries", "queue.store", "queue.tables"},
+    "sqlalchemy": {"queue.adoption", "queue.database", "queue.queries", "queue.store", "queue.tables"},
     "watchdog": {"intake.watcher"},
     "subprocess": {
         "workers.launcher",
