@@ -3,8 +3,9 @@
 # volume, and check the result, the health check, the console and the stop. Exit status 77: skipped, with the reason.
 #
 #   IMAGE=NAME            check this image instead of building one
-#   BASE=NAME             the Debian image to build on; default: that of the Containerfile
-#   IMAGE_OPTIONS="…"     more options of the build, for example: --network host -v /etc/pip.conf:/etc/pip.conf:ro
+#   BASE=NAME             the Debian image to build on; default: that of the Containerfile, or, if no registry can be
+#                         reached, one that mmdebstrap makes of Debian's packages
+#   IMAGE_OPTIONS="…"     more options of the build
 set -euo pipefail
 cd "$(dirname "$0")/.."
 skip() { echo "container: skipped: $*"; exit 77; }
@@ -29,11 +30,32 @@ if [[ -z ${CONTAINERS_CONF:-} ]]; then  # without the right to raise limits, the
 fi
 "$tool" info > /dev/null 2> "$scratch/why" || skip "$(tail -n 1 "$scratch/why")"
 
+is_here() { "$tool" image inspect "$1" > /dev/null 2>&1; }
+choose_base() {
+	base=${BASE:-$(sed -n 's/^ARG BASE=//p' container/Containerfile)}
+	! is_here "$base" || return 0
+	! timeout 60 "$tool" pull -q "$base" > /dev/null 2>&1 || return 0
+	[[ -z ${BASE:-} && $EUID == 0 ]] && command -v mmdebstrap > /dev/null || skip "cannot get $base"
+	base=localhost/inboxd-base:bookworm
+	is_here "$base" || mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates,tini bookworm - |
+		"$tool" import - "$base" > /dev/null
+}
+# The build downloads as this machine does: its network, and pip's settings, certificates and folder of wheels.
+host_options() {
+	echo "--network host"
+	[[ $tool == *podman ]] || return 0  # docker's build mounts nothing
+	for each in /etc/pip.conf /etc/xdg/pip /etc/ssl/certs ${PIP_FIND_LINKS:-}; do
+		[[ ! -e $each ]] || echo "-v $each:$each:ro"
+	done
+	[[ ! -d ${PIP_FIND_LINKS:-} ]] || echo "--build-arg PIP_FIND_LINKS=$PIP_FIND_LINKS"
+}
 image=${IMAGE:-localhost/inboxd:none}
 if [[ -z ${IMAGE:-} ]]; then
-	base=${BASE:-$(sed -n 's/^ARG BASE=//p' container/Containerfile)}
-	"$tool" image inspect "$base" > /dev/null 2>&1 || timeout 60 "$tool" pull -q "$base" > /dev/null 2>&1 || skip "cannot get $base"
-	make --no-print-directory image TORCH=none CONTAINER="$tool" IMAGE_OPTIONS="--build-arg BASE=$base ${IMAGE_OPTIONS:-}"
+	choose_base
+	started=$SECONDS
+	make --no-print-directory image TORCH=none CONTAINER="$tool" \
+		IMAGE_OPTIONS="--build-arg BASE=$base $(host_options | xargs) ${IMAGE_OPTIONS:-}"
+	echo "container: built on $base in $((SECONDS - started)) s"
 fi
 
 data=$scratch/data

@@ -1,8 +1,10 @@
 """What a recipe does whose extra is missing: it names the command that adds it."""
 
+import json
 import re
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, PathDistribution, distribution
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from processors import extras
 from processors.contract import NotReady, Runnable, Substitute
 from processors.vlm import AskOptions, Vlm, VlmOptions
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+
+LIBRARIES = {name for libraries in extras.LIBRARIES.values() for name in libraries}
 
 
 @pytest.fixture
@@ -34,6 +38,11 @@ def installed_by(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         monkeypatch.setattr(sys, "executable", f"{prefix}/bin/python")
         monkeypatch.setattr(extras, "_CLONE", tmp_path)
         monkeypatch.setattr(extras, "_GPU", tmp_path / ("" if gpu else "none"))
+        if extras.distribution is distribution:
+            monkeypatch.setattr(extras, "distribution", from_index)
+
+    def from_index(_name: str) -> PathDistribution:
+        raise PackageNotFoundError("inboxd")
 
     return place
 
@@ -89,10 +98,42 @@ def test_model_server_needs_no_extra(without, tmp_path: Path):
         ("/home/ann/.local/share/uv/tools/inboxd", "uv tool install"),
     ],
 )
-def test_command_fits_the_installation(prefix: str, command: str, installed_by):
+def test_command_fits_the_installation(prefix: str, command: str, installed_by, without):
+    without(*LIBRARIES)
     installed_by(prefix, gpu=False)
     found = extras.command_to_add(["speech"])
     assert found.startswith(command) and found.endswith('"inboxd[speech]"')
+
+
+@pytest.mark.parametrize(
+    "prefix", ["/home/ann/.local/share/pipx/venvs/inboxd", "/home/ann/.local/share/uv/tools/inboxd"]
+)
+def test_command_that_replaces_the_environment_keeps_its_extras(tool: str, installed_by, without):
+    without(*(LIBRARIES - {"kreuzberg", "selectolax"}))
+    installed_by(f"/home/ann/.local/share/{tool}/inboxd")
+    assert extras.command_to_add(["speech"]).endswith('"inboxd[documents,speech]"')
+
+
+@pytest.mark.parametrize(
+    ("recorded", "source"),
+    [
+        (None, ""),  # from an index
+        ({"url": "file:///home/ann/inboxd.whl", "archive_info": {}}, " @ file:///home/ann/inboxd.whl"),
+        (
+            {"url": "https://example.org/inboxd", "vcs_info": {"vcs": "git", "commit_id": "4f2a"}},
+            " @ git+https://example.org/inboxd@4f2a",
+        ),
+    ],
+)
+def test_command_names_the_wheel_that_was_installed(recorded, source: str, installed_by, monkeypatch, tmp_path: Path):
+    folder = tmp_path / "inboxd-0.1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: inboxd\nVersion: 0.1.0\n")
+    if recorded:
+        (folder / "direct_url.json").write_text(json.dumps(recorded))
+    monkeypatch.setattr(extras, "distribution", lambda _name: PathDistribution(folder))
+    installed_by("/opt/inboxd")
+    assert extras.command_to_add(["speech"]) == f'/opt/inboxd/bin/python -m pip install "inboxd[speech]{source}"'
 
 
 def test_clone_is_completed_by_make():
