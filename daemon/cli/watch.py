@@ -237,7 +237,7 @@ def _news_from_log(settings: Settings, last: int | None, process: int | None) ->
     try:
         with JobLog(settings.database) as log:
             latest = log.last_event()
-            rows = log.events_with_files_after(latest if last is None or last > latest else last)
+            rows = log.events_after(latest if last is None or last > latest else last)
     except InboxdError:  # retried in a second
         return _News(process=process, events=[], last=last, has_more=False)
     events = [api.JobEvent(**row) for row in rows]

@@ -1,14 +1,10 @@
-"""Reads jobs.db while the daemon may be running; read-only, so that readers cannot interfere with it."""
+"""The queries of jobs.db for all that only read it: the command line, the web process, hooks, metrics."""
 
-import os
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from daemon.core.errors import InboxdError, NoJobLog, StoreError, UsageError
-from daemon.queue import sqlite_errors
+from daemon.core.errors import UsageError
+from daemon.queue.read_only import ReadOnlyLog
 from daemon.queue.rows import (
     AttemptRow,
     EndRow,
@@ -20,7 +16,6 @@ from daemon.queue.rows import (
     QueueRow,
 )
 
-_BUSY_SECONDS = 1.0  # waiting for a lock that excludes even readers
 _RECENT = 2000  # jobs
 # the conditions of partial indexes: SQLite uses such an index only for a query that repeats its condition
 _OPEN = "state IN ('queued', 'running', 'publishing')"
@@ -63,40 +58,8 @@ class JobFilter:
         return " AND ".join(parts), values
 
 
-class JobLog:
+class JobLog(ReadOnlyLog):
     """The view `job_log`, the attempts and the events."""
-
-    def __init__(self, path: Path):
-        """Open it.
-
-        Raises:
-            NoJobLog: there is none yet.
-            UsageError: this user may not read it.
-            StorageError: it cannot be read now, for example because it is locked. Every method may raise this.
-            StoreError: it is damaged. Every method may raise this.
-        """
-        if not _may_be_read(path):
-            raise _none_yet(path)
-        self._path = path
-        try:
-            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
-        except sqlite3.Error as error:
-            raise self._translated(error) from error
-        self._connection.row_factory = sqlite3.Row
-        try:
-            is_there = not self._first_start_was_cut_short()
-        except InboxdError:
-            self._connection.close()
-            raise
-        if not is_there:
-            self._connection.close()
-            raise _none_yet(path)
-
-    def __enter__(self) -> "JobLog":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
 
     def jobs(
         self,
@@ -202,8 +165,8 @@ class JobLog:
         """When jobs ended, from that time on; microseconds since the epoch."""
         return [row["finished_at"] for row in self._all("SELECT finished_at FROM jobs WHERE finished_at >= ?", at)]
 
-    def events_page(self, event: int, *, limit: int) -> list[NumberedEventRow]:
-        """The first events after one, in order, with the files of their jobs."""
+    def events_after(self, event: int, *, limit: int = -1) -> list[NumberedEventRow]:
+        """The events after one, in order, with the files of their jobs; -1: all."""
         return self._all(
             "SELECT events.id AS number, at, event, detail, job, job_log.file FROM events "
             "JOIN job_log ON job_log.id = events.job WHERE events.id > ? ORDER BY events.id LIMIT ?",
@@ -257,14 +220,6 @@ class JobLog:
         """The time of the latest event (microseconds); 0 if there is none."""
         return int(self._value("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0)"))
 
-    def events_with_files_after(self, event: int, *, limit: int = -1) -> list[NumberedEventRow]:
-        """The events after one, in order, with the files of their jobs; -1: all."""
-        return self._all(
-            "SELECT events.id AS number, at, event, detail, job, job_log.file FROM events "
-            "JOIN job_log ON job_log.id = events.job WHERE events.id > ? ORDER BY events.id LIMIT ?",
-            *(event, limit),
-        )
-
     def finished_jobs_after(self, event: int, *, limit: int) -> list[tuple[int, int, JobRow]]:
         """The jobs that ended after an event, in order: (number of their last event, its time in microseconds, row)."""
         rows = self._all(
@@ -276,7 +231,7 @@ class JobLog:
         )
         return [(row.pop("event_number"), row.pop("event_at"), row) for row in rows]
 
-    def events_after(self, event: int) -> list[EndRow]:
+    def ends_after(self, event: int) -> list[EndRow]:
         """The ends of jobs and of attempts that will be retried, after the event with that number, in order."""
         return self._all(
             "SELECT events.id AS number, events.at, events.event, jobs.recipe, jobs.processor, jobs.error_kind, "
@@ -321,72 +276,3 @@ class JobLog:
         return self._all(
             "SELECT id, name, folder, state, attempt, sha256, outcome, result_path FROM jobs ORDER BY received_at"
         )
-
-    def version(self) -> int:
-        """The version of the tables: see `migrations`."""
-        return int(self._value("PRAGMA user_version"))
-
-    def integrity(self) -> str:
-        """ "ok", or the damage that SQLite found."""
-        return str(self._value("PRAGMA quick_check"))
-
-    def _first_start_was_cut_short(self) -> bool:
-        try:
-            return self.version() == 0
-        except InboxdError as error:  # a rollback journal exists only until the WAL mode is set
-            if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
-                return True
-            raise
-
-    def _all(self, query: str, *values: object) -> list[Any]:
-        """The rows as dicts: the caller knows their columns."""
-        try:
-            return [dict(row) for row in self._connection.execute(query, values)]
-        except sqlite3.Error as error:
-            raise self._translated(error) from error
-
-    def _value(self, query: str, *values: object) -> Any:
-        """The first column of the first row."""
-        return next(iter(self._all(query, *values)[0].values()))
-
-    def _translated(self, error: sqlite3.Error) -> InboxdError:
-        """Translate an SQLite error."""
-        if trouble := sqlite_errors.explain(error, self._path):
-            return trouble
-        if sqlite_errors.is_damage(error):
-            return StoreError(
-                f"The job log {self._path} is damaged: {error}.",
-                "Restart the daemon: it sets the damaged file aside and rebuilds the job log from the folders.",
-            )
-        return StoreError(
-            f"Cannot read the job log {self._path}: {error}.",
-            "The command and the daemon may be of different versions: compare `inboxd --version` with `inboxd status`.",
-        )
-
-
-def _may_be_read(path: Path) -> bool:
-    """Check that there is a job log. `Path.exists` cannot distinguish an inaccessible file from a missing one.
-
-    Raises:
-        UsageError: it may not be read.
-    """
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return False
-    except PermissionError:
-        raise _not_ours(path) from None
-    if not os.access(path, os.R_OK, effective_ids=True):
-        raise _not_ours(path)
-    return True
-
-
-def _not_ours(path: Path) -> UsageError:
-    return UsageError(f"You may not read the job log {path}.", "Ask as root, or as the user that inboxd runs as.")
-
-
-def _none_yet(path: Path) -> NoJobLog:
-    return NoJobLog(
-        f"inboxd has not run here yet: there is no job log {path}.",
-        "Start the daemon: `inboxd run`. If it runs with another config.toml, name that file with --config.",
-    )

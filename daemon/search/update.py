@@ -139,7 +139,7 @@ class _Updater:
         """Index the jobs of the next events; None: there are none."""
         saved = Cursor.parse(state["cursor"], _log_of(self._folders), _log_of(self._folders))
         position = saved.position(self._jobs) if saved else 0
-        events = self._jobs.events_page(position, limit=_EVENTS)
+        events = self._jobs.events_after(position, limit=_EVENTS)
         if not events:
             return None
         ids = list(dict.fromkeys(event["job"] for event in events))

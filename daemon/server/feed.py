@@ -212,7 +212,7 @@ class Feed:
 
     def _page(self, jobs: JobLog, after: int, latest: int) -> tuple[list[bytes], int]:
         """The next events as lines, and the number to continue after."""
-        rows = jobs.events_with_files_after(after, limit=_PAGE)
+        rows = jobs.events_after(after, limit=_PAGE)
         return [encode(api.EventLine(**row)) for row in rows], rows[-1]["number"] if rows else latest
 
     def _greet(self, each: Subscriber, latest: int, now: float) -> None:

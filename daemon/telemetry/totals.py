@@ -55,7 +55,7 @@ def count(database: Path, file: Path) -> Totals:
         if totals.cursor is None or not totals.cursor.reads(jobs):
             totals = Totals()
         last = (totals.cursor or Cursor(log=jobs.identity(), event=0, at=0)).found_in(jobs)
-        for event in jobs.events_after(last.event):
+        for event in jobs.ends_after(last.event):
             _add(totals, event)
             last = replace(last, event=event["number"], at=event["at"])
         totals.cursor = last

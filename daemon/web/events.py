@@ -217,4 +217,4 @@ class EventHub:
 
 
 def _events_after(number: int, log: JobLog) -> list[NumberedEventRow]:
-    return log.events_page(number, limit=_BATCH)
+    return log.events_after(number, limit=_BATCH)

@@ -207,7 +207,7 @@ def test_upgrade_preserves_events_and_continues_their_numbers(tmp_path: Path):
     _old_log(database, [(7, "done", _T), (9, "failed", _T + 1)])
     log = Log(database)
     with JobLog(database) as jobs:
-        assert [event["number"] for event in jobs.events_with_files_after(0)] == [7, 9]
+        assert [event["number"] for event in jobs.events_after(0)] == [7, 9]
         assert jobs.last_event() == 9 and jobs.identity()
     job = make_job()
     log.store.insert([job])

@@ -36,7 +36,7 @@ def test_events_have_the_numbers_of_the_job_log_and_name_their_files(bench: Benc
     bench.begin("x.txt")
     answer = _events_after(bench, 0)
     with JobLog(bench.settings.database) as log:
-        assert answer["events"] == log.events_with_files_after(0)
+        assert answer["events"] == log.events_after(0)
     assert [event["event"] for event in answer["events"]] == ["queued", "running, attempt 1"]
     assert {event["file"] for event in answer["events"]} == {"x.txt"}
 
