@@ -293,6 +293,14 @@ def _check_web_listen(text: str) -> str:
     return text
 
 
+def _check_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError('write an address or a network, such as "127.0.0.1" or "10.0.0.0/8"') from None
+    return text
+
+
 def _check_prefix(text: str) -> str:
     if text and (not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text) or {".", ".."} & set(text.split("/"))):
         raise ValueError('write the path below which a proxy serves the console, such as "/inboxd"')
@@ -315,6 +323,7 @@ class WebTable(_Table):
     listen: Annotated[Line, AfterValidator(_check_web_listen)] = "127.0.0.1:8100"  # or the path of a Unix socket
     token: bool = True  # ask for the access token, which is in state/web-token
     hosts: tuple[Line, ...] = ()  # further host names under which browsers reach it
+    trusted_proxies: tuple[Annotated[Line, AfterValidator(_check_network)], ...] = ()  # whose X-Forwarded-* are used
     prefix: Annotated[Line, AfterValidator(_check_prefix)] = ""  # "/inboxd": the path below which a proxy serves it
     upload_max: Limit = 4 * 10**9  # bytes of a request
     keep_free: Limit = 10**9  # bytes of the inbox's disk that uploads leave free

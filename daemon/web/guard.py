@@ -84,6 +84,9 @@ class Guard:
 
     def _check(self, connection: HTTPConnection) -> None:
         """Raises WebError if the request may not be answered."""
+        if {"content-length", "transfer-encoding"}.issubset(connection.headers.keys()):  # smuggling: RFC 9112, 6.1
+            fix = "Send one of Content-Length and Transfer-Encoding."
+            raise WebError(400, "two_lengths", "The request has two lengths.", fix, {"Connection": "close"})
         host = _host_of(connection.headers.get("host", ""))
         if host not in self._hosts and not _is_own_address(host, connection):
             fix = "Add the name to [web] hosts in config.toml."

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from daemon.config.settings import Settings
@@ -34,7 +35,15 @@ def serve(settings: Settings) -> None:
     malloc.compact()
     application = app.build(settings)
     listener = _passed_socket() or _bind(settings.web.listen)
-    config = uvicorn.Config(
+    server = _Server(configure(application, settings))
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    log.info("the console is at %s", address(settings, listener))
+    server.run(sockets=[listener])
+
+
+def configure(application: Starlette, settings: Settings) -> uvicorn.Config:
+    """How to serve the application."""
+    return uvicorn.Config(
         application,
         log_config=None,
         access_log=False,
@@ -45,11 +54,8 @@ def serve(settings: Settings) -> None:
         ws="none",
         http=_Protocol,
         loop="asyncio",
+        forwarded_allow_ips=list(settings.web.trusted_proxies),  # by default, uvicorn believes every local program
     )
-    server = _Server(config)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    log.info("the console is at %s", address(settings, listener))
-    server.run(sockets=[listener])
 
 
 def address(settings: Settings, listener: socket.socket | None = None) -> str:

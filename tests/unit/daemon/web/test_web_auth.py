@@ -11,7 +11,7 @@ from starlette.types import Message
 from web_site import TOKEN, Site
 
 from daemon.core.errors import ConfigError, LayoutError
-from daemon.web import auth
+from daemon.web import auth, server
 
 MakeSite = Callable[[str], Site]
 
@@ -77,14 +77,68 @@ def test_anything_else_is_not(headers: dict[str, str], site: Site):
     assert site.stranger.get("/api/v1/jobs", headers=encoded).status_code == 401
 
 
-def test_wrong_tokens_are_slowed_down_and_sessions_are_not(site: Site):
-    for number in range(10):
-        assert site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": f"wrong {number}"}).status_code == 401
-    refused = site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": TOKEN})
+def _send_wrong_tokens(client: TestClient, headers: Callable[[int], dict[str, str]] = lambda number: {}) -> list[int]:
+    """The statuses of 13 requests with different wrong tokens."""
+    return [
+        client.get("/api/v1/jobs", headers={"X-Api-Key": f"wrong {number}", **headers(number)}).status_code
+        for number in range(13)
+    ]
+
+
+_LIMITED = [401] * 10 + [429] * 3
+
+
+def test_wrong_tokens_are_slowed_down_and_the_right_one_is_not(site: Site):
+    assert _send_wrong_tokens(site.stranger) == _LIMITED
+    refused = site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": "wrong again"})
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) <= 61
+    assert site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": TOKEN}).status_code == 200
+    assert site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": "wrong again"}).status_code == 429
+    assert site.stranger.post("/login", data={"token": TOKEN}, follow_redirects=False).status_code == 303
     session = site.app.state.backend.access.session()
     assert site.stranger.get("/api/v1/jobs", headers={"Cookie": f"inboxd={session}"}).status_code == 200
+
+
+def _behind_proxy(site: Site, address: str) -> TestClient:
+    """A client at `address` of what `inboxd web` serves."""
+    configured = server.configure(site.app, site.settings)
+    configured.load()
+    return TestClient(configured.loaded_app, "http://127.0.0.1:8100", client=(address, 5))
+
+
+def _forwarded(number: int) -> dict[str, str]:
+    return {"X-Forwarded-For": f"10.0.0.{number}"}
+
+
+def test_address_that_a_client_claims_evades_no_limit(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    assert _send_wrong_tokens(_behind_proxy(site, "127.0.0.1"), _forwarded) == _LIMITED
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "127.0.0.0/8"])
+def test_address_that_a_trusted_proxy_reports_is_used(trusted: str, make_site: MakeSite):
+    site = make_site(f'trusted_proxies = ["{trusted}"]')
+    assert _send_wrong_tokens(_behind_proxy(site, "127.0.0.1"), _forwarded) == [401] * 13
+    assert _send_wrong_tokens(_behind_proxy(site, "192.0.2.1"), _forwarded) == _LIMITED
+    headers = {"X-Forwarded-Proto": "https"}
+    login = _behind_proxy(site, "127.0.0.1").post(
+        "/login", data={"token": TOKEN}, headers=headers, follow_redirects=False
+    )
+    assert "Secure" in login.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("trusted", ["*", "proxy.lan", "10.0.0.1/8", "unix", ""])
+def test_proxy_that_is_no_address_is_refused(trusted: str, make_site: MakeSite):
+    with pytest.raises(ConfigError, match="trusted_proxies"):
+        make_site(f'trusted_proxies = ["{trusted}"]')
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/v1/jobs", "/login"])
+def test_request_with_two_lengths_is_refused_and_ends_the_connection(path: str, site: Site):
+    headers = {"Content-Length": "4", "Transfer-Encoding": "chunked"}
+    answer = site.client.request("POST" if path == "/login" else "GET", path, headers=headers)
+    assert (answer.status_code, answer.headers["connection"]) == (400, "close")
 
 
 def test_program_with_an_old_token_blocks_nobody(site: Site):
