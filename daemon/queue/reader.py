@@ -276,3 +276,7 @@ class JobLog(ReadOnlyLog):
         return self._all(
             "SELECT id, name, folder, state, attempt, sha256, outcome, result_path FROM jobs ORDER BY received_at"
         )
+
+    def corrected_jobs(self) -> set[str]:
+        """The jobs whose results people have corrected, as far as their events are left."""
+        return {row["job"] for row in self._all("SELECT DISTINCT job FROM events WHERE event = 'corrected'")}

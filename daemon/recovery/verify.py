@@ -7,14 +7,15 @@ be between two steps.
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core import names
 from daemon.core.regular_files import sha256_of
-from daemon.files import flat, result_reader
+from daemon.files import corrected, flat, result_reader
 from daemon.files.layout import Layout
+from daemon.files.originals import RESULT
 from daemon.files.taken import OriginalGone
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import PlacedRow
@@ -54,10 +55,13 @@ class Verification:
         self._is_running = is_running
         self._unplaced = read_unplaced(layout.state)  # failures of the last recovery
         self._bytes = 0
+        self._corrected: Set[str] = frozenset()  # jobs whose results people have corrected
 
     def run(self, on_job: Callable[[int, int], None] = lambda done, total: None) -> Verdict:
         """Check everything. `on_job` is called with (done, total) after each job."""
         rows = self._rows()
+        with JobLog(self._database) as log:
+            self._corrected = log.corrected_jobs()
         findings: list[Discrepancy] = []
         for done, row in enumerate(rows.values(), start=1):
             findings += self._check_repeatedly(row["id"], functools.partial(self._check, row))
@@ -153,6 +157,32 @@ class Verification:
             files = list(self._files(row, facts))
         except (ValueError, LookupError, TypeError, AttributeError):
             yield finding(f"{document.name} was changed, and names no files that can be checked")
+            return
+        for path, sha256 in files:
+            yield from self._check_file(path, sha256, finding)
+        if document.name == RESULT:
+            yield from self._check_corrections(row, result / corrected.FOLDER, finding)
+
+    def _check_corrections(
+        self, row: PlacedRow, folder: Path, finding: Callable[..., Discrepancy]
+    ) -> Iterator[Discrepancy]:
+        name = f"{corrected.FOLDER}/{corrected.RECORD}"
+        try:
+            facts = result_reader.read(folder / corrected.RECORD, root=self._layout.outbox.path).facts
+        except (FileNotFoundError, NotADirectoryError):
+            if row["id"] in self._corrected:
+                yield finding(f"{name} is missing from its result: removed by a person", is_error=False)
+            return
+        except (OSError, ValueError) as error:
+            yield finding(f"{name} cannot be read: {error}")
+            return
+        if facts.get("job") != row["id"]:
+            yield finding(f"{name} belongs to another job", is_error=False)
+            return
+        try:
+            files = [(folder / _below(file["name"]), str(file["sha256"])) for file in facts["files"]]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            yield finding(f"{name} was changed, and names no files that can be checked")
             return
         for path, sha256 in files:
             yield from self._check_file(path, sha256, finding)
