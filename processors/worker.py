@@ -5,6 +5,7 @@ daemon's log), so that nothing a library prints can corrupt a message. It makes 
 reports it. The daemon decides about retries, deadlines and publishing.
 """
 
+import contextlib
 import ctypes
 import errno
 import hashlib
@@ -183,6 +184,7 @@ class Worker:
 
     def _finished(self, work: contract.Work, outcome: contract.Finished, seconds: float) -> protocol.WorkFinished:
         files = [_finalize_output(work.outputs, name) for name in outcome.files]
+        _remove_others(work.outputs, outcome.files)
         return protocol.WorkFinished(
             job=work.job,
             attempt=work.attempt,
@@ -237,8 +239,9 @@ def _finalize_output(outputs: Path, name: str) -> protocol.OutputFile:
     Raises:
         ValueError: it is outside the attempt's folder, or not a regular file.
     """
-    path = outputs / name
-    if not path.resolve().is_relative_to(outputs.resolve()) or path.is_symlink() or not path.is_file():
+    path, real = outputs / name, outputs.resolve()
+    is_within = path.resolve() == Path(os.path.normpath(real / name)) and path.resolve().is_relative_to(real)
+    if not is_within or not path.is_file():
         raise ValueError(f"{name!r} is not a regular file in the attempt's folder")
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -249,6 +252,17 @@ def _finalize_output(outputs: Path, name: str) -> protocol.OutputFile:
         os.fsync(folder)
         os.close(folder)
     return protocol.OutputFile(name=name, sha256=digest, size_bytes=size_bytes)
+
+
+def _remove_others(outputs: Path, names: Iterable[str]) -> None:
+    """Remove what a processor did not report, such as temporary files: the daemon publishes the complete folder."""
+    reported = {outputs / os.path.normpath(name) for name in names}
+    reported |= {parent for path in reported for parent in path.parents}
+    for where, folders, files in os.walk(outputs, topdown=False):
+        for path in (Path(where, name) for name in (*folders, *files)):
+            if path not in reported:
+                with contextlib.suppress(OSError):
+                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _describe(

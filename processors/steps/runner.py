@@ -250,16 +250,18 @@ def _in_outputs(chain: _Chain, name: str, finished: Finished) -> Finished:
     """The result with its files in the outputs of the job, under names that are free there."""
     outputs, files = chain.work.outputs, []
     with_folder = outputs / ".step"
-    chain.saved.copy(name, finished, with_folder)
-    for file in finished.files:
-        target, number = outputs / file, 1
-        while target.exists():
-            number += 1
-            target = (outputs / file).with_stem(f"{Path(file).stem} ({number})")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (with_folder / file).rename(target)
-        files.append(str(target.relative_to(outputs)))
-    shutil.rmtree(with_folder, ignore_errors=True)
+    try:
+        chain.saved.copy(name, finished, with_folder)
+        for file in finished.files:
+            target, number = outputs / file, 1
+            while target.exists():
+                number += 1
+                target = (outputs / file).with_stem(f"{Path(file).stem} ({number})")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (with_folder / file).rename(target)
+            files.append(str(target.relative_to(outputs)))
+    finally:
+        shutil.rmtree(with_folder, ignore_errors=True)
     return replace(finished, files=tuple(files))
 
 

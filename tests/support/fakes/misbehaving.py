@@ -159,6 +159,14 @@ class Misbehaving(Processor):
     def _error(self, work, argument):
         raise RuntimeError(argument or "something broke")
 
+    def _leave_files(self, work, argument):
+        """What a library may leave in the outputs."""
+        for name in (".step", "pages/more"):
+            (work.outputs / name).mkdir(parents=True)
+        (work.outputs / "pages" / "1.png").touch()
+        (work.outputs / "x.tmp").touch()
+        (work.outputs / "link").symlink_to("/etc")
+
     def _error_with_bytes(self, work, argument):
         raise FileNotFoundError(2, "No such file", "caf\udce9.txt")
 

@@ -84,7 +84,7 @@ def test_failed_load_is_reported_and_ends_the_worker(tmp_path: Path):
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("escape", ["../outside.txt", "/etc/hostname", "link.txt", "missing.txt"])
+@pytest.mark.parametrize("escape", ["../outside.txt", "/etc/hostname", "link.txt", "link/x.txt", "missing.txt"])
 def test_output_outside_the_attempts_folder_is_refused(tmp_path: Path, escape: str):
     from processors.worker import _finalize_output
 
@@ -92,8 +92,20 @@ def test_output_outside_the_attempts_folder_is_refused(tmp_path: Path, escape: s
     outputs = tmp_path / "outputs"
     outputs.mkdir()
     (outputs / "link.txt").symlink_to(tmp_path / "outside.txt")
+    (outputs / "folder").mkdir()
+    (outputs / "folder" / "x.txt").touch()
+    (outputs / "link").symlink_to("folder")
     with pytest.raises(ValueError, match="not a regular file in the attempt's folder"):
         _finalize_output(outputs, escape)
+
+
+def test_files_that_a_processor_does_not_report_are_not_published(tmp_path: Path):
+    work = _work(tmp_path, "leave_files")
+    messages, _ = _serve(
+        "fakes.misbehaving", _load("fakes.misbehaving"), protocol.Batch(works=[protocol.work_to_wire(work)])
+    )
+    assert [file["name"] for file in messages[1].files] == ["x.out"]
+    assert os.listdir(work.outputs) == ["x.out"]
 
 
 def test_disk_that_is_full_is_no_fault_of_the_file():

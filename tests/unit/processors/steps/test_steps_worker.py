@@ -133,3 +133,13 @@ def test_interpreter_that_is_missing_is_reported(tmp_path: Path):
     step = replace(STEP, python="/no/such/python")
     found = _serve(_work(tmp_path, "fine", "fine", then=(step,)))["fine"]
     assert isinstance(found, protocol.WorkFinished) and "is missing" in found.review[0]
+
+
+def test_step_whose_files_cannot_be_copied_leaves_none_of_them(tmp_path: Path):
+    _serve(_work(tmp_path, "fine", "fine"))
+    (saved,) = tmp_path.glob("fine.kept/steps/*/step-*")
+    (saved / "fine.obey.out").unlink()
+    (saved / "fine.obey.out").mkdir()
+    finished = _serve(_work(tmp_path, "fine", "fine"))["fine"]
+    assert isinstance(finished, protocol.WorkFinished) and "is missing" in finished.review[0]
+    assert [path.name for path in (tmp_path / "fine.out").iterdir()] == ["fine.txt"]
