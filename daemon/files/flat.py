@@ -12,13 +12,12 @@ from pathlib import Path, PurePosixPath
 
 from daemon.core import names
 from daemon.files import corrected
-from daemon.files.originals import ERROR_DOCUMENTS, RESULT
+from daemon.files.originals import ARCHIVE, ERROR_DOCUMENTS, RESULT
 from daemon.files.result_reader import Facts
 
 RECORDS = ".results"  # in the outbox
 _DOCUMENTS = {RESULT, *ERROR_DOCUMENTS}
 _ROOM = 40  # bytes of a name for more than the name of its result, which inboxd makes shorter; a person might not
-_ARCHIVE = "archive:"  # begins the path of an original that is not in the outbox
 
 
 def is_flat(result_path: str) -> bool:
@@ -50,7 +49,7 @@ def entries(facts: Facts) -> list[str]:
     """
     found = [_first(file["name"]) for file in facts.get("files") or []]
     where = (facts.get("original") or {}).get("path")
-    if where and not where.startswith(_ARCHIVE):
+    if where and not where.startswith(ARCHIVE):
         found += [where + suffix for suffix in names.SIDECAR_SUFFIXES if "/" not in where]
         found.append(_first(where))
     return list(dict.fromkeys(found))

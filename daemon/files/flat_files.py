@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.core import durable
 from daemon.core.job import Job
-from daemon.files import beneath, flat, result_reader
+from daemon.files import additions, beneath, flat, result_reader
 from daemon.files.originals import RESULT
 
 
@@ -39,6 +39,7 @@ class FlatFiles:
         visible = flat.visible_names(job.name, path.name, entries)
         self._names = {entry: visible[entry] for entry in entries}  # in this order: the original appears last
         self._sizes = _sizes(document)
+        self._published = additions.published(document.facts)
         self._newest_ns = max(document.changed_ns, job.mtime_ns)  # the time of an original may be in the future
 
     def place(self) -> None:
@@ -68,12 +69,13 @@ class FlatFiles:
     def changed(self) -> list[str]:
         """The names of the result that belong to other files now, or to files that a person has changed."""
         with contextlib.suppress(FileNotFoundError), beneath.opened(self._outbox, self._folder) as folder:
-            return [name for entry, name, facts in self._visible(folder) if not self._is_ours(entry, facts)]
+            found = self._visible(folder)
+            return [name for entry, name, facts in found if not self._is_ours(folder, entry, name, facts)]
         return []
 
     def _take_back(self, folder: int) -> None:
         for entry, name, facts in self._visible(folder):
-            if self._is_ours(entry, facts) and not os.path.lexists(self._home / entry):
+            if self._is_ours(folder, entry, name, facts) and not os.path.lexists(self._home / entry):
                 durable.rename_noreplace(self._folder / name, self._home / entry, source_folder=folder)
         durable.fsync_folder(self._home)
         durable.fsync_folder(folder)
@@ -83,14 +85,23 @@ class FlatFiles:
             with contextlib.suppress(FileNotFoundError):
                 yield entry, name, os.stat(name, dir_fd=folder, follow_symlinks=False)
 
-    def _is_ours(self, entry: str, facts: os.stat_result) -> bool:
-        """True if this still is the file that was published, before result.json was written. A user's file of the same
-        name has another size, or is newer."""
-        if facts.st_uid != os.geteuid():
+    def _is_ours(self, folder: int, entry: str, name: str, facts: os.stat_result) -> bool:
+        """True if this still is the file or folder that was published, before result.json was written, and nothing was
+        added to it. A user's file of the same name has another size, or is newer."""
+        if not stat.S_ISDIR(facts.st_mode):
+            return self._is_file_of_ours(entry, facts)
+        within = {path.removeprefix(f"{entry}/") for path in self._published if path.startswith(f"{entry}/")}
+        if facts.st_uid != os.geteuid() or any(additions.others(name, within, below=folder)):
             return False
-        if stat.S_ISDIR(facts.st_mode):
-            return True
-        is_as_recorded = facts.st_size == self._sizes.get(entry, facts.st_size)
+        for path in within:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                found = os.stat(f"{name}/{path}", dir_fd=folder, follow_symlinks=False)
+                if not self._is_file_of_ours(f"{entry}/{path}", found):
+                    return False
+        return True
+
+    def _is_file_of_ours(self, path: str, facts: os.stat_result) -> bool:
+        is_as_recorded = facts.st_size == self._sizes.get(path, facts.st_size) and facts.st_uid == os.geteuid()
         return stat.S_ISREG(facts.st_mode) and is_as_recorded and facts.st_mtime_ns <= self._newest_ns
 
 

@@ -9,6 +9,7 @@ from daemon.core.job import Original
 from daemon.files import corrected, result_reader
 
 ORIGINAL = "original"  # the subfolder for an original whose name another file of the result has
+ARCHIVE = "archive:"  # begins the path of an original that is not in the outbox
 RESULT = "result.json"  # what the daemon writes for a result
 ERROR_DOCUMENTS = ("error.json", "error.txt")  # the same for a failure
 

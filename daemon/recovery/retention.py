@@ -13,17 +13,14 @@ from pathlib import Path
 from daemon.config.current import CurrentSettings
 from daemon.core import durable, names
 from daemon.core.job import Job, JobState
-from daemon.files import corrected, result_reader
+from daemon.files import additions, result_reader
 from daemon.files.layout import Layout
-from daemon.files.originals import ORIGINAL
 from daemon.queue.store import Store
-from processors import protocol
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 200  # rows of history in one transaction
 _RESULTS, _FAILURES = (JobState.DONE,), (JobState.FAILED, JobState.CANCELLED)
-_DOCUMENTS = {"result.json", "error.json", "error.txt", corrected.FOLDER}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +98,13 @@ class Retention:
             facts = result_reader.read(path, root=folder).facts
             if facts.get("job") != job.id:
                 return "another job's result has its name"
-            ours, changed = _ours(facts), self._layout.outbox.changed_files(job)
+            foreign, changed = additions.added(folder, facts), self._layout.outbox.changed_files(job)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return "it has changed since inboxd published it"
         if changed:
             return f"files have changed since inboxd published them: {', '.join(changed[:3])}"
-        foreign = sorted({path.name for path in folder.iterdir()} - ours)
-        return f"it contains files that inboxd did not publish: {', '.join(foreign[:3])}" if foreign else ""
+        shown = ", ".join(map(names.printable, foreign[:3]))
+        return f"it contains files that inboxd did not publish: {shown}" if foreign else ""
 
     def _archived(self, before: int) -> Iterator[Removal]:
         archive = self._layout.outbox.archive
@@ -135,22 +132,6 @@ def _position(job: Job) -> tuple[str, int]:
     """The position after the last row read, for `Store.ended`."""
     assert job.finished_at is not None  # it has ended
     return job.id, job.finished_at
-
-
-def _ours(facts: result_reader.Facts) -> set[str]:
-    """The names in a result that inboxd wrote, according to its document.
-
-    Raises:
-        ValueError, LookupError, TypeError, AttributeError: the document was changed.
-    """
-    ours = {Path(protocol.output_file(file)["name"]).parts[0] for file in facts.get("files") or []} | _DOCUMENTS
-    if where := (facts.get("original") or {}).get("path"):
-        original = Path(where)
-        if original.parts[0] == ORIGINAL:
-            ours.add(ORIGINAL)
-        else:
-            ours |= {original.name, *(original.name + suffix for suffix in names.SIDECAR_SUFFIXES)}
-    return ours
 
 
 def _newest(folder: Path) -> int | None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,29 @@ def test_retention_spares_what_a_person_has_changed_or_replaced(shop: Shop):
     (shop.outbox / "a" / "x.out.txt").write_text("corrected")
     assert shop.retain() == ["files have changed since inboxd published them: x.out.txt"]
     assert shop.visible() == X
+
+
+def _add(folder: Path) -> None:
+    (folder / "mine.txt").write_text("of a person")
+    os.utime(folder / "mine.txt", (1, 1))
+
+
+def _change(folder: Path) -> None:
+    (folder / "out.txt").write_text("of a person")
+
+
+@pytest.mark.parametrize("change", [_add, _change])
+def test_retention_spares_a_folder_of_a_result_that_a_person_has_changed(shop: Shop, change: Callable[[Path], None]):
+    shop.publish("a/out.txt")
+    change(shop.outbox / "a" / "out.original")
+    before = shop.visible()
+    assert shop.retain() == ["files have changed since inboxd published them: out.original"]
+    assert shop.visible() == before
+
+
+def test_retention_removes_the_folders_of_a_result(shop: Shop):
+    shop.publish("a/out.txt")
+    assert shop.retain() == [] and shop.visible() == set()
 
 
 def test_retention_removes_the_record_of_files_that_were_moved_away(shop: Shop):

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,26 @@ def test_corrected_result_is_removed_and_one_with_files_of_people_stays(archive:
     assert archive.reasons() == [""]
     (result / "mine.txt").write_text("notes")
     assert archive.reasons() == ["it contains files that inboxd did not publish: mine.txt"]
+
+
+@pytest.mark.parametrize("name", ["corrected/mine.csv", "original/mine.txt", "attachments/mine.pdf", "corrected/a/b"])
+@pytest.mark.parametrize("put", [Path.touch, Path.mkdir, lambda path: path.symlink_to("/etc")])
+def test_what_a_person_adds_to_a_folder_of_a_result_stays(archive: Archive, name: str, put: Callable[[Path], None]):
+    result = archive.folders.outbox.path / "x"
+    files = [{"name": "attachments/a.pdf", "sha256": "0" * 64, "size_bytes": 0}]
+    for path in ("corrected/x.csv", "attachments/a.pdf", "original/x.txt", "original/x.txt.toml"):
+        (result / path).parent.mkdir(parents=True, exist_ok=True)
+        (result / path).touch()
+    facts = {"job": JOB, "files": files, "original": {"path": "original/x.txt"}}
+    (result / "result.json").write_text(json.dumps(facts))
+    (result / "corrected" / "corrections.json").write_text(json.dumps({"job": JOB, "files": [{"name": "x.csv"}]}))
+    archive.record(JOB, "", result_path="x")
+    archive.later()
+    assert archive.reasons() == [""]
+    (result / name).parent.mkdir(exist_ok=True)
+    put(result / name)
+    shown = "corrected/a" if name == "corrected/a/b" else name
+    assert archive.reasons() == [f"it contains files that inboxd did not publish: {shown}"]
 
 
 @pytest.mark.parametrize(
