@@ -248,3 +248,67 @@ def test_hook_is_called_once_for_each_end_while_its_memory_cannot_be_written(mak
     place.drop("last.txt", "fine")
     wait_for(lambda: "last.txt" in files(), "the next call")
     assert sorted(files()) == [*names, "last.txt"]
+
+
+FLAT = """
+    [paths]
+    inbox = "{inbox}"
+    outbox = "{outbox}"
+    state = "{state}"
+    [inbox]
+    text = "odd"
+    settle_seconds = 0.0
+    layout = "flat"
+    [recipes.odd]
+    processor = "fakes.misbehaving"
+    [retention]
+    results = "1ms"
+"""
+
+
+def _visible(place: Place) -> set[str]:
+    found = {str(path.relative_to(place.outbox)) for path in place.outbox.rglob("*") if path.is_file()}
+    return {path for path in found if not path.startswith((".staging/", ".filler"))}
+
+
+def _flat(*names: str) -> set[str]:
+    """The files of the flat results of `NAME.txt`."""
+    visible = {f"{name}{suffix}" for name in names for suffix in (".txt", ".out")}
+    return visible | {f".results/{name}/result.json" for name in names}
+
+
+@pytest.mark.parametrize("small", ["outbox", "state"])
+def test_flat_results_on_a_full_disk_appear_complete_and_retention_removes_only_them(small: str, make_place, mount):
+    folder = mount("small")
+    place = _place(make_place, small, folder, FLAT)
+    daemon = place.start()
+    place.drop("first.txt", "fine")
+    place.ended("first.txt")
+    filler = _fill(folder)
+    late = ["a/second", "third"]
+    for name in late:
+        place.drop(f"{name}.txt", "fine\n" + "x" * 100_000)
+    wait_for(lambda: _problem(place), "the problem in the status")
+    assert _visible(place) == _flat("first"), "no half of a result"
+    filler.unlink()
+    for name in late:
+        assert place.ended(f"{name}.txt")["state"] == "done"
+    wait_for(lambda: not list(place.inbox.glob(".taken/*-*")), "the release")
+    everything = _flat("first", *late)
+    assert _visible(place) == everything
+    place.verify()
+
+    (place.outbox / "a" / "mine.txt").write_text("of a person")
+    (place.outbox / "third.out").write_text("changed by a person")
+    _fill(folder)
+    said = json.loads(place.inboxd("prune", "--json", check=None).stdout or "{}")
+    left = _visible(place)
+    assert _flat("third") | {"a/mine.txt"} <= left <= everything | {"a/mine.txt"}, said
+    filler.unlink()
+    place.inboxd("prune")
+    assert _visible(place) == _flat("third") | {"a/mine.txt"}
+    assert (place.outbox / "third.out").read_text() == "changed by a person"
+    assert {row["state"] for row in place.rows()} == {"done"} and daemon.poll() is None
+    paths = {row["file"]: row["result_path"] for row in place.rows()}
+    assert paths == {"first.txt": None, "a/second.txt": None, "third.txt": ".results/third"}
+    assert place.inboxd("verify", check=None).stdout.count("third.out has changed") == 1
