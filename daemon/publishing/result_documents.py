@@ -33,8 +33,8 @@ class MadeBy(TypedDict, total=False):
     """The processor, engine, model, device and options that made a result."""
 
     note: str  # why this processor instead of the recipe's own
-    options: Mapping[str, object]  # of the recipe, as used
-    origins: Mapping[str, str]  # the file that set each of them
+    options: Mapping[str, object]  # of the recipe, that somebody set or that differ from the default
+    origins: Mapping[str, str]  # the file that set each of them; none for a default
     processor_options: Mapping[str, object]  # determine what the worker had loaded
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon import __version__
 from daemon.config.current import CurrentSettings
 from daemon.core import copies, durable, regular_files
 from daemon.core.errors import InboxdError
@@ -102,7 +103,8 @@ class Duplicates:
         facts = document.facts
         if facts["job"] != earlier.id or not document.is_ours:
             raise ValueError("another job's result has its name, or another user wrote it")
-        if (facts["options"], facts["processor_options"]) != (assignment.shown_options, assignment.processor_options):
+        has_options = assignment.has_options(facts["options"], is_of_this_version=facts["inboxd"] == __version__)
+        if not has_options or facts["processor_options"] != assignment.processor_options:
             raise ValueError("it was made with other options")
         details = facts.get("details") or {}
         if not isinstance(details, dict):

@@ -125,9 +125,10 @@ class Outcomes:
             self._settle_failure(job, assignment.pool, FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
         try:
+            origins = self._pools.origins(job, assignment.recipe_options)
             made_by = MadeBy(
-                options=assignment.shown_options,
-                origins=self._pools.origins(job, assignment.recipe_options),
+                options=assignment.shown_options(origins),
+                origins=origins,
                 processor_options=assignment.processor_options,
                 note=assignment.note,
             )

@@ -78,10 +78,20 @@ class Assignment:
     note: str  # why it is another processor than the recipe's, or the CPU; "" if it is the one in config.toml
     then: tuple[contract.Step, ...] = ()  # the recipes that follow
 
-    @property
-    def shown_options(self) -> dict[str, object]:
-        """The recipe's options, for result.json."""
-        return self.recipe_options.model_dump(mode="json")
+    def shown_options(self, origins: Mapping[str, str]) -> dict[str, object]:
+        """The recipe's options that somebody set or that differ from the default, for result.json. origins: who set
+        each."""
+        differing = self.recipe_options.model_dump(mode="json", exclude_defaults=True)
+        values = self.recipe_options.model_dump(mode="json")
+        return {name: value for name, value in values.items() if name in differing or name in origins}
+
+    def has_options(self, shown: object, *, is_of_this_version: bool) -> bool:
+        """True if a result.json that shows these options was made with the options of this assignment. Those it omits
+        had the defaults of its version, which only results of the same version share."""
+        if not isinstance(shown, dict):
+            return False
+        defaults = type(self.recipe_options).model_construct().model_dump(mode="json") if is_of_this_version else {}
+        return {**defaults, **shown} == self.recipe_options.model_dump(mode="json")
 
     @property
     def processor_options(self) -> dict[str, object]:
@@ -177,14 +187,13 @@ class Pools:
         self._assignments.clear()
 
     def origins(self, job: Job, options: contract.RecipeOptions) -> dict[str, str]:
-        """Return where each option of a job comes from, for its result."""
+        """Return where each option of a job comes from that is not a default, for its result."""
         recipe = self._settings.recipes.get(job.recipe or "")
         if recipe is None or not isinstance(options, type(recipe.recipe_options)):
             return dict(job.overrides.get("origins", {}))
         of_recipe = "built in" if recipe.is_built_in else f"config.toml, [recipes.{recipe.name}]"
         set_there = recipe.recipe_options.model_fields_set
-        own = {name: of_recipe if name in set_there else "default" for name in type(options).model_fields}
-        return own | self.overrides(job)[1]
+        return {name: of_recipe for name in type(options).model_fields if name in set_there} | self.overrides(job)[1]
 
     def _plan(self, name: str | None, overrides: Mapping[str, object], on_cpu: bool) -> Assignment | contract.NotReady:
         if name is None:

@@ -49,13 +49,16 @@ def test_nearest_options_win_and_the_result_records_their_sources(house):
     place.drop("plain.txt")
     place.drain()
     told = {row["file"]: _document(place, row["file"]) for row in place.rows()}
-    facts = {file: (doc["recipe"], doc["options"]["upper"], doc["options_from"]["upper"]) for file, doc in told.items()}
+    facts = {
+        file: (doc["recipe"], doc["options"].get("upper"), doc["options_from"].get("upper"))
+        for file, doc in told.items()
+    }
     assert facts == {
         "a/folder.txt": ("shout", True, "config.toml, [recipes.shout]"),
         "a/b/below.txt": ("shout", False, "a/b/.inboxd.toml"),
         "a/b/own.txt": ("count", True, "own.txt.toml"),
         "loud/x.txt": ("count", True, "config.toml, options of the folder"),
-        "plain.txt": ("count", False, "default"),
+        "plain.txt": ("count", None, None),
     }
     assert told["a/folder.txt"]["options_from"]["recipe"] == "a/.inboxd.toml"
     assert {row["priority"] for row in place.rows("SELECT priority FROM jobs WHERE folder LIKE 'a%'")} == {3}

@@ -31,7 +31,7 @@ def test_submitted_file_is_processed_though_dropped_ones_would_still_settle(plac
     row = place.ended("a/b/letter.txt")
     assert (row["id"], row["state"], row["source"]) == (reply.job, "done", "web")
     result = place.result("a/b/letter.txt")
-    assert result["source"] == "web" and result["options_from"] == {"then": "default", "upper": "letter.txt.toml"}
+    assert result["source"] == "web" and result["options_from"] == {"upper": "letter.txt.toml"}
     folder = place.outbox / "a" / "b" / "letter"
     assert (folder / "letter.txt").read_text() == "SOME WORDS"
     assert (folder / "original" / "letter.txt.toml").read_text() == "upper = true\n"

@@ -105,9 +105,7 @@ def test_command_fits_the_installation(prefix: str, command: str, installed_by, 
     assert found.startswith(command) and found.endswith('"inboxd[speech]"')
 
 
-@pytest.mark.parametrize(
-    "prefix", ["/home/ann/.local/share/pipx/venvs/inboxd", "/home/ann/.local/share/uv/tools/inboxd"]
-)
+@pytest.mark.parametrize("tool", ["pipx/venvs", "uv/tools"])
 def test_command_that_replaces_the_environment_keeps_its_extras(tool: str, installed_by, without):
     without(*(LIBRARIES - {"kreuzberg", "selectolax"}))
     installed_by(f"/home/ann/.local/share/{tool}/inboxd")

@@ -161,6 +161,16 @@ def test_result_with_values_of_other_types_is_not_reused(shop: Shop, change: dic
     assert shop.again() == "processed"
 
 
+def test_result_of_another_version_is_reused_if_it_shows_all_options(shop: Shop):
+    shop.edit(inboxd="0.0.1", options={"then": [], "upper": False})
+    assert shop.again() == "reused"
+
+
+def test_result_of_another_version_that_omits_options_is_not_reused(shop: Shop):
+    shop.edit(inboxd="0.0.1")
+    assert shop.again() == "processed"
+
+
 @pytest.mark.parametrize("text", [b"", b"[]", b"5", b"[" * 100_000, b'{"job": NaN}', b"\xff", b" " * 33 * 2**20])
 def test_document_that_is_not_a_json_object_is_not_reused(shop: Shop, text: bytes):
     (shop.result / "result.json").write_bytes(text)

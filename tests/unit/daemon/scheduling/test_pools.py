@@ -46,6 +46,21 @@ def test_ocr_stands_in_while_the_weights_of_the_vlm_are_missing(pools: Pools):
     assert "inboxd models fetch" in assignment.note
 
 
+def test_result_shows_only_options_that_differ_or_that_somebody_set(pools: Pools):
+    assert pools.assign("count").shown_options({}) == {}
+    assert pools.assign("shout").shown_options({}) == {"upper": True}
+    assert pools.assign("count").shown_options({"upper": "x.txt.toml"}) == {"upper": False}
+
+
+def test_omitted_options_had_the_defaults_of_the_version_that_wrote_the_result(pools: Pools):
+    every = {"then": [], "upper": False}  # as results of earlier versions show them
+    count, shout = pools.assign("count"), pools.assign("shout")
+    assert count.has_options({}, is_of_this_version=True) and count.has_options(every, is_of_this_version=False)
+    assert not count.has_options({}, is_of_this_version=False), "another version may have had other defaults"
+    assert shout.has_options({"upper": True}, is_of_this_version=True)
+    assert not shout.has_options({}, is_of_this_version=True) and not shout.has_options([], is_of_this_version=True)
+
+
 def test_recipe_without_weights_or_definition_waits_with_the_reason(pools: Pools):
     assert "inboxd models fetch" in pools.assign("describe").why
     assert "no recipe 'gone'" in pools.assign("gone").why
