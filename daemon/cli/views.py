@@ -25,17 +25,18 @@ _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cya
 def jobs_table(rows: Sequence[JobRow]) -> Table:
     """Jobs as a table with one line per job: what is too long for the terminal is cut; every column stays visible."""
     table = _one_line_table()
-    table.add_column("file", no_wrap=True, ratio=3)
+    table.add_column("file", no_wrap=True, ratio=1)
     for name in ("recipe", "state", "sec"):
         table.add_column(name, no_wrap=True, overflow="crop", justify="right" if name == "sec" else "left")
-    table.add_column("result", no_wrap=True, ratio=4)
+    table.add_column("result", no_wrap=True, ratio=1)
     for row in rows:
         is_done = row["state"] == "done"
         result = shown(row["result_path"] or "") if is_done else row["waiting_for"] or row["error"]
         words = OneLine(result or "", keep_end=is_done, style="" if is_done else "dim")
-        _, recipe, state, seconds = _cells(row)
+        _, recipe_name, state, seconds = _cells(row)
         received = short_time(row["received_at"])
-        table.add_row(row["id"][:8], received, OneLine(row["file"], keep_end=True), recipe, state, seconds, words)
+        file, recipe = OneLine(row["file"], keep_end=True), OneLine(recipe_name, keep_end=True, narrow=9)
+        table.add_row(row["id"][:8], received, file, recipe, state, seconds, words)
     return table
 
 
@@ -53,10 +54,10 @@ def reviews_table(rows: Sequence[JobRow]) -> Table:
 
 
 def _one_line_table() -> Table:
-    """An empty table with the columns "job" and "received", whose heading names the zone of the times."""
+    """An empty table with the columns "job" and "time", whose heading names the zone of the times."""
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
     table.add_column("job", no_wrap=True)
-    table.add_column(f"received ({zone_name()})", no_wrap=True)
+    table.add_column(f"time ({zone_name()})", no_wrap=True)
     return table
 
 

@@ -44,8 +44,20 @@ def test_file_is_cut_in_the_middle_so_that_its_suffix_stays():
     assert "bank/2026" in line and ".pdf" in line and "…" in line
 
 
+def test_short_names_are_complete_in_80_columns():
+    row = {**_ROW, "file": "bank/march.pdf", "review": None, "result_path": "bank/march", "run_seconds": 1234.5}
+    line = shown(views.jobs_table([row]), 80)[1]
+    assert "bank/march.pdf" in line and "bank…ment" in line
+
+
+def test_columns_stay_aligned_where_the_encoding_lacks_a_character():
+    rows = [{**_ROW, "file": "plain.txt"}, {**_ROW, "file": "漢字.txt"}]
+    first, second = shown(views.jobs_table(rows), 120, "latin-1")[1:]
+    assert r"\u6f22" in second and first.index("bank-statement") == second.index("bank-statement")
+
+
 def test_heading_names_the_zone_of_the_times():
-    assert f"received ({terminal.zone_name()})" in shown(views.jobs_table([_ROW]), 100)[0]
+    assert f"time ({terminal.zone_name()})" in shown(views.jobs_table([_ROW]), 100)[0]
 
 
 def test_reviews_name_every_reason():
