@@ -19,7 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.terminal import amount_of, clock, out, safe_text, span
+from daemon.cli.terminal import OneLine, amount_of, clock, out, safe_text, span
 from daemon.cli.views import jobs_table, problem_lines
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError, NotRunning
@@ -132,9 +132,10 @@ def daemon_parts(reply: api.StatusReply, gpus: list[str]) -> list[_Part]:
 
 
 def _running(rows: list[api.RunningJob]) -> Table:
-    table = _table("file", "recipe", "", "progress", "for")
+    table = _table("file", "recipe", "", "progress", "for", cut="file")
     for row in rows[:_MOST]:
-        table.add_row(safe_text(row.file), safe_text(row.recipe or "-"), *_progress(row.progress), _since(row))
+        file = OneLine(row.file, keep_end=True)
+        table.add_row(file, safe_text(row.recipe or "-"), *_progress(row.progress), _since(row))
     if len(rows) > _MOST:
         table.add_row(f"and {len(rows) - _MOST} more")
     return table
@@ -153,19 +154,20 @@ def _since(row: api.RunningJob) -> str:
 
 
 def _workers(rows: list[api.WorkerStatus]) -> Table:
-    table = _table("worker", "state", "model", "device", "memory", "progress")
+    table = _table("worker", "state", "model", "device", "memory", "progress", cut="model")
     for row in rows[:_MOST]:
+        name, model = f"{row.processor} ({row.pid})", OneLine(row.model or "", keep_end=True)
         memory = shown_bytes(resident_bytes(row.pid, and_descendants=True))
-        name = f"{row.processor} ({row.pid})"
-        facts = (name, row.state, row.model or "", row.device or "", memory, amount_of(row.loading))
-        table.add_row(*map(safe_text, facts))
+        facts = (row.device or "", memory, amount_of(row.loading))
+        table.add_row(safe_text(name), row.state, model, *map(safe_text, facts))
     return table
 
 
-def _table(*names: str) -> Table:
+def _table(*names: str, cut: str) -> Table:
+    """An empty table with one line per row. cut: the column that is cut if the terminal is narrow."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in names:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+        table.add_column(name, no_wrap=name != cut, overflow="ellipsis")
     return table
 
 
