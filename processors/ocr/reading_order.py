@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from processors.ocr import bidi, layout
+from processors import bidi
+from processors.ocr import layout
 from processors.ocr.columns import Piece, split_regions
 from processors.ocr.layout import Placed, Point, TextBox
 

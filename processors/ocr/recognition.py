@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from processors.ocr import bidi, ink
+from processors import bidi
+from processors.ocr import ink
 from processors.ocr.boxes import Quad, bounds_of, height_of, width_of
 from processors.ocr.layout import TextBox
 

@@ -23,7 +23,8 @@ from processors.statements.currency_evidence import infer_currency
 from processors.statements.dates import PrintedDate, resolve_date
 from processors.statements.debit_credit import RowAmounts, set_directions
 from processors.statements.eras import take_years_of_reiwa
-from processors.statements.header import find_holder, find_page_number
+from processors.statements.header import find_page_number
+from processors.statements.holder import find_holder
 from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
 from processors.statements.layouts.recall import LayoutMemory, read_with_layouts
 from processors.statements.periods import Dates, decide_dates
@@ -151,7 +152,8 @@ def _assemble(
     others = [line.text for line in reading.lines if id(line) not in reading.row_lines]
     in_rows = [line.text for line in reading.lines if id(line) in reading.row_lines]
     currency = infer_currency(own, others, in_rows, is_month_first=is_month_first)
-    statement = Statement(account=account, holder=find_holder(outside), currency=currency)
+    holder = find_holder(outside) or find_holder([line for _, line in reading.outside])
+    statement = Statement(account=account, holder=holder, currency=currency)
     newest_first = _is_newest_first([_row(each, dates) for each in raw])
     if newest_first or (newest_first is None and known.newest_first):
         items, raw = items[::-1], raw[::-1]

@@ -1,4 +1,4 @@
-"""The text around the table: account numbers, the holder, and balances and totals in a summary. Pure."""
+"""The text around the table: account numbers, and balances and totals in a summary. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,13 +8,12 @@ from processors.statements.dates import parse_date
 from processors.statements.iban import find_ibans
 from processors.statements.keywords import Section, match_column, match_section, match_special, normalize
 from processors.statements.table import AmountCell, find_amounts
-from processors.statements.words import PageWord, TextLine, line_height, split_cells
+from processors.statements.words import TextLine, join_words, split_cells
 
 _LEAST_COLUMNS = 2  # headings beside the name of a section
 _LEAST_SUMMARY = 2  # labels side by side; a single one may be the text of a row
 _BETWEEN_CELLS = " | "
 _LABEL_GAP = 1.2  # line heights between the words of one label
-_MOST_NAME_WORDS = 5
 _SUB_ACCOUNT = r"(?:-[a-z]{1,3}\d{0,3}(?![a-z0-9]))?"  # "48213-S70", "041287-EOP"
 _NUMBER = rf"(?P<number>[a-z]{{0,2}}[\dx*][\dx* \-/.]{{3,32}}[\dx*](?![a-z0-9]){_SUB_ACCOUNT})"
 _ACCOUNT_LABEL = (
@@ -47,22 +46,6 @@ _IBAN = re.compile(  # with or without spaces; ends before a word, and before a 
     r"(?: ?(?=[a-z]{0,3}\d)[a-z0-9]+(?![-./:a-z0-9]))+)"
 )
 _NO_ACCOUNT = re.compile(r"\b(?:tel|phone|telephone|fax|call|hotline|mobile)\b|\b(?:reg|vat|tax|ust|hrb|gnr|siren)\b")
-_HOLDER_LABEL = (
-    r"(?:account (?:holder|name)|customer(?: name)?|kontoinhaber(?:in)?|titulaire(?: du compte)?"
-    r"|titular(?: (?:de la cuenta|da conta))?|intestatario|titolare|rekeninghouder|kontohaver|kontoinnehavare|posiadacz"
-    r"|hesap sahibi|nombre|nome|nom|navn|namn|name|cliente)"
-)
-_HOLDER = re.compile(rf"{_HOLDER_LABEL}\s?:?\s+(?P<name>[^\W\d_]\D+)", re.IGNORECASE)
-_HOLDER_ONLY = re.compile(rf"{_HOLDER_LABEL}\s?:?", re.IGNORECASE)
-_PERSON = re.compile(
-    r"(?:Mr|Mrs|Ms|Miss|Dr|Herr|Frau|M\.|Mme|Sr\.|Sra\.|Messrs|Mw\.|Dhr\.|Sig\.|Pan|Pani)\.?\s+\S.*"
-    r"|(?:MR|MRS|MS|MISS)\s+\S.*|\S.*\s様",
-)
-_NO_NAME = re.compile(
-    r"\b(?:statements?|services?|information|numbers?|accounts?|name|copy|details|summary|address|branch|type|care|since"
-    r"|support|relations|id)\b|:$"
-)
-_LABEL = re.compile(r"sort ?code|account|number|iban|bic|nr\.?$|no\.?$|:$")
 _PAGE_OF = re.compile(r"(?:page|seite|pagina|blatt|feuillet|p\.)?\s*(\d{1,3})\s?(?:of|/|von|sur|de)\s?(\d{1,3})")
 
 
@@ -134,15 +117,15 @@ def _is_date(number: str) -> bool:
 
 def separate_cells(line: TextLine, height: float) -> str:
     """The text of a line with its cells kept apart: a number ends where its cell ends."""
-    return _BETWEEN_CELLS.join(_text(cell) for cell in split_cells(line.words, _LABEL_GAP * height))
+    return _BETWEEN_CELLS.join(join_words(cell) for cell in split_cells(line.words, _LABEL_GAP * height))
 
 
 def find_account_below(line: TextLine, below: TextLine | None, height: float) -> str:
     """The account number below its label, such as "Account Number" as the heading of a column; "" if there is none."""
     for cell in split_cells(line.words, _LABEL_GAP * height) if below else ():
-        if _LABEL_ONLY.fullmatch(normalize(" ".join(word.text for word in cell))):
+        if _LABEL_ONLY.fullmatch(normalize(join_words(cell))):
             for other in split_cells(below.words, _LABEL_GAP * height):
-                text = " ".join(word.text for word in other)
+                text = join_words(other)
                 is_below = other[0].left < cell[-1].right and cell[0].left < other[-1].right
                 if is_below and _NUMBER_ONLY.fullmatch(text) and not _is_date(text):
                     return _compact(text)
@@ -154,7 +137,7 @@ def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[
     found = []
     cells = split_cells(line.words, _LABEL_GAP * height)
     for at, cell in enumerate(cells):
-        name = match_special(" ".join(word.text for word in cell))
+        name = match_special(join_words(cell))
         if not name:
             continue
         inside = find_amounts(cell, height)
@@ -168,7 +151,7 @@ def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[
 
 def find_section(line: TextLine, height: float) -> Section | None:
     """The section that a line begins: alone, or among the headings of its columns."""
-    cells = [_text(cell) for cell in split_cells(line.words, _LABEL_GAP * height)]
+    cells = [join_words(cell) for cell in split_cells(line.words, _LABEL_GAP * height)]
     sections = [match_section(cell) for cell in cells if match_section(cell)]
     columns = sum(match_column(cell) in ("date", "amount") for cell in cells)
     is_among = len(sections) == 1 and columns >= _LEAST_COLUMNS
@@ -191,40 +174,6 @@ def separate_summaries(
             rest.append(line)
             at += 1
     return rest, found
-
-
-def find_holder(lines: Sequence[TextLine]) -> str:
-    """The account holder, named as such or by a form of address; "" if there is none."""
-    height = line_height(lines)
-    rows = [split_cells(line.words, _LABEL_GAP * height) for line in lines]
-    for cells, below in zip(rows, [*rows[1:], []], strict=False):
-        if name := _labelled_name(cells, below):
-            return name
-    texts = [_text(cell) for cells in rows for cell in cells if len(cell) <= _MOST_NAME_WORDS]
-    return next((text for text in texts if _PERSON.fullmatch(text)), "")
-
-
-def _labelled_name(cells: Sequence[tuple[PageWord, ...]], below: Sequence[tuple[PageWord, ...]]) -> str:
-    """The name after a label, in the next cell, or below it where the next cell is a label, too."""
-    for cell, following in zip(cells, [*cells[1:], None], strict=False):
-        match = _HOLDER.fullmatch(_text(cell))
-        if match and _is_name(match["name"]):
-            return match["name"].strip()
-        if _HOLDER_ONLY.fullmatch(_text(cell)):
-            under = [each for each in below if each[0].left < cell[-1].right and cell[0].left < each[-1].right]
-            beside = [following] if following and not _LABEL.search(normalize(_text(following))) else []
-            names = map(_text, (*beside, *under))
-            return next(filter(_is_name, names), "")
-    return ""
-
-
-def _is_name(text: str) -> bool:
-    """False for digits, and for titles and labels such as "Customer Statement"."""
-    return not any(char.isdigit() for char in text) and not _NO_NAME.search(normalize(text))
-
-
-def _text(cell: Sequence[PageWord]) -> str:
-    return " ".join(word.text for word in cell)
 
 
 def find_page_number(lines: Sequence[TextLine]) -> tuple[int, int] | None:

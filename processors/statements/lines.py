@@ -21,7 +21,7 @@ from processors.statements.line_dates import (
     take_year,
 )
 from processors.statements.table import MONEY, AmountCell, Heading, MoneyColumns, find_amounts
-from processors.statements.words import PageWord, TextLine
+from processors.statements.words import PageWord, TextLine, join_words
 
 LEADING_YEAR = re.compile(r"^(?:19|20)\d\d (?=\D)")  # "2025 OPENING BALANCE", right of day and month
 _MOST_LABEL_WORDS = 2  # before a date on a line of its own
@@ -57,7 +57,7 @@ class LineParts:
 
     @property
     def text(self) -> str:
-        return " ".join(word.text for word in self.description)
+        return join_words(self.description)
 
     @property
     def text_left(self) -> float | None:

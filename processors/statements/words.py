@@ -5,6 +5,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from processors import bidi
+
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -39,7 +41,7 @@ class TextLine:
 
     @property
     def text(self) -> str:
-        return " ".join(word.text for word in self.words)
+        return join_words(self.words)
 
     @property
     def top(self) -> float:
@@ -85,6 +87,14 @@ class PageWords:
     words: tuple[PageWord, ...]
     source: str = "OCR"
     frame: PageFrame | None = None
+
+
+def join_words(words: Sequence[PageWord]) -> str:
+    """The words of a line in the order in which they are read: Hebrew and Arabic from right to left."""
+    texts = [word.text for word in words]
+    if any(bidi.has_right_to_left(text) for text in texts if not text.isascii()) and bidi.is_right_to_left(texts):
+        texts = bidi.logical_order([(text, text) for text in texts])
+    return " ".join(texts)
 
 
 def unite(boxes: Iterable[Box]) -> Box | None:

@@ -8,7 +8,8 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from processors.statements.header import find_holder
+from processors.statements.bank_names import names_bank
+from processors.statements.holder import find_holder
 from processors.statements.iban import find_ibans
 from processors.statements.keywords import normalize
 from processors.statements.layouts.record import MAX_KEYS, Bank
@@ -29,11 +30,6 @@ _BANK_PART = {
     **dict.fromkeys(("DK", "NO"), (4, 8)),
     "HR": (4, 11),
 }
-_BANK_WORD = re.compile(
-    r"\w*bank|\w*bank(?:a|en|as|ası|asi|kas)|banking|\w*pank|\w*banque|\w*banco|\w*banca|banc|\w*sparkasse"
-    r"|caixa\w*|cajas?|cassa|raiffeisen\w*|\w*банк\w*|τράπεζα|τραπεζα|\S*(?:銀行|银行|은행)\S*"
-)
-_BANK_PHRASE = re.compile(r"\b(?:credit union|building society|caisse d'epargne|caisse populaire|credit mutuel)\b")
 _GENERIC = re.compile(
     r"statement|account|auszug|konto|leitzahl|sort code|details|online|your|ihre?n?|votre|address|transfer|releve"
     r"|extract|extrato|estratto|wyciag|relationship|branch|code|balance|charges|identifier|number|bic|iban|swift|date"
@@ -87,9 +83,11 @@ def _find_titles(lines: Sequence[TextLine]) -> Iterator[str]:
 
 def _is_name(text: str) -> bool:
     plain = normalize(text)
-    words = [word.strip(".,()") for word in (*plain.split(), *text.lower().split())]
-    is_bank = bool(_BANK_PHRASE.search(plain)) or any(_BANK_WORD.fullmatch(word) for word in words)
-    return is_bank and not any(char.isdigit() for char in text) and not (_GENERIC.search(plain) or _PERSON.match(plain))
+    return (
+        names_bank(text)
+        and not any(char.isdigit() for char in text)
+        and not (_GENERIC.search(plain) or _PERSON.match(plain))
+    )
 
 
 def _find_domains(texts: Iterable[str]) -> Iterator[str]:

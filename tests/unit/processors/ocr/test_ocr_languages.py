@@ -11,10 +11,10 @@ import pydantic
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from processors import models_cli
+from processors import bidi, models_cli
 from processors.contract import Kind, Progress, Unavailable, Work
 from processors.models.storage import Damaged
-from processors.ocr import Ocr, OcrOptions, ReadOptions, bidi, weights
+from processors.ocr import Ocr, OcrOptions, ReadOptions, weights
 from processors.ocr.models import find_model
 
 CONTENT = b"a model"

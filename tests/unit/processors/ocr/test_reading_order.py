@@ -2,7 +2,7 @@
 
 import pytest
 
-from processors.ocr import bidi
+from processors import bidi
 from processors.ocr.layout import TextBox
 from processors.ocr.reading_order import order
 

@@ -33,7 +33,7 @@ MALAY = """
 def test_letters_in_the_text_of_a_row_are_no_currency(sign: str, currency: str):
     (statement,) = read_typed(MALAY.format(sign)).statements
     assert statement.currency == currency
-    assert statement.holder == ""  # "CUSTOMER STATEMENT" is a title
+    assert statement.holder == "ENCIK AZMAN BIN SHAHARUDDIN"  # not "CUSTOMER STATEMENT", a title
 
 
 def test_label_and_name_of_a_holder_may_be_in_two_cells():

@@ -1,0 +1,85 @@
+"""The holder of an account: by a label, a form of address, or the block of an address."""
+
+import pytest
+from typed_pages import read_typed, typed_page
+
+from processors.statements.holder import find_holder
+from processors.statements.words import group_lines
+
+ROWS = """
+        Date        Description              Amount      Balance
+        02/01/2025  CARD PURCHASE            -20.00       980.00
+        14/01/2025  PAYROLL                2,000.00     2,980.00
+        15/01/2025  RENT                    -880.00     2,100.00
+"""
+
+
+def _holder(text):
+    return find_holder(group_lines(typed_page(text)))
+
+
+@pytest.mark.parametrize(
+    ("line", "holder"),
+    [
+        ("Account Owner: THEODORE NAKAGAWA       Account Number: 7741", "THEODORE NAKAGAWA"),
+        ("Client: IONESCU MIHAELA", "IONESCU MIHAELA"),
+        ("戸名：林美玲         帳號：0081-540-772913", "林美玲"),
+        ("お名前 佐々木 由美 様       口座番号 3308127", "佐々木 由美"),
+        ("לוי דנה שם:", "דנה לוי"),
+        ("Customer Name     : FARAH SIDDIQUI     Statement Date", "FARAH SIDDIQUI"),
+        ("Majitel účtu: Jana Horká", "Jana Horká"),
+        ("Customer Number: ABC", ""),
+    ],
+)
+def test_holder_is_the_name_after_its_label(line, holder):
+    assert _holder(line) == holder
+
+
+@pytest.mark.parametrize(
+    ("line", "holder"),
+    [
+        ("MS. AVA BEAUCHEMIN", "MS. AVA BEAUCHEMIN"),
+        ("M OU MME ARNAUD LE GOFF", "M OU MME ARNAUD LE GOFF"),
+        ("De heer Pieter Van Acker", "De heer Pieter Van Acker"),
+        ("Herr\n        Urs Aebischer\n        Dorfstrasse 3", "Urs Aebischer"),
+        ("MR & MRS T HOLLOWAY", "MR & MRS T HOLLOWAY"),
+    ],
+)
+def test_holder_is_found_by_a_form_of_address(line, holder):
+    assert _holder(f"        {line}") == holder
+
+
+@pytest.mark.parametrize(
+    ("block", "holder"),
+    [
+        (("Markéta Dvořáková", "Lipová 18", "602 00 Brno"), "Markéta Dvořáková"),
+        (("KOVÁCS BENCE", "6720 SZEGED, KÁRÁSZ UTCA 7."), "KOVÁCS BENCE"),
+        (("DANIEL R WHITCOMBE", "2817 ORCHARD LN", "DAYTON, OH 45419"), "DANIEL R WHITCOMBE"),
+        (("*THANDI MOKOENA", "12 PROTEA STREET, BLOEMFONTEIN"), "THANDI MOKOENA"),
+        (("Harbour Savings Bank", "12 High Street", "Leeds LS1 4AB"), ""),  # the bank's own address
+        (("Account Statement", "3 January 2025"), ""),
+        (("Closing Balance", "1,234.50 EUR"), ""),
+    ],
+)
+def test_holder_is_the_name_above_an_address(block, holder):
+    lines = [
+        f"        {text}" + (" " * (50 - len(text)) + "IBAN: X1" if at == 0 else "") for at, text in enumerate(block)
+    ]
+    assert _holder("\n".join(["        Some Title of a Page", "", *lines])) == holder
+
+
+def test_holder_beside_the_account_number_on_each_page():
+    line = "        JOANNA K PELLETIER                              Account Ending 3-41009\n"
+    document = read_typed("        Platinum Rewards\n" + line + ROWS, line + ROWS.replace("01/2025", "02/2025"))
+    assert document.statements[0].holder == "JOANNA K PELLETIER"
+
+
+def test_company_is_a_holder_without_an_address():
+    assert _holder("        Statement for February 2025\n        Fernhollow Prints Ltd") == "Fernhollow Prints Ltd"
+    assert _holder("        Harbour Bank Ltd\n        Statement for February 2025") == ""
+
+
+def test_second_account_of_a_document_has_the_same_holder():
+    first = "        Mr John Marsh\n        Account number 11112222\n" + ROWS
+    second = "        Account number 33334444\n" + ROWS
+    assert [each.holder for each in read_typed(first, second).statements] == ["Mr John Marsh"] * 2
