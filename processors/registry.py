@@ -7,13 +7,14 @@ import re
 from processors.contract import Processor
 
 _NOT_PROCESSORS = {
+    "bidi",
     "checkpoints",
     "contract",
+    "corrections",
     "device_errors",
     "extras",
     "line_reader",
     "malloc",
-    "corrections",
     "models",
     "models_cli",
     "pages",
