@@ -1,84 +1,45 @@
 """The schema of config.toml: its tables, their keys, defaults and limits."""
 
-import ipaddress
 import math
-import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    StrictInt,
     field_validator,
     model_validator,
 )
 
-from daemon.config.hours import Hours, parse_clock
-from daemon.config.toml import check_plain, has_controls
-from processors.quantities import Seconds, parse_duration, parse_size
+from daemon.config.hours import Hours
+from daemon.config.values import (
+    ActiveHours,
+    Address,
+    Age,
+    Argument,
+    ClockTime,
+    ClockTimeOrNone,
+    Duplicates,
+    Limit,
+    Line,
+    LocalAddress,
+    Network,
+    Originals,
+    PathPrefix,
+    Pattern,
+    PlainPath,
+    PlainTable,
+    Priority,
+    ResultLayout,
+    Textfile,
+    Unsupported,
+    check_line,
+    is_loopback,
+)
+from processors.quantities import Seconds, parse_size
 
-Originals = Literal["keep", "archive", "delete"]
-ResultLayout = Literal["folder", "flat"]
-Duplicates = Literal["process", "skip", "reuse"]
-Unsupported = Literal["pass", "leave", "fail"]
-_MAX_PRIORITY = 1_000_000
 _MAX_PATTERNS = 1000
-Priority = Annotated[StrictInt, Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)]
-_PlainTable = Annotated[dict[str, object], AfterValidator(check_plain)]  # that a row of the job log can store
-
-
-def _normalize_hours(text: str) -> str:
-    return str(Hours.parse(text))
-
-
-def _check_clock(text: str) -> str:
-    parse_clock(text)
-    return text
-
-
-def _check_clock_or_none(text: str) -> str:
-    return text and _check_clock(text)
-
-
-def check_line(text: str) -> str:
-    """Return `text` if it may be a path, a program or an address.
-
-    Raises:
-        ValueError: it has control characters, which none of these may have; open(2) and execve(2) refuse a NUL.
-    """
-    if has_controls(text):
-        raise ValueError("must not contain control characters, such as line breaks")
-    return text
-
-
-def _check_line_if_text(value: object) -> object:
-    return check_line(value) if isinstance(value, str) else value
-
-
-def _check_argument(text: str) -> str:
-    if has_controls(text, allowed="\n\t"):
-        raise ValueError("must not contain control characters other than line breaks and tabs")
-    return text
-
-
-def _check_pattern(pattern: str) -> str:
-    if not pattern.strip("*?/"):
-        raise ValueError(f'"{pattern}" would ignore every file: write a name, such as "*.bak"')
-    if pattern.startswith("/") or ".." in pattern.split("/"):
-        raise ValueError(
-            f'"{pattern}" is not relative to the inbox: write it without "/" at its start, and without ".."'
-        )
-    return pattern
-
-
-Pattern = Annotated[str, AfterValidator(check_line), AfterValidator(_check_pattern), Field(max_length=255)]
-Line = Annotated[str, AfterValidator(check_line)]  # a program or an address
-PlainPath = Annotated[Path, BeforeValidator(_check_line_if_text)]
-Argument = Annotated[str, AfterValidator(_check_argument)]  # of a program; may be a script with several lines
 
 
 class _Table(BaseModel):
@@ -107,7 +68,7 @@ class FolderTable(_Table):
     unsupported: Unsupported | None = None
     wait_for_done: bool | None = None
     wait_for_sidecar: Seconds | None = None
-    options: _PlainTable = Field(default_factory=dict)  # of those recipes that have them
+    options: PlainTable = Field(default_factory=dict)  # of those recipes that have them
 
 
 class OptionsFile(BaseModel):
@@ -137,7 +98,7 @@ class InboxTable(_Table):
     )
     wait_for_done: bool = False  # take NAME only once NAME.done exists, for producers that cannot rename
     wait_for_sidecar: Seconds = 0.0  # how long a file waits for its sidecars
-    options: _PlainTable = Field(default_factory=dict)
+    options: PlainTable = Field(default_factory=dict)
     settle_seconds: Seconds = 2.0
     ignore: tuple[Pattern, ...] = Field(default=(), max_length=_MAX_PATTERNS)  # names and paths that are never taken
     folders: dict[str, FolderTable] = Field(default_factory=dict)
@@ -182,26 +143,14 @@ class ScheduleTable(_Table):
     rescan: Seconds = Field(default=30.0, gt=0)  # of the complete inbox, as events may be lost
     probe: Seconds = Field(default=15.0, gt=0)  # checks whether missing weights and servers are available now
     unload: Seconds = Field(default=15.0, gt=0)  # of workers that have been idle for `keep_alive`
-    active: Annotated[str, AfterValidator(_normalize_hours)] = ""  # when jobs may start: "22:00-06:00"; "": always
-    nightly: Annotated[str, AfterValidator(_check_clock)] = "03:30"  # for the backup of the job log and for retention
-    digest: Annotated[str, AfterValidator(_check_clock_or_none)] = ""  # "08:00": when hooks get a daily summary
+    active: ActiveHours = ""  # when jobs may start: "22:00-06:00"; "": always
+    nightly: ClockTime = "03:30"  # for the backup of the job log and for retention
+    digest: ClockTimeOrNone = ""  # "08:00": when hooks get a daily summary
     backups: int = Field(default=7, ge=0)  # nightly copies of the job log to keep in state/backups
 
     @property
     def hours(self) -> Hours:
         return Hours.parse(self.active)
-
-
-def _parse_age(value: object) -> float | None:
-    if value in ("", None):
-        return None
-    seconds = parse_duration(value)
-    if seconds <= 0:
-        raise ValueError('must be greater than 0; "" means never remove')
-    return seconds
-
-
-Age = Annotated[float | None, BeforeValidator(_parse_age)]  # seconds; None: never remove
 
 
 class RetentionTable(_Table):
@@ -256,95 +205,35 @@ class Hook(_Table):
         )
 
 
-def _check_listen(text: str) -> str:
-    if not text or text.startswith("/"):
-        return text
-    host, _, port = text.rpartition(":")
-    if not port.isascii() or not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 65536:
-        raise ValueError('write an address and a port, such as "127.0.0.1:9461", or the path of a Unix socket')
-    if not _is_loopback(host):
-        raise ValueError(
-            "anyone who can connect can read the metrics, so they are served on this machine only: "
-            'write "127.0.0.1:9461", and use a proxy with authentication for other machines'
-        )
-    return text
-
-
-def _check_textfile(path: str) -> str:
-    if path and not path.endswith(".prom"):
-        raise ValueError('node_exporter reads only files that end in ".prom"')
-    return path
-
-
 class MetricsTable(_Table):
     """`[metrics]`: metrics for Prometheus. `inboxd metrics` prints them at any time."""
 
-    textfile: Annotated[Line, AfterValidator(_check_textfile)] = ""  # for node_exporter's textfile collector
+    textfile: Textfile = ""  # for node_exporter's textfile collector
     every: Seconds = Field(default=15.0, ge=1)  # how often to write that file
-    listen: Annotated[Line, AfterValidator(_check_listen)] = ""  # "127.0.0.1:9461", or the path of a Unix socket
-
-
-def _check_web_listen(text: str) -> str:
-    if text.startswith("/"):
-        return text
-    host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal() or len(port) > 5 or not 0 <= int(port) < 65536:
-        raise ValueError('write an address and a port, such as "127.0.0.1:8100", or the path of a Unix socket')
-    return text
-
-
-def _check_network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        raise ValueError('write an address or a network, such as "127.0.0.1" or "10.0.0.0/8"') from None
-    return text
-
-
-def _check_prefix(text: str) -> str:
-    if text and (not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text) or {".", ".."} & set(text.split("/"))):
-        raise ValueError('write the path below which a proxy serves the console, such as "/inboxd"')
-    return text
-
-
-def _parse_limit(value: object) -> int:
-    size = parse_size(value) if isinstance(value, str) else value
-    if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
-        raise ValueError('write an amount, such as "4GB"')
-    return size
-
-
-Limit = Annotated[int, BeforeValidator(_parse_limit)]  # bytes
+    listen: LocalAddress = ""  # "127.0.0.1:9461", or the path of a Unix socket
 
 
 class WebTable(_Table):
     """`[web]`: the console and the HTTP API, which `inboxd web` serves."""
 
-    listen: Annotated[Line, AfterValidator(_check_web_listen)] = "127.0.0.1:8100"  # or the path of a Unix socket
+    listen: Address = "127.0.0.1:8100"  # or the path of a Unix socket
     token: bool = True  # ask for the access token, which is in state/web-token
     hosts: tuple[Line, ...] = ()  # further host names under which browsers reach it
-    trusted_proxies: tuple[Annotated[Line, AfterValidator(_check_network)], ...] = ()  # whose X-Forwarded-* are used
-    prefix: Annotated[Line, AfterValidator(_check_prefix)] = ""  # "/inboxd": the path below which a proxy serves it
+    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-* are used
+    prefix: PathPrefix = ""  # "/inboxd": the path below which a proxy serves it
     upload_max: Limit = 4 * 10**9  # bytes of a request
     keep_free: Limit = 10**9  # bytes of the inbox's disk that uploads leave free
 
     @property
     def is_local(self) -> bool:
         """Only programs on this machine can connect."""
-        return self.listen.startswith("/") or _is_loopback(self.listen.rpartition(":")[0])
+        return self.listen.startswith("/") or is_loopback(self.listen.rpartition(":")[0])
 
     @model_validator(mode="after")
     def _check(self) -> "WebTable":
         if not self.token and not self.is_local:
             raise ValueError("token = false is possible only with a loopback address: anyone could read all results")
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class File(_Table):

@@ -4,19 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.config.schema import (
-    Duplicates,
-    Hook,
-    MetricsTable,
-    Originals,
-    ResultLayout,
-    RetentionTable,
-    RetryTable,
-    ScheduleTable,
-    Unsupported,
-    WebTable,
-    WorkersTable,
-)
+from daemon.config.schema import Hook, MetricsTable, RetentionTable, RetryTable, ScheduleTable, WebTable, WorkersTable
+from daemon.config.values import Duplicates, Originals, ResultLayout, Unsupported
 from processors import contract, registry
 from processors.contract import Kind
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from daemon import __version__
 from daemon.config.current import CurrentSettings
-from daemon.config.schema import Originals
+from daemon.config.values import Originals
 from daemon.core import copies, durable, regular_files
 from daemon.core.background import Background
 from daemon.core.job import Job, JobState, Original
