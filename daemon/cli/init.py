@@ -8,7 +8,8 @@ import typer
 from daemon import config
 from daemon.core.errors import StorageError, UsageError
 from daemon.core.names import printable
-from daemon.install.install import config_text, user_paths
+from daemon.install.install import config_text
+from daemon.install.service_paths import user_paths
 
 
 def init(

@@ -130,8 +130,9 @@ def install(
 ) -> None:
     """Install or upgrade the systemd service, start it, and show where everything is."""
     from daemon.install import install as service
+    from daemon.install import service_paths
 
-    paths = service.user_paths(os.environ) if user else service.system_paths()
+    paths = service_paths.user_paths(os.environ) if user else service_paths.system_paths()
     service.install(paths, group=group, report=print, with_web=with_web)
     service.write_help_files(paths, completion_scripts(), report=print)
 
@@ -165,5 +166,6 @@ def completion_scripts() -> dict[str, str]:
 def uninstall(user: UserOption = False) -> None:
     """Remove the systemd service. Files, settings and the job log remain."""
     from daemon.install import install as service
+    from daemon.install import service_paths
 
-    service.uninstall(service.user_paths(os.environ) if user else service.system_paths(), report=print)
+    service.uninstall(service_paths.user_paths(os.environ) if user else service_paths.system_paths(), report=print)

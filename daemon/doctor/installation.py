@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from daemon.install.install import ServicePaths, system_paths, user_paths
+from daemon.install.service_paths import ServicePaths, system_paths, user_paths
 
 T = TypeVar("T")
 

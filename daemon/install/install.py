@@ -3,21 +3,20 @@
 A second installation is an upgrade: existing config.toml, drop-ins and folders stay unchanged.
 """
 
-import os
 import pwd
 import re
 import shutil
 import stat
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import config
 from daemon.config.schema import WebTable
 from daemon.core.errors import LayoutError
 from daemon.install import resources, unit
+from daemon.install.service_paths import ServicePaths, system_paths
+from daemon.install.system_commands import check_manager, run, run_or_raise, systemctl
 
 _USER = "inboxd"
 _ELSEWHERE = (
@@ -29,62 +28,6 @@ _EVERYTHING = resources.ROOT if resources.IS_CLONE else Path(sys.prefix)
 _GPU = Path("/dev/nvidiactl")
 _GPU_DROP_IN = "gpu.conf"
 _FOLDERS = "systemd/inboxd.service.d/folders.conf"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServicePaths:
-    """The paths of the parts of the service."""
-
-    is_for_user: bool
-    unit: Path
-    config: Path
-    data: Path  # contains inbox, outbox and state, unless config.toml says otherwise
-    link: Path  # the command, in the PATH of all users
-
-    @property
-    def help_files(self) -> Mapping[str, Path]:
-        """The paths of the man page and the completion scripts."""
-        share = self.link.parents[1] / "share"
-        return {
-            "man": share / "man/man1/inboxd.1",
-            "bash": share / "bash-completion/completions/inboxd",
-            "zsh": share / "zsh/site-functions/_inboxd",
-            "fish": share / "fish/vendor_completions.d/inboxd.fish",
-        }
-
-    @property
-    def web_unit(self) -> Path:
-        return self.unit.with_name(unit.WEB_SERVICE)
-
-    @property
-    def drop_ins(self) -> Path:
-        return self.unit.with_name(f"{self.unit.name}.d")
-
-    @property
-    def systemctl(self) -> list[str]:
-        return ["systemctl", "--user"] if self.is_for_user else ["systemctl"]
-
-
-def system_paths() -> ServicePaths:
-    return ServicePaths(
-        is_for_user=False,
-        unit=Path("/etc/systemd/system/inboxd.service"),
-        config=Path("/etc/inboxd/config.toml"),
-        data=Path("/var/lib/inboxd"),
-        link=Path("/usr/local/bin/inboxd"),
-    )
-
-
-def user_paths(environment: Mapping[str, str] = os.environ) -> ServicePaths:
-    home = Path(environment.get("HOME") or Path.home())
-    settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    return ServicePaths(
-        is_for_user=True,
-        unit=settings / "systemd/user/inboxd.service",
-        config=settings / "inboxd/config.toml",
-        data=home / "inboxd",
-        link=home / ".local/bin/inboxd",
-    )
 
 
 def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], None], with_web: bool = False) -> None:
@@ -116,10 +59,10 @@ def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], N
         _write_new(paths.drop_ins / _GPU_DROP_IN, unit.drop_in(_GPU_DROP_IN))
         report(f"GPU         {paths.drop_ins / _GPU_DROP_IN}")
     _link(paths.link, command)
-    _systemctl(paths, "daemon-reload")
-    _systemctl(paths, "enable", "inboxd")
+    systemctl(paths, "daemon-reload")
+    systemctl(paths, "enable", "inboxd")
     journal = f"journalctl {'--user ' if paths.is_for_user else ''}-u inboxd"
-    _systemctl(
+    systemctl(
         paths, "restart", "inboxd", fix=f"Find the cause with: {journal} -n 20"
     )  # a restart: it may be an upgrade
     if with_web or paths.web_unit.exists():
@@ -137,10 +80,10 @@ def _install_web(paths: ServicePaths, command: Path, group: str, web: WebTable, 
     """Install the console, which systemd starts with the first connection."""
     for name, text in unit.web_texts(command, group, web.listen, is_for_user=paths.is_for_user).items():
         paths.unit.with_name(name).write_text(text)
-    _systemctl(paths, "daemon-reload")
-    _systemctl(paths, "stop", unit.WEB_SERVICE)
-    _systemctl(paths, "enable", unit.WEB_SOCKET)
-    _systemctl(paths, "restart", unit.WEB_SOCKET, fix=f"Set [web] listen in {paths.config} to a free address.")
+    systemctl(paths, "daemon-reload")
+    systemctl(paths, "stop", unit.WEB_SERVICE)
+    systemctl(paths, "enable", unit.WEB_SOCKET)
+    systemctl(paths, "restart", unit.WEB_SOCKET, fix=f"Set [web] listen in {paths.config} to a free address.")
     report(f"console     {f'http://{web.listen}{web.prefix}/' if not web.listen.startswith('/') else web.listen}")
     if web.token:
         report("token       in web-token, in the state folder")
@@ -175,20 +118,20 @@ def uninstall(paths: ServicePaths, report: Callable[[str], None]) -> None:
         LayoutError: the service cannot be removed; names the fix.
     """
     if paths.unit.exists():
-        _check_manager(paths)
-        _systemctl(paths, "disable", "--now", "inboxd")
+        check_manager(paths)
+        systemctl(paths, "disable", "--now", "inboxd")
         paths.unit.unlink()
         _remove_own_drop_in(paths)
-        _systemctl(paths, "daemon-reload")
+        systemctl(paths, "daemon-reload")
         report(f"removed     {paths.unit}")
     else:
         report(f"There is no {paths.unit}: nothing to stop.")
     if paths.web_unit.exists():
-        _systemctl(paths, "disable", "--now", unit.WEB_SOCKET, unit.WEB_SERVICE)
+        systemctl(paths, "disable", "--now", unit.WEB_SOCKET, unit.WEB_SERVICE)
         for name in (unit.WEB_SERVICE, unit.WEB_SOCKET):
             paths.unit.with_name(name).unlink(missing_ok=True)
             report(f"removed     {paths.unit.with_name(name)}")
-        _systemctl(paths, "daemon-reload")
+        systemctl(paths, "daemon-reload")
     if paths.link.is_symlink():
         paths.link.unlink()
         report(f"removed     {paths.link}")
@@ -206,7 +149,7 @@ def _check(paths: ServicePaths) -> Path:
         raise LayoutError(
             f"There is no {command}.", "Install into a virtual environment first: make install, or pip install"
         )
-    _check_manager(paths)
+    check_manager(paths)
     if paths.is_for_user:
         return command
     for path in (command, Path(__file__), Path(sys.executable).resolve()):
@@ -220,36 +163,20 @@ def _check(paths: ServicePaths) -> Path:
     return command
 
 
-def _check_manager(paths: ServicePaths) -> None:
-    """Check that there is a systemd that this user may control."""
-    if not paths.is_for_user and os.geteuid() != 0:
-        raise LayoutError(
-            "Only root can install or remove a system service.", "Use sudo, or --user for your own service."
-        )
-    if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
-        raise LayoutError("This machine does not run systemd.", "Start `inboxd run` from your own service manager.")
-    if paths.is_for_user and _run([*paths.systemctl, "show-environment"]).returncode != 0:
-        raise LayoutError(
-            "This user has no systemd instance (`systemctl --user` does not answer).",
-            "Log in as this user, not with su or sudo. Or run, as root: loginctl enable-linger USER; "
-            "then, as the user: export XDG_RUNTIME_DIR=/run/user/$(id -u)",
-        )
-
-
 def _make_user(group: str, report: Callable[[str], None]) -> int:
     """Create the service's user and its `group` if they do not exist; return the user's number."""
-    if _run(["getent", "group", group]).returncode != 0:
-        _run_or_raise(["groupadd", "--system", group])
+    if run(["getent", "group", group]).returncode != 0:
+        run_or_raise(["groupadd", "--system", group])
         report(f"group       {group} (new)")
     try:
         pwd.getpwnam(_USER)
     except KeyError:
         shell = shutil.which("nologin", path="/usr/sbin:/sbin:/usr/bin:/bin") or "/bin/false"
         home = str(system_paths().data)
-        _run_or_raise(["useradd", "--system", "--gid", group, "--home-dir", home, "--shell", shell, _USER])
+        run_or_raise(["useradd", "--system", "--gid", group, "--home-dir", home, "--shell", shell, _USER])
         report(f"user        {_USER} (new)")
     else:
-        _run_or_raise(["usermod", "--append", "--groups", group, _USER])
+        run_or_raise(["usermod", "--append", "--groups", group, _USER])
     return pwd.getpwnam(_USER).pw_uid
 
 
@@ -311,24 +238,3 @@ def _link(link: Path, command: Path) -> None:
         link.unlink()
     if not link.exists():
         link.symlink_to(command)
-
-
-def _systemctl(paths: ServicePaths, *arguments: str, fix: str = "Fix that, then run the command again.") -> None:
-    _run_or_raise([*paths.systemctl, *arguments], fix)
-
-
-def _run_or_raise(command: list[str], fix: str = "Fix that, then run the command again.") -> None:
-    done = _run(command)
-    if done.returncode:
-        what = (done.stderr or done.stdout).strip()
-        raise LayoutError(f"`{' '.join(command)}` failed ({done.returncode}): {what}", fix)
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise LayoutError(
-            f"The program {command[0]} is missing.",
-            "Without systemd, start `inboxd run` from your own service manager.",
-        ) from error

@@ -15,7 +15,7 @@ from sandbox import Place, wait_for
 from daemon import config
 from daemon.doctor import checks, host, models
 from daemon.doctor.installation import Installation, as_user
-from daemon.install.install import system_paths
+from daemon.install.service_paths import system_paths
 from daemon.queue.store import Store
 from daemon.recovery import unplaced
 from processors import extras

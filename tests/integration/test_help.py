@@ -13,7 +13,7 @@ from sandbox import Place
 from daemon import __version__
 from daemon.cli import manpage
 from daemon.cli.service import completion_scripts
-from daemon.install import install
+from daemon.install import install, service_paths
 
 _COMPLETE = """
 source "$1"
@@ -24,9 +24,9 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> install.ServicePaths:
+def installed(tmp_path: Path) -> service_paths.ServicePaths:
     """Man page and completions in a folder of their own, and an `inboxd` in the PATH."""
-    service = dataclasses.replace(install.system_paths(), link=tmp_path / "local/bin/inboxd")
+    service = dataclasses.replace(service_paths.system_paths(), link=tmp_path / "local/bin/inboxd")
     service.link.parent.mkdir(parents=True)
     service.link.write_text(f"#!{sys.executable}\nfrom daemon.cli.main import main\nmain()\n")
     service.link.chmod(0o755)
@@ -48,7 +48,7 @@ def test_man_page_is_valid():
     assert "inboxd doctor" in done.stdout.replace("\b", "") or "iinnbbooxxdd" in done.stdout.replace("\b", "")
 
 
-def test_bash_completes_jobs_states_and_recipes(place: Place, installed: install.ServicePaths):
+def test_bash_completes_jobs_states_and_recipes(place: Place, installed: service_paths.ServicePaths):
     place.drop("bank/good.txt")
     place.write_config(Place.TEXT.replace("[inbox]", '[inbox]\n        unsupported = "fail"'))
     place.drop("bad.bin", b"\x00\x01\x02")
@@ -73,7 +73,7 @@ def test_bash_completes_jobs_states_and_recipes(place: Place, installed: install
     assert complete("show", "") == []
 
 
-def test_completions_are_valid_in_each_shell(installed: install.ServicePaths):
+def test_completions_are_valid_in_each_shell(installed: service_paths.ServicePaths):
     assert all(path.read_text().strip() for path in installed.help_files.values())
     assert "inboxd" in installed.help_files["man"].read_text()
     shells = {"zsh": ["zsh", "-n"], "fish": ["fish", "--no-execute"], "bash": ["bash", "-n"]}

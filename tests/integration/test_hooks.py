@@ -12,7 +12,7 @@ import pytest
 from fake_clock import Clock
 from sandbox import Place, wait_for
 
-from daemon.notify import hooks
+from daemon.notify import hook_calls
 
 TOML = """
 [inbox]
@@ -67,7 +67,7 @@ def test_command_gets_each_job_that_ended_on_stdin(make, tmp_path: Path):
     ],
 )
 def test_very_long_report_is_marked_as_truncated(payload: dict):
-    content = hooks.encode({"event": "review", "file": "a.txt", **payload})
+    content = hook_calls.encode({"event": "review", "file": "a.txt", **payload})
     found = json.loads(content)
     assert len(content) <= 4 * 1024 * 1024 and found["truncated"] and found["event"] == "review"
     assert found["file"] == payload.get("file", "a.txt") and next(iter(payload)) in found
@@ -75,7 +75,7 @@ def test_very_long_report_is_marked_as_truncated(payload: dict):
 
 def test_long_report_is_sent_complete():
     payload = {"event": "review", "review": ["look at this line"] * 50_000}
-    assert json.loads(hooks.encode(payload)) == payload
+    assert json.loads(hook_calls.encode(payload)) == payload
 
 
 def test_only_the_selected_events_are_reported(make, tmp_path: Path):

@@ -40,8 +40,8 @@ OWNERS = {  # the only modules that may import it
     "watchdog": {"intake.watcher"},
     "subprocess": {
         "workers.launcher",
-        "install.install",
-        "notify.hooks",
+        "install.system_commands",
+        "notify.hook_calls",
         "results.corrections",
         "search.child",
         "telemetry.gpu",

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from daemon.config.schema import Hook
-from daemon.notify import hooks
+from daemon.notify import hook_calls
 
 _PAYLOAD = {"event": "done", "id": "1"}
 
 
 def call(script: str, *, timeout: float = 60.0) -> None:
-    hooks._run(Hook(command=("sh", "-c", script), timeout=timeout), _PAYLOAD)
+    hook_calls._run(Hook(command=("sh", "-c", script), timeout=timeout), _PAYLOAD)
 
 
 def test_command_that_leaves_a_process_in_the_background_has_succeeded(tmp_path: Path):
@@ -29,7 +29,7 @@ def test_command_that_leaves_a_process_in_the_background_has_succeeded(tmp_path:
 
 
 def test_failed_command_is_reported_with_the_end_of_its_output():
-    with pytest.raises(hooks.CallFailed, match=r"^exit status 3: x+\s+it broke$") as caught:
+    with pytest.raises(hook_calls.CallFailed, match=r"^exit status 3: x+\s+it broke$") as caught:
         call("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo it broke >&2; exit 3")
     assert len(str(caught.value)) < 600
 
@@ -40,13 +40,13 @@ def test_command_receives_the_event_as_json_and_in_its_environment(tmp_path: Pat
 
 
 def test_command_that_hangs_is_killed():
-    with pytest.raises(hooks.CallFailed, match="killed after its timeout of 0.2 s"):
+    with pytest.raises(hook_calls.CallFailed, match="killed after its timeout of 0.2 s"):
         call("exec sleep 1000", timeout=0.2)
 
 
 def test_command_that_does_not_exist_is_reported():
-    with pytest.raises(hooks.CallFailed, match="cannot start"):
-        hooks._run(Hook(command=("/nowhere",)), _PAYLOAD)
+    with pytest.raises(hook_calls.CallFailed, match="cannot start"):
+        hook_calls._run(Hook(command=("/nowhere",)), _PAYLOAD)
 
 
 # ---------------------------------------------------------------------------------------------- webhooks
@@ -84,8 +84,8 @@ def test_webhook_whose_server_drips_its_answer_ends_at_its_timeout(dripping_serv
         dripping_server.begin = b"\x16\x03\x03\x40\x00"
     began = time.monotonic()
     hook = Hook(webhook=f"{scheme}://127.0.0.1:{dripping_server.port}/", timeout=0.3)
-    with pytest.raises(hooks.CallFailed):
-        hooks._post(hook, _PAYLOAD)
+    with pytest.raises(hook_calls.CallFailed):
+        hook_calls._post(hook, _PAYLOAD)
     assert time.monotonic() - began < 10, "and not the ten minutes of the whole answer"
     assert dripping_server.has_ended.wait(10), "nothing waits for the server any longer"
 
@@ -93,9 +93,9 @@ def test_webhook_whose_server_drips_its_answer_ends_at_its_timeout(dripping_serv
 def test_webhook_whose_server_does_not_answer_is_reported_with_its_timeout():
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
-        pytest.raises(hooks.CallFailed, match="timed out|timeout of"),
+        pytest.raises(hook_calls.CallFailed, match="timed out|timeout of"),
     ):
-        hooks._post(Hook(webhook=f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.2), _PAYLOAD)
+        hook_calls._post(Hook(webhook=f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.2), _PAYLOAD)
 
 
 def test_webhook_with_a_failure_status_has_failed():
@@ -108,5 +108,5 @@ def test_webhook_with_a_failure_status_has_failed():
                 connection.sendall(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
 
         threading.Thread(target=refuse, daemon=True).start()
-        with pytest.raises(hooks.CallFailed, match="500"):
-            hooks._post(hook, _PAYLOAD)
+        with pytest.raises(hook_calls.CallFailed, match="500"):
+            hook_calls._post(hook, _PAYLOAD)
