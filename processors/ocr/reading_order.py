@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from processors import bidi
 from processors.ocr import layout
-from processors.ocr.columns import Piece, split_regions
+from processors.ocr.columns import split_regions
 from processors.ocr.layout import Placed, Point, TextBox
+from processors.ocr.rivers import Piece
 
 _SMALL = 0.8  # of its neighbor's height: a superscript or subscript
 _NEAR = 0.35  # of its neighbor's height between the two
