@@ -1,10 +1,8 @@
 """From raw pages to statements: decides notation, years and signs by the whole document. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from decimal import Decimal
+from collections.abc import Sequence
 
-from processors.statements.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
+from processors.statements.amounts import DecimalMark, detect_decimal_mark
 from processors.statements.balances import (
     choose_total,
     derive_ends,
@@ -20,9 +18,9 @@ from processors.statements.cards import DOUBT, may_be_card, names_brand, names_c
 from processors.statements.compact_dates import add_date_marks
 from processors.statements.conventions import Conventions, find_conventions, join_conventions
 from processors.statements.currency_evidence import infer_currency
-from processors.statements.dates import PrintedDate, resolve_date
-from processors.statements.debit_credit import RowAmounts, set_directions
+from processors.statements.debit_credit import set_directions
 from processors.statements.eras import take_years_of_reiwa
+from processors.statements.figures import add_figures, change, negate_balances, printed_amounts
 from processors.statements.header import find_page_number
 from processors.statements.holder import find_holder
 from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
@@ -31,7 +29,8 @@ from processors.statements.periods import Dates, decide_dates
 from processors.statements.places import find_places, to_fractions
 from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.reading import TableModel, read_words
-from processors.statements.records import PrintedBalance, Row, Statement, StatementDocument, Unread
+from processors.statements.records import Statement, StatementDocument, Unread
+from processors.statements.rows import amounts_of, is_newest_first, row_of, set_money
 from processors.statements.running_balances import take_running_balances
 from processors.statements.subtotals import (
     count_trailing_totals,
@@ -67,7 +66,7 @@ def _read(pages: Sequence[PageWords], notes: Sequence[str], model: TableModel) -
 def assemble(reading: RawDocument, document: StatementDocument, known: Conventions | None = None) -> StatementDocument:
     """Add the statements to `document`, one per account. `known`: of earlier documents with the same layout."""
     known = known or Conventions()
-    mark = detect_decimal_mark(_amounts(reading))
+    mark = detect_decimal_mark(printed_amounts(reading))
     accounts = dict.fromkeys(item.account for item in reading.items)
     proven: dict[str, Conventions] = {}
     if list(accounts) == [""] and reading.last_account:
@@ -128,11 +127,6 @@ def _sort_by_printed_numbers(pages: Sequence[PageWords]) -> tuple[list[PageWords
     return ordered, [f"the pages are not in the order of their printed numbers; order used: {order}"]
 
 
-def _amounts(reading: RawDocument) -> list[str]:
-    rows = [cell.text for item in reading.items if isinstance(item, RawRow) for cell in item.money.values()]
-    return rows + [text for item in reading.items if isinstance(item, RawFigure) for text in item.money.values()]
-
-
 def _assemble(
     account: str,
     items: Sequence[RawRow | RawFigure],
@@ -154,17 +148,17 @@ def _assemble(
     currency = infer_currency(own, others, in_rows, is_month_first=is_month_first)
     holder = find_holder(outside) or find_holder([line for _, line in reading.outside])
     statement = Statement(account=account, holder=holder, currency=currency)
-    newest_first = _is_newest_first([_row(each, dates) for each in raw])
+    newest_first = is_newest_first([row_of(each, dates) for each in raw])
     if newest_first or (newest_first is None and known.newest_first):
         items, raw = items[::-1], raw[::-1]
-    statement.rows = [_row(each, dates) for each in raw]
-    totals = _add_figures(statement, items, mark)
-    amounts = [_row_amounts(each, mark) for each in raw]
+    statement.rows = [row_of(each, dates) for each in raw]
+    totals = add_figures(statement, items, mark)
+    amounts = [amounts_of(each, mark) for each in raw]
     is_named = any(map(names_card, texts)) or any(map(names_brand, others)) or bool(known.is_card)
     is_card = is_named or subtracts_payments(raw, amounts)
     owes = is_card and owes_negative(statement, amounts)
     if owes:
-        _negate_balances(statement, amounts)
+        negate_balances(statement, amounts)
     if not is_card and may_be_card(amounts, others) and DOUBT not in doubts:
         doubts.append(DOUBT)
     statement.is_liability = set_directions(
@@ -178,9 +172,9 @@ def _assemble(
     )
     if count := count_trailing_totals(raw, amounts):
         return _assemble(account, _without(items, raw[-count:]), reading, mark, dates, known, doubts)
-    infer_directions(amounts, [" ".join([*each.text, *each.reference]) for each in raw], _change(statement))
+    infer_directions(amounts, [" ".join([*each.text, *each.reference]) for each in raw], change(statement))
     for row, row_amounts, each in zip(statement.rows, amounts, raw, strict=True):
-        _set_money(row, row_amounts, each, mark)
+        set_money(row, row_amounts, each, mark)
     values = find_values([line for name, line in reading.not_rows if name == account], items, mark)
     ends = statement.opening, statement.closing
     statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows], values, ends)
@@ -199,135 +193,5 @@ def _assemble(
     return statement, find_conventions(printed, amounts, dates.order, newest_first=newest_first, is_card=is_card)
 
 
-def _change(statement: Statement) -> Decimal | None:
-    """The change from the opening to the closing balance, as credits less debits."""
-    if statement.opening is None or statement.closing is None:
-        return None
-    return (statement.closing - statement.opening) * (-1 if statement.is_liability else 1)
-
-
 def _without(items: Sequence[RawRow | RawFigure], dropped: Sequence[RawRow]) -> list[RawRow | RawFigure]:
     return [item for item in items if not any(item is each for each in dropped)]
-
-
-def _negate_balances(statement: Statement, amounts: Sequence[RowAmounts]) -> None:
-    """Make what is owed positive, as on other cards."""
-    statement.opening = None if statement.opening is None else -statement.opening
-    statement.closing = None if statement.closing is None else -statement.closing
-    for anchor in statement.anchors:
-        anchor.balance = -anchor.balance
-    for each in amounts:
-        each.balance = None if each.balance is None else -each.balance
-
-
-def _row(raw: RawRow, dates: Dates) -> Row:
-    when, value_date = (each and resolve_date(each, dates.order, dates.period) for each in (raw.date, raw.value_date))
-    row = Row(raw.page, when, " ".join(raw.text), " ".join(raw.reference), value_date=value_date)
-    row.section, row.confidence, row.box = raw.section_number, raw.confidence, raw.box
-    if row.date is None:
-        row.flags.append(_why_no_date(raw.date, raw.date_like))
-    row.flags += raw.doubts
-    if dates.doubt and raw.date and raw.date.year is None:
-        row.flags.append(dates.doubt)
-    if raw.unreadable:
-        row.flags.append(f"in an amount column, but not an amount: {' '.join(raw.unreadable)}")
-    return row
-
-
-def _why_no_date(printed: PrintedDate | None, date_like: str) -> str:
-    """What is printed of a date that has no year, or is no day of the calendar."""
-    if date_like:
-        return f"the date is missing: {date_like!r} is no day of the calendar"
-    if printed is None:
-        return "the date is missing"
-    numbers = printed.pair or (printed.day, printed.month)
-    return f"the date is missing, or its year is unknown: {numbers[0]}/{numbers[1]} is printed"
-
-
-def _row_amounts(raw: RawRow, mark: DecimalMark) -> RowAmounts:
-    amounts = {column: parse_amount(cell.text, mark) for column, cell in raw.money.items()}
-    balance = amounts.pop("balance", None)
-    return RowAmounts(**amounts, section=raw.section, balance=balance and balance.signed)
-
-
-def _set_money(row: Row, amounts: RowAmounts, raw: RawRow, mark: DecimalMark) -> None:
-    row.balance = amounts.balance
-    for cell in raw.money.values():
-        if parse_amount(cell.text, mark) is None:
-            row.flags.append(f"the format of the amount {cell.text!r} differs from the others")
-    if amounts.debit and amounts.credit and amounts.debit.value and amounts.credit.value:
-        row.debit, row.credit = amounts.debit.value, amounts.credit.value
-        row.flags.append("has both a debit and a credit")
-        return
-    if amounts.direction > 0:
-        row.credit = amounts.value
-    elif amounts.direction < 0 or amounts.value:
-        row.debit = amounts.value
-    if amounts.direction == 0:
-        row.flags.append("may be a debit or a credit" if amounts.value else "has no amount")
-
-
-def _add_figures(
-    statement: Statement, items: Sequence[RawRow | RawFigure], mark: DecimalMark
-) -> dict[str, list[Decimal]]:
-    """Add the printed balances, and return the printed totals of debits and of credits."""
-    totals: dict[str, list[Decimal]] = {"debits": [], "credits": []}
-    at = 0
-    for item in items:
-        if isinstance(item, RawRow):
-            at += 1
-            continue
-        read = {column: amount for column, text in item.money.items() if (amount := parse_amount(text, mark))}
-        if not read:
-            continue
-        if item.name in ("opening", "carried", "closing"):
-            column = "balance" if "balance" in read else next(iter(read))
-            balance = -read[column].value if column == "debit" else read[column].signed
-            in_table = column != ""
-            _add_balance(statement, PrintedBalance(at, item.name, balance, item.page, item.box), in_table=in_table)
-        else:
-            for name, value in _find_totals(item.name, read).items():
-                totals[name].append(value)
-    if statement.anchors and statement.anchors[-1].name == "carried" and statement.anchors[-1].at == at:
-        statement.anchors[-1].name = "closing"  # nothing follows what is carried forward
-    closings = [anchor.balance for anchor in statement.anchors if anchor.name == "closing"]
-    statement.closing = closings[-1] if closings else None
-    return totals
-
-
-def _add_balance(statement: Statement, anchor: PrintedBalance, *, in_table: bool) -> None:
-    """Set the first opening balance as the statement's; a later one must follow from the rows before it.
-
-    A summary above a table is about the complete statement, and may be repeated on each page.
-    """
-    if not in_table and anchor.name == "opening" and anchor.balance == statement.opening:
-        return
-    if not in_table and anchor.name == "closing":
-        anchor.at = len(statement.rows)
-        statement.anchors = [
-            each
-            for each in statement.anchors
-            if (each.at, each.name, each.balance) != (anchor.at, "closing", anchor.balance)
-        ]
-    if anchor.name == "opening" and statement.opening is None and (anchor.at == 0 or not in_table):
-        statement.opening = anchor.balance
-    elif anchor.name == "closing" and anchor.at == 0:
-        statement.anchors.append(replace(anchor, at=len(statement.rows)))
-    else:
-        statement.anchors.append(anchor)
-
-
-def _find_totals(name: str, read: Mapping[str, Amount]) -> dict[str, Decimal]:
-    """The totals of debits and credits on one line, by its columns or its name."""
-    found = {f"{column}s": amount.value for column, amount in read.items() if column in ("debit", "credit")}
-    if name in ("debits", "credits"):
-        found |= dict.fromkeys([name], next(iter(read.values())).value) if not found else {}
-    return found
-
-
-def _is_newest_first(rows: Sequence[Row]) -> bool | None:
-    """None: the dates do not show it."""
-    known = [row.date for row in rows if row.date]
-    falls = sum(b < a for a, b in zip(known, known[1:], strict=False))
-    rises = sum(b > a for a, b in zip(known, known[1:], strict=False))
-    return None if falls == rises else falls > rises
