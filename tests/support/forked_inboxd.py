@@ -18,9 +18,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from paths import PYTHONPATH, ROOT
 
@@ -191,6 +192,26 @@ def _become(order: dict, fds: list[int]) -> None:
     sys.argv = ["inboxd", *map(_from_wire, order["arguments"])]
 
 
+def _end_without_finalization(main: Callable[[], None]) -> NoReturn:
+    """End as the interpreter does after `main`, except that no module is cleared: that takes 0.04 s of CPU time."""
+    code: str | int | None = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    threading._shutdown()  # waits for the threads
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):  # a pipe that nobody reads
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else bool(code))
+
+
 def _load_all() -> None:
     """Import what a command or the daemon imports only when it needs it."""
     import apscheduler.schedulers.background
@@ -221,4 +242,4 @@ if __name__ == "__main__":
         orders_in.detach()  # its descriptor is closed already, and may be another's soon
         from daemon.cli.main import main
 
-        main()
+        _end_without_finalization(main)
