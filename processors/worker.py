@@ -5,6 +5,7 @@ daemon's log), so that nothing a library prints can corrupt a message. It makes 
 reports it. The daemon decides about retries, deadlines and publishing.
 """
 
+import atexit
 import contextlib
 import ctypes
 import errno
@@ -18,7 +19,7 @@ import time
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from processors import contract, device_errors, protocol, registry
 from processors.line_reader import LineReader
@@ -38,6 +39,15 @@ def main() -> None:
     sys.stdout = sys.stderr
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     Worker(registry.find(sys.argv[1]), LineReader(sys.stdin.fileno()), messages_out).serve()
+    _end()
+
+
+def _end() -> NoReturn:
+    """End the process as the interpreter does, except that it clears no modules: those of torch take 0.5 s."""
+    atexit._run_exitfuncs()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)  # what C libraries wrote
+    os._exit(0)
 
 
 class Worker:

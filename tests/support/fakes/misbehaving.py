@@ -1,6 +1,8 @@
 """A processor that misbehaves as the dropped text orders: the first word is the misdeed, the rest its argument."""
 
+import atexit
 import contextlib
+import ctypes
 import mmap
 import os
 import signal
@@ -143,6 +145,11 @@ class Misbehaving(Processor):
             print(f"noise {number}")
             os.write(1, b"more noise on file descriptor 1\n")
             print('{"type": "BatchDone"}', file=sys.stderr)
+
+    def _last_words(self, work, argument):
+        """Output that the C library buffers, and a handler that runs when the process ends."""
+        ctypes.CDLL(None).puts(b"buffered by the C library")
+        atexit.register(Path(argument).write_text, "ran")
 
     def _memory(self, work, argument):
         raise OutOfMemory("Not enough memory for this.")

@@ -77,6 +77,15 @@ def test_noise_on_stdout_does_not_garble_the_messages(tmp_path: Path):
     assert b"more noise on file descriptor 1" in done.stderr
 
 
+def test_worker_that_ends_loses_no_output_and_runs_exit_handlers(tmp_path: Path):
+    work = _work(tmp_path, f"last_words {tmp_path / 'handler'}")
+    _, done = _serve(
+        "fakes.misbehaving", _load("fakes.misbehaving"), protocol.Batch(works=[protocol.work_to_wire(work)])
+    )
+    assert b"buffered by the C library" in done.stderr and done.returncode == 0
+    assert (tmp_path / "handler").read_text() == "ran"
+
+
 def test_failed_load_is_reported_and_ends_the_worker(tmp_path: Path):
     messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving", unavailable_until=str(tmp_path / "no")))
     (failed,) = messages
