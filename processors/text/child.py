@@ -5,14 +5,19 @@ the size of its files are limited, so a document that is made to exhaust a progr
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
 
 from processors.contract import BadInput, Unavailable
 from processors.text.document import Document
 from processors.text.limits import Limits
-from processors.text.reader import RESULT, TEXT, Request
+from processors.text.reader import DISK_STATUS, OF_THE_DISK, RESULT, TEXT, Request
 
+_UNREADABLE = (
+    "inboxd cannot read this document: it may be damaged. Open it on your computer, export it as PDF and drop that. "
+    "The cause is in the log (journalctl -u inboxd)."
+)
 _TOO_DEEP = "This file is nested too deeply, as no person writes one. Export it as PDF and drop that."
 
 
@@ -20,7 +25,12 @@ def main() -> None:
     request: Request = json.load(sys.stdin)
     Limits(memory_bytes=request["memory_bytes"], cpu_seconds=request["cpu_seconds"]).apply()
     answer = Path(request["outputs"]) / RESULT
-    answer.write_text(json.dumps(_answer(request)), encoding="utf-8")
+    try:
+        answer.write_text(json.dumps(_answer(request)), encoding="utf-8")
+    except OSError as error:
+        if error.errno in OF_THE_DISK:
+            sys.exit(DISK_STATUS + error.errno)
+        raise
 
 
 def _answer(request: Request) -> dict[str, object]:
@@ -39,6 +49,11 @@ def _answer(request: Request) -> dict[str, object]:
             return {"too_much": True}
         except RecursionError:
             return {"bad_input": _TOO_DEEP}
+        except Exception as error:  # error boundary: a library fails on this document, and would again
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            logging.exception("cannot read %s", request["source"])
+            return {"bad_input": _UNREADABLE}
     return dict(document.summary())
 
 

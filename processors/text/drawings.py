@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Iterator
 
+from processors.text.archive_errors import DAMAGED_PART
 from processors.text.document import counted
 
 _PARTS = {
@@ -26,7 +27,7 @@ def find_text(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
             continue
         try:
             root = ElementTree.fromstring(archive.read(name))
-        except (ElementTree.ParseError, zipfile.BadZipFile, NotImplementedError, OSError, EOFError):
+        except (ElementTree.ParseError, *DAMAGED_PART):
             continue
         texts = [*_paragraphs(root), *(_labels(root) if title == "Chart" else ())]
         yield from ((title, text) for text in dict.fromkeys(texts))

@@ -65,7 +65,8 @@ def find_visible(page: str) -> Visible:
     tree, found = LexborHTMLParser(page), Visible("")
     never_shown = {node.mem_id: node for node in tree.css(_NEVER_SHOWN)}
     by_style = {node.mem_id: node for node in _hidden_by_style(tree) if node.mem_id not in never_shown}
-    outermost = [node for node in (never_shown | by_style).values() if not _is_within(node, never_shown | by_style)]
+    unseen = never_shown | by_style
+    outermost = [node for node in unseen.values() if not _is_within(node, unseen)]
     for node in outermost:
         text = " ".join(node.text(deep=True, separator=" ").split()) if node.mem_id in by_style else ""
         found.hidden += [text] if text else []

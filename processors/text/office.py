@@ -8,13 +8,13 @@ import logging
 import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from processors import extras
 from processors.contract import BadInput, Unavailable
 from processors.text import completeness, drawings, preparation, rtf, slides
+from processors.text.archive_errors import DAMAGED_PART
 from processors.text.document import Document
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def _rewritten(archive: zipfile.ZipFile, parts: Mapping[str, bytes]) -> bytes:
         for part in archive.infolist():
             try:
                 copy.writestr(part, parts.get(part.filename) or archive.read(part))
-            except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+            except DAMAGED_PART as error:
                 raise BadInput(_DAMAGED) from error
     return content.getvalue()
 
@@ -256,5 +256,5 @@ def _part(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         with archive.open(name) as part:
             return part.read(_PART_BYTES)
-    except (KeyError, zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError, EOFError, ValueError):
+    except (KeyError, *DAMAGED_PART):
         return b""

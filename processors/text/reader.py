@@ -1,5 +1,6 @@
 """Reads one document in a child process, which has limits of its own: see `child`."""
 
+import errno
 import json
 import os
 import shutil
@@ -18,6 +19,8 @@ from processors.text.limits import Limits as _Limits
 _PULSE_SECONDS = 1.0
 _WALL = 10  # times the CPU seconds, for a machine that is busy
 _KILLED = {signal.SIGXCPU, signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGXFSZ}
+DISK_STATUS = 100  # exit status of the child, to which it adds one of these error numbers
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 RESULT, TEXT = "result.json", "text"
 
 
@@ -63,6 +66,7 @@ def read(work: Work, limits: _Limits, progress: Progress, *, attachments: bool) 
     Raises:
         BadInput: the document is damaged, encrypted, or needs more than the limits.
         Unavailable: the library for it is not installed.
+        OSError: the disk of the outputs is full or broken.
     """
     request: Request = {
         "source": str(work.source),
@@ -76,6 +80,8 @@ def read(work: Work, limits: _Limits, progress: Progress, *, attachments: bool) 
     answer = work.outputs / RESULT
     if status < 0 and -status in _KILLED or status == 0 and not answer.exists():
         raise BadInput(_too_much(limits))
+    if (code := status - DISK_STATUS) in OF_THE_DISK:
+        raise OSError(code, os.strerror(code), str(work.outputs))
     if status != 0:
         raise RuntimeError(f"the process that reads documents ended with status {status}")
     found = json.loads(answer.read_text("utf-8"))

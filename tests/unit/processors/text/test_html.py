@@ -1,6 +1,7 @@
 """What a browser shows of a web page, and what it hides."""
 
 import re
+import time
 
 import pytest
 
@@ -56,3 +57,9 @@ def test_deeply_nested_page_is_left_unchanged():
     page = "<div>" * 5000 + "x"
     assert find_visible(page).html == page and find_visible(page).is_too_deep
     assert not find_visible("<p>a" * 5000 + "<div></div>" * 5000).is_too_deep
+
+
+def test_time_is_proportional_to_the_number_of_hidden_parts():
+    started = time.process_time()
+    assert len(find_visible('<p style="display:none">x' * 30_000).hidden) == 30_000
+    assert time.process_time() - started < 5, "of CPU time; 20 if each is compared with all others"

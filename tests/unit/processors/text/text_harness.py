@@ -19,14 +19,14 @@ class Outcome:
         return "\n".join(self.finished.review)
 
 
-def read(folder: Path, name: str, content: bytes, *, options: TextOptions | None = None, **recipe: bool) -> Outcome:
-    """Write a file, and read it by its true type."""
+def work_of(folder: Path, name: str, content: bytes, **recipe: bool) -> Work:
+    """Write a file; return the work to read it by its true type."""
     source, outputs = folder / name, folder / "outputs"
     source.write_bytes(content)
-    outputs.mkdir()
+    outputs.mkdir(exist_ok=True)
     found = sniff(source)
     assert found.kind is Kind.TEXT, found
-    work = Work(
+    return Work(
         job="1",
         attempt=1,
         source=source,
@@ -37,7 +37,12 @@ def read(folder: Path, name: str, content: bytes, *, options: TextOptions | None
         recipe="text",
         options=TextRecipe(**recipe),
     )
-    processor, progress = Text(), Progress(lambda message: None)
+
+
+def read(folder: Path, name: str, content: bytes, *, options: TextOptions | None = None, **recipe: bool) -> Outcome:
+    """Write a file, and read it by its true type."""
+    work = work_of(folder, name, content, **recipe)
+    outputs, processor, progress = work.outputs, Text(), Progress(lambda message: None)
     processor.load(options or TextOptions(max_seconds=20, max_memory="700MB"), folder, progress)
     finished = processor.process_one(work, progress)
     assert sorted(finished.files) == sorted(
