@@ -1,7 +1,6 @@
 """RapidOCR on one image, which is rotated first if it is not upright."""
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageOps, ImageStat
-from rapidocr import RapidOCR
 
 from processors.ocr import orientation
 from processors.ocr.boxes import Quad, bounds_of, separate
@@ -19,9 +17,11 @@ from processors.ocr.ink import Ink, find_ink, find_lines_outside
 from processors.ocr.layout import TextBox
 from processors.ocr.models import find_model, model_name
 from processors.ocr.recognition import Recognized, recognize
+from processors.ocr.sessions import open_rapidocr
 
 if TYPE_CHECKING:
     from PIL import Image
+    from rapidocr import RapidOCR
     from rapidocr.ch_ppocr_rec import TextRecognizer
 
 _GOOD_CONFIDENCE = 0.85  # of upright text: 0.95 and more; upside down: 0.5 to 0.8
@@ -67,7 +67,7 @@ class _Found:
 class RapidOcrEngine:
     """The detection and recognition models, loaded."""
 
-    def __init__(self, engine: RapidOCR, threads: int | None):
+    def __init__(self, engine: "RapidOCR", threads: int | None):
         self._rapidocr, self._threads = engine, threads
         self.model_name = model_name()
         self._loaded: dict[Path, TextRecognizer] = {}
@@ -82,7 +82,7 @@ class RapidOcrEngine:
         Raises:
             Unavailable: rapidocr was installed without its models.
         """
-        opened = RapidOCR(params=_parameters(threads, find_model("det"), find_model("rec")))
+        opened = open_rapidocr(threads, find_model("rec"), find_model("det"))
         opened(_BLANK, use_det=True)
         opened(_BLANK, use_det=False)
         return cls(opened, threads)
@@ -91,7 +91,7 @@ class RapidOcrEngine:
         """From now on, also use these recognition models, for lines of which the built-in one is unsure."""
         for path in models:
             if path not in self._loaded:
-                opened = RapidOCR(params=_parameters(self._threads, find_model("det"), path))
+                opened = open_rapidocr(self._threads, path)
                 opened(_BLANK, use_det=False)
                 self._loaded[path] = opened.text_rec
         self._others = [self._loaded[path] for path in models]
@@ -171,20 +171,6 @@ class RapidOcrEngine:
         if found.boxes is None:
             return []
         return [[(x + area[0], y + area[1]) for x, y in np.asarray(box) * factor] for box in found.boxes]
-
-
-def _parameters(threads: int | None, detection: Path, recognition: Path) -> dict[str, object]:
-    threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or -1
-    return {
-        "Global.log_level": "error",
-        "Global.text_score": 0.0,  # rapidocr silently drops text below it
-        "Global.use_cls": False,  # of single lines; read_upright rotates pages
-        "Det.limit_side_len": 32,  # `_scale` decides
-        "Det.model_path": str(detection),  # named, as rapidocr would download what it does not find
-        "Rec.model_path": str(recognition),
-        # above the number of cores rapidocr ignores it, and uses them all
-        "EngineConfig.onnxruntime.intra_op_num_threads": min(threads, os.cpu_count() or 1),
-    }
 
 
 def _on_light_ground(image: "Image.Image") -> "Image.Image":

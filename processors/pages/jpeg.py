@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DAMAGED = "the data of a picture is damaged: text may be wrong or missing"
 
 # Markers (ITU-T T.81, table B.1)
-_SCAN, _RESTART_INTERVAL = 0xDA, 0xDD
+_SCAN, _TABLES, _RESTART_INTERVAL = 0xDA, 0xDB, 0xDD
 _END = b"\xff\xd9"
 _BASELINE = (0xC0, 0xC1)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -30,10 +30,12 @@ _WARNINGS = ("Corrupt JPEG data", "Premature end")  # of libjpeg; others are abo
 _SURPLUS, _PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9"), 4  # bytes, as some cameras write
 _MORE_ROWS = 2  # of blocks
 _MOST_BLOCKS_LEFT = 1  # that the bits at the end of an intact image may decode to
+_MIDDLE = 128  # of 255: gray values are stored as differences from it
 _FILL = {"L": 128, "RGB": 128, "CMYK": 127}  # of 255, the gray of a block without data; CMYK is inverted
 _NOISE = b"\x5a" * 4096  # decodes to blocks that are not gray
 _SMALLEST, _LARGEST_HEIGHT = 64, 65_535  # pixels; a smaller image has no text
 _LEAST_SHARE = 0.002  # of the image, that is missing
+_OUTSIDE = 6  # gray values beyond black or white, besides the rounding of a mean to its quantization step
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,14 @@ class _Header:
     components: int = 0
     is_one_scan: bool = False
     has_restarts: bool = False
+    is_luminance: bool = False  # the first component; otherwise it may be red, or cyan
+    step_at: int = 0  # position of the step by which its means of blocks are quantized; 0: it has two bytes
     scan_at: int = 0  # where the compressed data begins; 0: there is none
 
 
 def find_damage(data: bytes) -> str:
     """What is wrong with the data of a JPEG image, for a review; "" if nothing is found."""
-    return _find_gray(data) or _find_warning(data)
+    return _find_gray(data) or _find_warning(data) or _find_impossible_gray(data)
 
 
 def _find_warning(data: bytes) -> str:
@@ -91,6 +95,24 @@ def _find_gray(data: bytes) -> str:
     return ""
 
 
+def _find_impossible_gray(data: bytes) -> str:
+    """The damage that shows as blocks whose mean is lighter than white, or darker than black.
+
+    A block stores by how much its mean differs from the one before. So a wrong bit changes all blocks after it, and
+    letters turn white where decoders limit them. Half as large a quantization step shows values that are not limited.
+    """
+    header = _read_header(data)
+    step = data[header.step_at] if header.is_luminance and header.step_at else 0
+    if step < 2:
+        return ""
+    finer = data[: header.step_at] + bytes([step // 2]) + data[header.step_at + 1 :]
+    means = _decoded_means(finer)
+    if means is None:
+        return ""
+    furthest = abs(means.astype(float) - _MIDDLE).max()
+    return DAMAGED if furthest > (_MIDDLE + _OUTSIDE + step / 8) * (step // 2) / step + 1 else ""
+
+
 def unsupported_kind(data: bytes) -> str:
     """The kind of JPEG that common decoders do not read, such as "lossless"; "" for any other."""
     header = _read_header(data)
@@ -104,7 +126,8 @@ def _cut_off(share: float | None) -> str:
 
 def _read_header(data: bytes) -> _Header:
     facts: dict[str, object] = {"frame": 0}
-    at = 2
+    steps: dict[int, int] = {}  # by table: positions
+    table, at = 0, 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
         body = data[at + 4 : at + 2 + length]
@@ -113,10 +136,14 @@ def _read_header(data: bytes) -> _Header:
             continue
         if marker in _FRAMES and len(body) >= 6:
             facts |= _frame(marker, body, at)
+            table = body[8] if len(body) > 8 else 0
+        elif marker == _TABLES:
+            steps |= _first_steps(body, at + 4)
         elif marker == _RESTART_INTERVAL and len(body) >= 2:
             facts["has_restarts"] = body[:2] != b"\0\0"
         elif marker == _SCAN and body:
             facts |= {"scan_at": at + 2 + length, "is_one_scan": body[0] == facts.get("components")}
+            facts["step_at"] = steps.get(table, 0)
             break
         at += 2 + length
     return _Header(**facts)
@@ -135,7 +162,34 @@ def _frame(marker: int, body: bytes, at: int) -> dict[str, object]:
         "width": int.from_bytes(body[3:5], "big"),
         "block": (8 * across, 8 * down),
         "components": body[5],
+        "is_luminance": body[5] == 1 or body[5] == 3 and body[6:7] != b"R",
     }
+
+
+def _first_steps(tables: bytes, start: int) -> dict[int, int]:
+    """The position of the first step of each quantization table of 8 bits, by its number (B.2.4.1)."""
+    steps, at = {}, 0
+    while at < len(tables):
+        is_long, number = tables[at] >> 4, tables[at] & 15
+        if not is_long:
+            steps[number] = start + at + 1
+        at += 129 if is_long else 65
+    return steps
+
+
+def _decoded_means(data: bytes) -> "np.ndarray | None":
+    """The gray values of an image, one for each block; None if it is not stored as luminance."""
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
+            if picture.info.get("adobe_transform") == 0:
+                return None
+            picture.draft("L", (max(1, picture.width // 8), max(1, picture.height // 8)))
+            return np.asarray(picture) if picture.mode == "L" else None
+    except (OSError, SyntaxError, ValueError):
+        return None
 
 
 def _decoded_blocks(data: bytes, header: _Header) -> "np.ndarray | None":

@@ -5,6 +5,7 @@ import random
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pdf_files import one_page, show, stream
 from PIL import Image, ImageDraw
@@ -72,6 +73,30 @@ def test_bytes_that_repeat_are_found(mode: str, options: dict):
         repeated = (intact[middle - 64 : middle] * (length // 64))[: len(intact) - middle - 2]
         assert jpeg.find_damage(intact[:middle] + repeated + intact[middle + len(repeated) :])
         assert jpeg.find_damage(intact[: middle - length] + intact[middle:])
+
+
+def test_wrong_bit_that_hides_letters_is_found():
+    intact = encode(text_picture((480, 300)), subsampling=2)
+    chance, start = random.Random(1), intact.rindex(b"\xff\xda") + 14
+    all_harmed = (_with_wrong_bit(intact, start, chance) for _ in range(300))
+    hidden = [harmed for harmed in all_harmed if _hides(harmed, intact)]
+    assert len(hidden) >= 10
+    assert all(jpeg.find_damage(harmed) for harmed in hidden)
+
+
+def _with_wrong_bit(data: bytes, start: int, chance: random.Random) -> bytes:
+    harmed = bytearray(data)
+    harmed[chance.randrange(start, len(data) - 2)] ^= 1 << chance.randrange(8)
+    return bytes(harmed)
+
+
+def _hides(harmed: bytes, intact: bytes) -> bool:
+    """True if one in twenty dark pixels became light."""
+    try:
+        after, before = (np.asarray(Image.open(io.BytesIO(data)).convert("L")) for data in (harmed, intact))
+    except OSError:
+        return False
+    return bool((after[before < 100] > 200).mean() > 0.05)
 
 
 def test_padding_at_the_end_is_not_called_damaged():
