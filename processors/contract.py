@@ -273,7 +273,7 @@ class Processor(ABC):
 
     @classmethod
     def takes_text(cls, recipe: RecipeOptions) -> bool:
-        """True if `then` of another recipe may name this one: it processes texts."""
+        """True if this recipe processes texts: files of this kind, and the texts of a recipe whose `then` names it."""
         return Kind.TEXT in cls.kinds
 
     @classmethod

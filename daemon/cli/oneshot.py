@@ -90,18 +90,18 @@ def _is_meant(path: Path, folder: Path) -> bool:
 def fits(settings: Settings, recipe: str | None) -> Callable[[Path], bool]:
     """A function that tells whether `recipe` supports a file; None: the recipe that config.toml selects."""
     top = settings.folders[""] if recipe is None else _with_recipe(settings, recipe)
-    kinds = set(top.recipes) if recipe is None else set(settings.recipes[recipe].cls.kinds)
+    kinds = set(top.recipes) if recipe is None else set(settings.recipes[recipe].kinds)
     return lambda file: filetype.sniff(file).kind in kinds
 
 
 def _check_kinds(settings: Settings, files: Sequence[Path], recipe: str) -> None:
     """Raise UsageError if `recipe` does not support the content of a file."""
     _with_recipe(settings, recipe)  # it exists
-    kinds = settings.recipes[recipe].cls.kinds
+    kinds = settings.recipes[recipe].kinds
     for file in files:
         kind = filetype.sniff(file).kind
         if kind is not None and kind not in kinds:
-            others = sorted(name for name, each in settings.recipes.items() if kind in each.cls.kinds)
+            others = sorted(name for name, each in settings.recipes.items() if kind in each.kinds)
             raise UsageError(
                 f"{printable(str(file))}: the recipe {literal(recipe)} does not support {kind} files.",
                 f"For {kind} files: {', '.join(others)}." if others else "",
@@ -114,7 +114,7 @@ def _with_recipe(settings: Settings, recipe: str) -> Folder:
         known = sorted(settings.recipes)
         hint = nearest(recipe, known)
         raise UsageError(f"Unknown recipe {literal(recipe)}.", f"{hint}Known recipes: {', '.join(known)}.")
-    kinds = settings.recipes[recipe].cls.kinds
+    kinds = settings.recipes[recipe].kinds
     top = settings.folders[""]
     return replace(top, recipes={**top.recipes, **dict.fromkeys(kinds, recipe)})
 

@@ -111,9 +111,10 @@ def _check_binding(table: str, kind: Kind, recipe: str, recipes: Mapping[str, Re
             f"{where}: {table} {kind} = {literal(recipe)}: unknown recipe.",
             f"{nearest(recipe, recipes)}Known recipes: {', '.join(sorted(recipes))}.",
         )
-    if kind not in recipes[recipe].cls.kinds:
+    if kind not in recipes[recipe].kinds:
+        others = sorted(name for name, each in recipes.items() if kind in each.kinds)
         raise ConfigError(
-            f"{where}: {table} {kind} = {literal(recipe)}: its processor {recipes[recipe].processor} supports "
-            f"{' and '.join(sorted(recipes[recipe].cls.kinds))} files, not {kind} files.",
-            "Name a recipe with another processor.",
+            f"{where}: {table} {kind} = {literal(recipe)}: the recipe supports "
+            f"{' and '.join(sorted(recipes[recipe].kinds))} files, not {kind} files.",
+            f"For {kind} files: {', '.join(others)}." if others else "Name another recipe.",
         )

@@ -35,7 +35,7 @@ def _describe(recipe: Recipe, settings: Settings) -> RecipeFacts:
         "processor": recipe.processor,
         "runs_on": runs_on,
         "note": note,
-        "kinds": sorted(recipe.cls.kinds),
+        "kinds": sorted(recipe.kinds),
         "folders": sorted(name for name, rules in settings.folders.items() if recipe.name in rules.recipes.values()),
         "options": recipe.recipe_options.model_dump(mode="json"),
         "schema": _schema(recipe),

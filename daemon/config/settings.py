@@ -24,6 +24,12 @@ class Recipe:
     def cls(self) -> type[contract.Processor]:
         return registry.find(self.processor)
 
+    @property
+    def kinds(self) -> frozenset[contract.Kind]:
+        """The kinds of files that the recipe supports: of texts, only where its task can be about one."""
+        kinds = self.cls.kinds
+        return kinds if self.cls.takes_text(self.recipe_options) else kinds - {contract.Kind.TEXT}
+
 
 def why_not_then(name: str, recipes: Mapping[str, Recipe]) -> str | None:
     """The reason why the recipe `name` cannot follow another one; None: it can."""

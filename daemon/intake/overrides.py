@@ -139,7 +139,7 @@ def _check(settings: Settings, kind: Kind | None, choice: Choice, shared: set[st
     if recipe is None:
         known_recipes = ", ".join(sorted(settings.recipes))
         raise WrongOptions(f"{where}: unknown recipe {literal(choice.recipe)}. Known recipes: {known_recipes}.")
-    if kind not in recipe.cls.kinds:
+    if kind not in recipe.kinds:
         files = f"{kind} files" if kind else "files of this type"
         raise WrongOptions(f"{where}: the recipe {literal(choice.recipe)} does not support {files}.")
     known = settable(recipe)

@@ -70,7 +70,7 @@ def default_recipe(settings: Settings, kind: Kind) -> str | None:
 
 def recipes_for(settings: Settings, kind: Kind) -> list[str]:
     """The recipes that support files of a kind."""
-    return sorted(name for name, recipe in settings.recipes.items() if kind in recipe.cls.kinds)
+    return sorted(name for name, recipe in settings.recipes.items() if kind in recipe.kinds)
 
 
 def has_option(settings: Settings, recipe: str, option: str) -> bool:
