@@ -77,7 +77,7 @@ def _copies(settings: Settings) -> Findings:
         )
 
 
-def daemon(settings: Settings, _: Installation | None) -> Findings:
+def daemon(settings: Settings, installation: Installation | None) -> Findings:
     """Check that the daemon runs, with the current code, and can work."""
     try:
         reply = client.ask(settings.socket, api.Status(), api.StatusReply, timeout=_ANSWER_SECONDS)
@@ -85,10 +85,11 @@ def daemon(settings: Settings, _: Installation | None) -> Findings:
         yield from _unavailable(settings, error)
         return
     found = f"process {reply.pid}, version {reply.version}, up {reply.uptime_seconds / 3600:.1f} hours"
+    restart = "systemctl restart inboxd" if installation else "Stop it, and start it again: inboxd run"
     if reply.version != __version__:
-        yield WARN, f"{found}; but the installed version is {__version__}", "systemctl restart inboxd"
+        yield WARN, f"{found}; but the installed version is {__version__}", restart
     elif _code_changed_at() > time.time() - reply.uptime_seconds:
-        yield WARN, f"{found}; the code changed after it started", "systemctl restart inboxd"
+        yield WARN, f"{found}; the code changed after it started", restart
     else:
         yield OK, found, ""
     for problem in reply.problems():

@@ -182,8 +182,8 @@ class JobLog(ReadOnlyLog):
         """
         found: list[JobRow] = self._all("SELECT * FROM job_log WHERE id >= ? AND id < ? LIMIT 2", prefix, prefix + "g")
         if not prefix or len(found) != 1:
-            what = "No job id begins" if not found else "Several job ids begin"
-            raise UsageError(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
+            what = f"{'Several job ids begin' if found else 'No job id begins'} with {prefix!r}."
+            raise UsageError(what, "Find it: `inboxd jobs --file NAME`. The first 8 digits suffice.")
         return found[0]
 
     def attempts(self, job_id: str) -> list[AttemptRow]:

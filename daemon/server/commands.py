@@ -259,7 +259,7 @@ class Commands:
         found = self._store.find(printable(prefix)) if is_possible else []
         if len(found) != 1:
             what = "No job id begins" if not found else "Several job ids begin"
-            raise Refused(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
+            raise Refused(f"{what} with {prefix!r}.", "Find it: `inboxd jobs --file NAME`. The first 8 digits suffice.")
         return found[0]
 
     # ---------------------------------------------------------------------------------------- the daemon
@@ -273,7 +273,7 @@ class Commands:
         return api.Done()
 
     def _pause_work(self, command: api.Pause) -> api.PauseReply:
-        self._pause.pause(printable(command.reason))
+        self._pause.pause(printable(command.reason) if command.reason else "")
         if command.now:
             self._dispatcher.put_back_running()
         return api.PauseReply(running=sum(len(worker.jobs) for worker in self._workers))

@@ -99,6 +99,12 @@ def test_name_of_an_unknown_command_is_shortened_in_the_refusal(daemon: ManualDa
     assert len(daemon.ask("x" * 60_000)["error"]) < 100
 
 
+@pytest.mark.parametrize(("reason", "shown"), [("", "Paused: "), ("a game\x07", r"Paused (a game\x07): ")])
+def test_pause_is_shown_with_its_reason_if_there_is_one(reason: str, shown: str, daemon: ManualDaemon):
+    daemon.ask("pause", reason=reason)
+    assert daemon.ask("status")["closed"].startswith(shown)
+
+
 @pytest.mark.parametrize(
     ("command", "keys"),
     [
