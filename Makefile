@@ -60,8 +60,8 @@ run: $(INSTALLED)  ## run the daemon in the foreground with ./config.toml; Ctrl-
 check: lint  ## lint, and run the unit tests that load no model (under a minute on 2 cores)
 	$(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long" tests/unit
 
-test: $(DEVELOP)  ## run all tests but the long rigs: unit, integration, short rounds (6 to 9 minutes on 2 cores)
-	$(VENV)/bin/python -m pytest -n 4 $(BY_MODULE)  # more processes than cores: they often wait for a daemon
+test: $(DEVELOP)  ## run all tests but the long rigs: unit, integration, short rounds; list what was skipped, and why (6 to 9 minutes on 2 cores)
+	$(VENV)/bin/python -m pytest -rs -n 4 $(BY_MODULE)  # more processes than cores: they often wait for a daemon
 
 crash-points: $(DEVELOP)  ## kill the daemon between every two changes on the disk, on one and on two file systems, and in groups of results (25 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_crash_points.py

@@ -103,11 +103,56 @@ def test_every_page_of_the_documentation_is_reached_from_the_readme():
     assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
 
 
-@pytest.mark.parametrize("page", [README, CONTRIBUTING], ids=["README.md", "CONTRIBUTING.md"])
-def test_every_make_target_of_a_page_is_there(page: str):
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", page, re.MULTILINE))
-    assert named and named <= targets, named - targets
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_and_variable_of_a_page_is_there(page: Path):
+    makefile = (ROOT / "Makefile").read_text()
+    assert _make_words(page.read_text()) <= set(re.findall(r"^([a-z-]+):|^([A-Z_]+) \?=", makefile, re.MULTILINE))
+
+
+def _make_words(text: str) -> set[tuple[str, str]]:
+    """The targets and the variables after `make`, each beside an empty text in the place of the other."""
+    calls = re.findall(
+        r"(?:`|^|&& )(?:sudo )?make ((?:-C \S+ )?(?:[a-z-]+|[A-Z_]+=\S*)(?: [A-Z_]+=\S*)*)", text, re.MULTILINE
+    )
+    words = {word.split("=")[0] for call in calls for word in re.sub(r"-C \S+ ", "", call).split()}
+    return {("", word) if word.isupper() else (word, "") for word in words}
+
+
+def test_make_words_of_a_page_are_found():
+    assert _make_words("`make image TORCH=cpu`\nmake -C /opt/x install PYTHON=a.b && make demo") == {
+        ("image", ""),
+        ("", "TORCH"),
+        ("install", ""),
+        ("", "PYTHON"),
+        ("demo", ""),
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_example_of_a_page_has_valid_syntax(page: Path):
+    """Shell (to which dash answers), Python and JSON."""
+    for block in _blocks(page, "sh"):
+        done = subprocess.run(["sh", "-n"], input=block, capture_output=True, text=True)
+        assert done.returncode == 0, f"{done.stderr}{block}"
+    for block in _blocks(page, "python"):
+        compile(block, page.name, "exec")
+    for block in _blocks(page, "json"):
+        json.loads(block if block[0] in "{[" else f"{{{block}}}")  # some show a part of an object
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_every_file_of_the_project_that_a_page_names_is_there(page: Path):
+    folders = r"\.ci|benchmarks|container|daemon|docs|packaging|processors|samples|systemd|tests"
+    words = {word for span in re.findall(r"`([^`\n]+)`", page.read_text()) for word in span.split()}
+    named = {word for word in words if re.fullmatch(rf"(?:\./)?(?:{folders})/[\w./-]+", word)}
+    assert [word for word in sorted(named) if not (ROOT / word).exists()] == []
+
+
+def test_pictures_are_small_and_each_is_shown():
+    pictures = [path for path in (ROOT / "docs" / "images").iterdir() if path.suffix in (".png", ".svg")]
+    shown = " ".join(re.findall(r"!\[[^\]]+\]\(([^)]*)\)", " ".join(page.read_text() for page in PAGES)))
+    assert pictures and [path.name for path in pictures if f"images/{path.name}" not in shown] == []
+    assert [path.name for path in pictures if path.stat().st_size > 150_000] == []
 
 
 def test_every_package_is_on_the_code_map():
