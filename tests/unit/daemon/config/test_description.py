@@ -1,11 +1,12 @@
-"""What differs between two settings, as `inboxd reload` shows it."""
+"""The settings as plain values, and what differs between two of them, as `inboxd reload` shows it."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from daemon import config
-from daemon.config import toml
+from daemon.config import schema, toml
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,13 @@ from daemon.config import toml
 def test_difference_is_shown_with_both_values(old: str, new: str, lines: list[str], tmp_path: Path):
     before, after = (config.parse(toml.parse(text.encode()), source=None, home=tmp_path) for text in (old, new))
     assert config.changes(before, after) == lines
+
+
+def test_every_table_of_the_file_is_described(tmp_path: Path):
+    described = config.describe(config.parse({}, source=None, home=tmp_path))
+    missing = schema.File.model_fields.keys() - described.keys()
+    assert missing == {"paths"}  # as inbox, outbox, state and models
+    json.dumps(described)
 
 
 def test_option_of_a_processor_is_shown_once_and_not_for_each_recipe_that_inherits_it(tmp_path: Path):
