@@ -1,6 +1,7 @@
 """The commands, queries and links of the documentation work."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -195,6 +196,33 @@ def test_the_example_processor_passes_its_example_test(tmp_path: Path):
         text=True,
     )
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("tags", "archive", "name"),
+    [
+        ("bank,statement", "archive.pdf", "paperless-7.pdf"),
+        ("statement", "None", "paperless-7.jpg"),  # what paperless passes without an archived version
+        ("misstatements,bank", "archive.pdf", None),
+        ("", "archive.pdf", None),
+    ],
+)
+def test_script_for_paperless_copies_documents_with_the_tag(tags: str, archive: str, name: str | None, tmp_path: Path):
+    (script,) = (block for block in _blocks(ROOT / "docs" / "recipes.md", "sh") if "DOCUMENT_TAGS" in block)
+    for file in ("archive.pdf", "source.jpg"):
+        (tmp_path / file).write_text(file)
+    (tmp_path / "inbox" / "bank").mkdir(parents=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DOCUMENT_ID": "7",
+        "DOCUMENT_TAGS": tags,
+        "DOCUMENT_ARCHIVE_PATH": str(tmp_path / archive),
+        "DOCUMENT_SOURCE_PATH": str(tmp_path / "source.jpg"),
+    }
+    subprocess.run(
+        ["sh", "-eu"], input=script.replace("/var/lib/inboxd", str(tmp_path)), text=True, env=environment, check=True
+    )
+    assert [path.name for path in (tmp_path / "inbox" / "bank").iterdir()] == ([name] if name else [])
 
 
 def _metrics_in(text: str) -> set[str]:
