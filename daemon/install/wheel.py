@@ -3,6 +3,7 @@
 Not used by a clone or an editable installation, which read the originals.
 """
 
+import shutil
 from pathlib import Path
 
 from setuptools.command.build_py import build_py
@@ -15,9 +16,11 @@ class BuildWithResources(build_py):
     """Build the packages, with the resources in `daemon/resources`."""
 
     def run(self) -> None:
-        super().run()
         if self.editable_mode:
+            super().run()
             return
+        shutil.rmtree(self.build_lib, ignore_errors=True)  # it would add the modules that were removed since
+        super().run()
         for source, target in self._copies().items():
             self.mkpath(str(Path(target).parent))
             self.copy_file(source, target)

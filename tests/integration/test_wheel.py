@@ -14,13 +14,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of a copy of this checkout, so that the build leaves nothing behind."""
+    """The wheel of a copy of this checkout, in which an earlier build left a module that has been removed since."""
     folder = tmp_path_factory.mktemp("wheel")
     copy = folder / "clone"
     copy.mkdir()
     names = ("daemon", "processors", "systemd", "samples", "docs", "config.toml", "pyproject.toml", "README.md")
     for name in (*names, "LICENSE", "NOTICE"):
         subprocess.run(["cp", "-r", str(ROOT / name), str(copy)], check=True)
+    earlier = copy / "build" / "lib" / "daemon"
+    earlier.mkdir(parents=True)
+    (earlier / "removed.py").touch()
     done = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", ".", "./clone"],
         cwd=folder,
@@ -61,6 +64,11 @@ def test_wheel_contains_the_resources_and_the_license(wheel: Path):
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("licenses/NOTICE") for name in names)
     assert not any(name.startswith("tests/") or "__pycache__" in name for name in names)
+
+
+def test_wheel_contains_nothing_of_an_earlier_build(wheel: Path):
+    """pip, pipx and uv build in the clone, and leave `build/` there."""
+    assert "daemon/removed.py" not in zipfile.ZipFile(wheel).namelist()
 
 
 def test_metadata_names_the_license_and_no_torch_in_the_base(wheel: Path):
