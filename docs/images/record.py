@@ -146,7 +146,7 @@ def drop(home: Path, source: Path, name: str) -> None:
 
 def wait_until(home: Path, **counts: int) -> None:
     """Wait until this many jobs are in these states."""
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     query = ["sqlite3", "-readonly", "state/jobs.db", "SELECT state, count(*) FROM job_log GROUP BY state"]
     while time.monotonic() < deadline:
         rows = subprocess.run(query, cwd=home, capture_output=True, text=True).stdout.splitlines()
