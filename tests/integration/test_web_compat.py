@@ -1,10 +1,14 @@
 """The APIs of other programs, spoken by their own clients where there is one, to a real daemon and `inboxd web`."""
 
+from __future__ import annotations
+
 import base64
 import json
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx2 as httpx
@@ -15,7 +19,8 @@ from PIL import Image
 from sandbox import Place, wait_for
 from web_process import WebProcess
 
-openai = pytest.importorskip("openai", reason="needs the package openai")
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 TOML = """
 [inbox]
@@ -64,14 +69,20 @@ def web(place: Place) -> WebProcess:
 
 
 @pytest.fixture(scope="module")
-def client(web: WebProcess) -> openai.OpenAI:
+def openai() -> ModuleType:
+    """Imported by the one process that needs it, not by each one that collects the tests."""
+    return pytest.importorskip("openai", reason="needs the package openai")
+
+
+@pytest.fixture(scope="module")
+def client(openai: ModuleType, web: WebProcess) -> OpenAI:
     return openai.OpenAI(base_url=f"{web.address}/v1", api_key=web.token, max_retries=0, timeout=60)
 
 
 # ---------------------------------------------------------------------------------------------- OpenAI: speech
 
 
-def test_models_are_the_recipes(client: openai.OpenAI):
+def test_models_are_the_recipes(client: OpenAI, openai: ModuleType):
     names = [model.id for model in client.models.list()]
     assert {"notes", "transcribe", "ask", "whisper-1"} <= set(names) and "count" not in names
     assert client.models.retrieve("notes").owned_by == "inboxd"
@@ -80,7 +91,7 @@ def test_models_are_the_recipes(client: openai.OpenAI):
 
 
 @pytest.mark.parametrize("model", ["whisper-1", "notes"])
-def test_sound_is_transcribed(model: str, client: openai.OpenAI, place: Place):
+def test_sound_is_transcribed(model: str, client: OpenAI, place: Place):
     answer = client.audio.transcriptions.create(file=SPEECH, model=model, language="en", prompt="Kennedy")
     assert answer.text == HEARD
     row = place.rows()[-1]
@@ -88,7 +99,7 @@ def test_sound_is_transcribed(model: str, client: openai.OpenAI, place: Place):
     assert (row["folder"], row["source"]) == ("api", "api")
 
 
-def test_each_format_is_what_the_client_expects(client: openai.OpenAI):
+def test_each_format_is_what_the_client_expects(client: OpenAI):
     def create(form: str, **more: object) -> object:
         return client.audio.transcriptions.create(file=SPEECH, model="whisper-1", response_format=form, **more)
 
@@ -104,13 +115,13 @@ def test_each_format_is_what_the_client_expects(client: openai.OpenAI):
     assert both.words and both.segments
 
 
-def test_transcript_is_streamed(client: openai.OpenAI):
+def test_transcript_is_streamed(client: OpenAI):
     events = list(client.audio.transcriptions.create(file=SPEECH, model="whisper-1", stream=True))
     assert [event.type for event in events] == ["transcript.text.delta", "transcript.text.done"]
     assert events[0].delta.strip() == events[-1].text == HEARD
 
 
-def test_sound_is_translated(client: openai.OpenAI, place: Place):
+def test_sound_is_translated(client: OpenAI, place: Place):
     assert client.audio.translations.create(file=SPEECH, model="whisper-1").text
     result = json.loads((place.outbox / place.rows()[-1]["result_path"] / "result.json").read_text())
     assert result["options"]["task"] == "translate"
@@ -127,7 +138,7 @@ def test_sound_is_translated(client: openai.OpenAI, place: Place):
         ({"temperature": -1}, "temperature"),
     ],
 )
-def test_wrong_request_is_a_client_error(given: dict, words: str, client: openai.OpenAI, place: Place):
+def test_wrong_request_is_a_client_error(given: dict, words: str, client: OpenAI, openai: ModuleType, place: Place):
     before = len(place.rows())
     with pytest.raises(openai.BadRequestError, match=words) as error:
         client.audio.transcriptions.create(file=SPEECH, model="whisper-1", **given)
@@ -136,7 +147,7 @@ def test_wrong_request_is_a_client_error(given: dict, words: str, client: openai
 
 
 def test_unknown_model_wrong_token_and_file_without_sound_are_told_apart(
-    client: openai.OpenAI, web: WebProcess, tmp_path: Path
+    client: OpenAI, openai: ModuleType, web: WebProcess, tmp_path: Path
 ):
     with pytest.raises(openai.NotFoundError, match="no model"):
         client.audio.transcriptions.create(file=SPEECH, model="whisper-9")
@@ -150,7 +161,7 @@ def test_unknown_model_wrong_token_and_file_without_sound_are_told_apart(
     assert error.value.status_code in (400, 422) and error.value.response.headers["x-inboxd-job"]
 
 
-def test_error_of_a_streamed_job_reaches_the_client(client: openai.OpenAI, tmp_path: Path):
+def test_error_of_a_streamed_job_reaches_the_client(client: OpenAI, openai: ModuleType, tmp_path: Path):
     broken = tmp_path / "broken.mp3"
     broken.write_bytes(b"ID3\x04\x00\x00\x00\x00\x00\x00" + b"\xff\xfb\x90\x00" * 10)
     with pytest.raises(openai.APIError):
@@ -169,7 +180,7 @@ def question(url: str, text: str = "What is it?") -> list[dict]:
     return [{"role": "user", "content": [{"type": "text", "text": text}, image]}]
 
 
-def test_question_about_an_image_is_answered(client: openai.OpenAI, place: Place):
+def test_question_about_an_image_is_answered(client: OpenAI, place: Place):
     answer = client.chat.completions.create(model="gpt-4o", messages=question(data_url()), max_tokens=99)
     assert answer.choices[0].message.content == "I see 196 x 84. I was asked: What is it?"
     assert answer.choices[0].finish_reason == "stop" and answer.model == "gpt-4o"
@@ -178,7 +189,7 @@ def test_question_about_an_image_is_answered(client: openai.OpenAI, place: Place
     place.verify()
 
 
-def test_question_about_a_pdf_is_answered(client: openai.OpenAI, place: Place, tmp_path: Path):
+def test_question_about_a_pdf_is_answered(client: OpenAI, place: Place, tmp_path: Path):
     with Image.open(LINE) as image:
         image.convert("RGB").save(tmp_path / "line.pdf")
     data = base64.b64encode((tmp_path / "line.pdf").read_bytes()).decode()
@@ -189,13 +200,13 @@ def test_question_about_a_pdf_is_answered(client: openai.OpenAI, place: Place, t
     assert place.rows()[-1]["media_type"] == "application/pdf"
 
 
-def test_answer_is_streamed(client: openai.OpenAI):
+def test_answer_is_streamed(client: OpenAI):
     chunks = list(client.chat.completions.create(model="ask", messages=question(data_url()), stream=True))
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks).startswith("I see 196 x 84.")
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
-def test_earlier_messages_are_part_of_the_question(client: openai.OpenAI):
+def test_earlier_messages_are_part_of_the_question(client: OpenAI):
     messages = [
         {"role": "system", "content": "Be brief."},
         *question(data_url(), "What is it?"),
@@ -220,7 +231,7 @@ def test_earlier_messages_are_part_of_the_question(client: openai.OpenAI):
         ([{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}], "input_audio"),
     ],
 )
-def test_wrong_messages_are_refused(messages: list, words: str, client: openai.OpenAI):
+def test_wrong_messages_are_refused(messages: list, words: str, client: OpenAI, openai: ModuleType):
     with pytest.raises(openai.BadRequestError, match=words):
         client.chat.completions.create(model="ask", messages=messages)
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from processors.contract import Finished, Kind, Progress, Work, WorkProgress
 from processors.ocr import Ocr, OcrOptions
 from processors.vlm import AskOptions, Vlm, VlmOptions
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+from processors.whisper.weights import source as weights
 
 SAMPLES = ROOT / "tests" / "data" / "audio"
 GREEDY = {"beam_size": None, "best_of": None}  # half the time of the default
@@ -36,15 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def models() -> Path:
     """A folder of models with whisper/tiny.en.pt in it: INBOXD_TEST_MODELS, else below the user's cache."""
     folder = Path(os.environ.get("INBOXD_TEST_MODELS") or Path.home() / ".cache/inboxd-tests/models")
-    fetched = subprocess.run(
-        [sys.executable, "-m", "processors.models_cli", "--models", str(folder), "fetch", "tiny.en"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if fetched.returncode:
-        pytest.fail(f"tiny.en cannot be fetched: {fetched.stderr or fetched.stdout}")
+    weights.fetch("tiny.en", folder, lambda done, total, unit: None)
     return folder
 
 
