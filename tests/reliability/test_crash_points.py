@@ -122,7 +122,8 @@ def test_kill_while_a_submitted_file_is_taken_loses_nothing(fork_server: ForkSer
         tmp_path,
         lambda home: home / "outbox",
         start=_OF_UPLOAD,
-        count=_UNTIL_RECORDED,
+        step=3,
+        count=_UNTIL_RECORDED // 3,
         files=submitted_file,
     )
 
