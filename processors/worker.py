@@ -28,6 +28,7 @@ from processors.steps.runner import Steps, first_of
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOOK = "See the log (journalctl -u inboxd)."
 _TRACE_CHARACTERS = 3000
+_DOCUMENT = "result.json"  # which the daemon writes beside the outputs
 _STEP_SECONDS = 0.1  # between two looks for more jobs while steps run
 _NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
@@ -247,8 +248,10 @@ def _finalize_output(outputs: Path, name: str) -> protocol.OutputFile:
     """Make one output durable; return its name, size and hash.
 
     Raises:
-        ValueError: it is outside the attempt's folder, or not a regular file.
+        ValueError: it is outside the attempt's folder, not a regular file, or has the name of the document.
     """
+    if os.path.normpath(name) == _DOCUMENT:
+        raise ValueError(f"{name!r} is reserved for the daemon: begin the names of outputs with `work.stem`")
     path, real = outputs / name, outputs.resolve()
     is_within = path.resolve() == Path(os.path.normpath(real / name)) and path.resolve().is_relative_to(real)
     if not is_within or not path.is_file():

@@ -18,7 +18,7 @@ from daemon.core.errors import ConfigError
 M = TypeVar("M", bound=BaseModel)
 
 FIX = "Correct config.toml; docs/settings.md explains the settings."
-_MAX_MISTAKES = 50  # in one file, to show
+MAX_MISTAKES = 50  # in one file, to show
 _MOST_ITEMS = 3  # wrong items of a list to show
 _WORDS = {  # by pydantic's type of the error
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
@@ -89,8 +89,8 @@ class Mistakes:
         """Raise the collected errors, if any, as one ConfigError."""
         if self._found:
             fixes = dict.fromkeys(error.fix for error in self._found)
-            whats = _shortened([error.what for error in self._found])
-            raise ConfigError("\n".join(whats), "\n".join(list(fixes)[:_MAX_MISTAKES])) from self._found[0]
+            whats = shortened([error.what for error in self._found])
+            raise ConfigError("\n".join(whats), "\n".join(list(fixes)[:MAX_MISTAKES])) from self._found[0]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -257,7 +257,7 @@ def _sentences(wrong: Iterable[_Mistake], cls: object, location: tuple[str, ...]
         path, key = whole[:-1], str(whole[-1])
         table = f"{_table_name(path)} " if path else ""
         if item.kind == "extra_forbidden":
-            is_shown = len(values) < _MAX_MISTAKES  # a search for thousands of keys takes seconds
+            is_shown = len(values) < MAX_MISTAKES  # a search for thousands of keys takes seconds
             close = nearest(key, known or _fields_at(cls, place[:-1])) if is_shown else ""
             values.setdefault((f"{table}unknown key {literal(key)}. {close}".rstrip(), ""), [])
         elif item.kind == "missing":
@@ -265,12 +265,13 @@ def _sentences(wrong: Iterable[_Mistake], cls: object, location: tuple[str, ...]
         else:
             shown = values.setdefault((f"{table}{key_literal(key)} = ", words), [])
             shown.append(literal(value))
-    return _shortened([_sentence(key, words, shown) for (key, words), shown in values.items()])
+    return shortened([_sentence(key, words, shown) for (key, words), shown in values.items()])
 
 
-def _shortened(sentences: list[str]) -> list[str]:
-    more = len(sentences) - _MAX_MISTAKES
-    return sentences if more <= 0 else [*sentences[:_MAX_MISTAKES], f"… and {more} more mistakes."]
+def shortened(sentences: list[str], *, more: int = 0) -> list[str]:
+    """The first sentences about mistakes. `more`: how many mistakes have none."""
+    more += max(0, len(sentences) - MAX_MISTAKES)
+    return [*sentences[:MAX_MISTAKES], f"… and {more} more mistakes."] if more else sentences
 
 
 def _sentence(key: str, words: str, shown: list[str]) -> str:

@@ -76,6 +76,13 @@ def result_stem(name: str) -> str:
     return _shorten(printable(Path(name).stem), _STEM_BYTES)
 
 
+def output_stem(name: str) -> str:
+    """The beginning of the names of a result's outputs: that of its folder, but no `result.json` follows from it, which
+    would be replaced by the document of that name."""
+    stem = result_stem(name)
+    return f"{stem}.output" if stem == "result" else stem
+
+
 def numbered(name: str, number: int) -> str:
     """Add a number to a file name: "x (2).txt". The stem is truncated if the result would be too long."""
     stem, suffix, added = Path(name).stem, Path(name).suffix, f" ({number})"

@@ -21,7 +21,7 @@ from daemon.config import toml
 from daemon.config.schema import OptionsFile
 from daemon.config.settings import Recipe, Settings, why_not_then
 from daemon.config.toml import literal
-from daemon.config.validation import nearest, problems
+from daemon.config.validation import MAX_MISTAKES, nearest, problems, shortened
 from daemon.core.job import Overrides
 from daemon.core.names import (
     MAX_SIDECAR_BYTES,
@@ -116,8 +116,9 @@ def choose(
 def _check_known(settings: Settings, origin: str, options: Mapping[str, object]) -> None:
     """Check that each option is one of some recipe; not of a certain one, as a folder has files of several kinds."""
     known = {*OptionsFile.model_fields, *(name for recipe in settings.recipes.values() for name in settable(recipe))}
-    if unknown := [_unknown(settings, name, known) for name in options if name not in known]:
-        raise WrongOptions(f"{origin}: {' '.join(unknown)}")
+    if unknown := [name for name in options if name not in known]:
+        sentences = [_unknown(settings, name, known) for name in unknown[:MAX_MISTAKES]]  # each search takes time
+        raise WrongOptions(f"{origin}: {' '.join(shortened(sentences, more=len(unknown) - len(sentences)))}")
 
 
 def _unknown(settings: Settings, name: str, known: set[str]) -> str:

@@ -16,7 +16,7 @@ from daemon.core.clock import Clock
 from daemon.core.errors import InboxdError, StorageError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
-from daemon.core.names import result_stem
+from daemon.core.names import output_stem
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone
@@ -208,7 +208,7 @@ class Dispatcher:
             kind=job.kind,
             media_type=job.media_type,
             outputs=self._layout.outbox.prepare_attempt(job),
-            stem=result_stem(job.name),
+            stem=output_stem(job.name),
             recipe=job.recipe or "",
             options=assignment.recipe_options,
             sidecars=original.sidecars,

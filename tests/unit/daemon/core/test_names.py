@@ -49,3 +49,10 @@ def test_result_names_are_printable_and_short(name: str, stem: str):
 )
 def test_numbered_name_is_never_too_long(name: str, other: str):
     assert names.numbered(name, 2) == other and len(other) <= 255
+
+
+@pytest.mark.parametrize("name", ["result.pdf", "result", "result.json", "résumé.pdf", "result.tar.gz", "Result.pdf"])
+def test_no_output_has_the_name_of_the_document(name: str):
+    assert f"{names.output_stem(name)}.json" != "result.json"
+    assert names.output_stem(name).startswith(result_stem(name))
+    assert result_stem(name) == "result" or names.output_stem(name) == result_stem(name)

@@ -7,6 +7,7 @@ import pytest
 from daemon import config
 from daemon.core.errors import ConfigError
 from daemon.files.inbox import Inbox
+from daemon.intake import overrides
 from daemon.intake.overrides import Choice, WrongOptions, choose, options_of
 from processors.contract import Kind
 from processors.whisper import TranscribeOptions
@@ -72,6 +73,14 @@ def test_wrong_value_is_reported_with_its_key_and_nothing_else(settings, own: st
     with pytest.raises(WrongOptions) as raised:
         chosen(settings, own)
     assert str(raised.value) == f"talk.mp3.toml: {says}"
+
+
+def test_only_the_first_of_many_unknown_keys_are_searched_for(settings, monkeypatch: pytest.MonkeyPatch):
+    searches: list[str] = []
+    monkeypatch.setattr(overrides, "nearest", lambda word, known: searches.append(word) or "")
+    with pytest.raises(WrongOptions, match="unknown key"):
+        chosen(settings, "".join(f"k{number} = 1\n" for number in range(5000)))
+    assert len(searches) == 50
 
 
 def test_config_with_an_invalid_value_names_its_key_once(tmp_path: Path):
