@@ -14,6 +14,7 @@ from pathlib import Path
 from daemon.core import regular_files
 
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
+_NOT_PUBLISHED = stat.S_IWGRP | stat.S_IWOTH | stat.S_ISUID | stat.S_ISGID
 _CHUNK_BYTES = 1 << 20
 _FICLONE = 0x40049409  # ioctl_ficlone(2): both files share their blocks until one is changed
 
@@ -55,10 +56,10 @@ def may_link(source: Path, folder: Path) -> bool:
 
 
 def _close_to_writers(path: Path) -> None:
-    """Remove write permission for group and others from a file of this user."""
+    """Remove write permission for group and others, and the set-ID bits, from a file of this user."""
     mode = stat.S_IMODE(path.lstat().st_mode)
-    if mode & 0o022:
-        path.chmod(mode & ~0o022)
+    if mode & _NOT_PUBLISHED:
+        path.chmod(mode & ~_NOT_PUBLISHED)
 
 
 def copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None = None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.core import durable, names, regular_files
 from daemon.core.job import Job, JobState
-from daemon.files import beneath, result_reader
+from daemon.files import additions, beneath, result_reader
 from daemon.files.corrected import FOLDER, PREPARED, RECORD
 from daemon.files.layout import Layout
 from daemon.queue.store import Store
@@ -69,7 +69,8 @@ class Corrector:
         """How many corrections a result has.
 
         Raises:
-            WrongFiles: it is another result, or a file that inboxd did not write has the name of the folder.
+            WrongFiles: it is another result, a file that inboxd did not write has the name of the folder, or a person
+                has changed what is in it.
         """
         root = self._layout.outbox.path
         try:
@@ -82,8 +83,40 @@ class Corrector:
         with contextlib.suppress(FileNotFoundError, ValueError, TypeError, KeyError):
             facts = result_reader.read(result / FOLDER / RECORD, root=root).facts
             if facts.get("job") == job.id:
+                self._check_unchanged(job, result / FOLDER, facts)
                 return len(facts["changes"])
         raise WrongFiles(f"inboxd did not write {job.result_path}/{FOLDER}.", "Rename it, then try again.")
+
+    def _check_unchanged(self, job: Job, folder: Path, facts: result_reader.Facts) -> None:
+        """Check that the next correction would replace only what inboxd wrote.
+
+        Raises:
+            WrongFiles: a person has added or changed files.
+            OSError: the folder cannot be read now.
+            ValueError, LookupError, TypeError: the record of the corrections was changed.
+        """
+        files = {str(file["name"]): file["sha256"] for file in facts["files"]}
+        with beneath.opened(self._layout.outbox.path, folder) as descriptor:
+            mine = list(additions.others(".", {RECORD, *files}, below=descriptor))
+            mine += [name for name, sha256 in files.items() if _is_changed(name, sha256, descriptor)]
+        if mine:
+            shown = names.printable_sentence(", ".join(sorted(mine)), most=200)
+            what = f"Somebody has added or changed {shown} in {job.result_path}/{FOLDER}."
+            raise WrongFiles(what, "Move that out of the folder, then try again.")
+
+
+def _is_changed(name: str, sha256: object, folder: int) -> bool:
+    """True if a file of the last correction has another content; False if a person has removed it."""
+    if "/" in name:
+        raise ValueError("a file has a wrong name")
+    try:
+        with os.fdopen(regular_files.open_regular(name, folder), "rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return False
+    except OSError:  # it is no file any more
+        return True
+    return hashlib.sha256(content).hexdigest() != sha256
 
 
 def _read(folder: Path, job: Job) -> tuple[dict[str, bytes], Mapping[str, object]]:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -100,3 +101,11 @@ def test_copy_across_file_systems_is_verified(tmp_path: Path, monkeypatch):
 
 def _refuse_link(*_, **__):
     raise OSError(18, "Invalid cross-device link")
+
+
+@pytest.mark.parametrize(("mode", "published"), [(0o6777, 0o755), (0o2660, 0o640), (0o644, 0o644)])
+def test_link_can_be_written_by_its_user_only_and_has_no_special_rights(tmp_path: Path, mode: int, published: int):
+    (tmp_path / "source").write_text("content")
+    (tmp_path / "source").chmod(mode)
+    assert copies.link_or_copy(tmp_path / "source", tmp_path / "target", None) is None
+    assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == published

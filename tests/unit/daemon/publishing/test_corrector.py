@@ -115,6 +115,24 @@ def test_folder_of_a_person_is_not_replaced(desk: Desk):
     assert desk.placed() == {"mine.txt": "mine"}
 
 
+@pytest.mark.parametrize("name", ["mine.txt", "a.csv", "mine"])
+def test_files_that_a_person_added_or_changed_are_not_replaced(desk: Desk, name: str):
+    desk.place(desk.prepare({"a.csv": "1", "gone.csv": "2"}))
+    corrected = desk.result / "corrected"
+    (corrected / "gone.csv").unlink()
+    if name == "mine":
+        (corrected / name).mkdir()
+    else:
+        (corrected / name).write_text("mine")
+    with pytest.raises(WrongFiles, match=f"Somebody has added or changed {name} .*corrected") as refused:
+        desk.place(desk.prepare({"a.csv": "3"}, changes=2), revision=1)
+    assert "Move" in refused.value.fix
+    assert (corrected / name).is_dir() or (corrected / name).read_text() == "mine"
+    (corrected / name).rename(desk.result.parent / "elsewhere")
+    desk.place(desk.prepare({"a.csv": "3"}, changes=2), revision=1)
+    assert desk.placed()["a.csv"] == "3"
+
+
 def test_result_of_another_job_is_not_touched(desk: Desk):
     (desk.result / "result.json").write_text('{"job": "another"}')
     with pytest.raises(WrongFiles, match="another job"):
