@@ -128,11 +128,15 @@ def test_server_that_does_not_start_is_unavailable_and_its_words_are_shown(comma
         load(*command)
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process, or a thread of it, started."""
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+
+
 def test_server_that_never_becomes_ready_is_ended(load):
     with pytest.raises(Unavailable, match="not ready within 0.3 s.*start_timeout"):
         load("sh", "-c", "echo {port}; exec sleep 60", start_timeout=0.3)
-    children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True).stdout
-    assert "sleep 60" not in children
+    assert b"sleep\x0060\x00" not in [Path(f"/proc/{child}/cmdline").read_bytes() for child in children(os.getpid())]
 
 
 def test_server_ends_with_a_worker_that_is_killed():
@@ -146,8 +150,7 @@ def test_server_ends_with_a_worker_that_is_killed():
     worker.stdin.flush()
     while not isinstance(message := protocol.decode(worker.stdout.readline()), protocol.WorkerLoaded):
         assert not isinstance(message, protocol.LoadFailed), message
-    found = subprocess.run(["ps", "--ppid", str(worker.pid), "-o", "pid="], capture_output=True, text=True).stdout
-    servers = [int(pid) for pid in found.split()]
+    servers = children(worker.pid)
     assert servers and all(map(is_alive, servers))
     worker.kill()
     worker.wait()
