@@ -1,6 +1,8 @@
 """The duration that a file declares for its sound, read without decoding: shows whether the file is cut off."""
 
 import math
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,6 +26,8 @@ def declared_seconds(container: "av.container.InputContainer", stream: "av.Audio
         return _clock_seconds(stream.metadata.get("DURATION", ""))
     with path.open("rb") as file:
         declares = form in _DECLARING or (form == "mp3" and _has_frame_count(file))
+    if form == "mp3" and not declares:
+        return _tagged_seconds(container.metadata, stream.codec_context.sample_rate or 0)
     if not (declares and stream.duration and stream.time_base):
         return None
     start = stream.start_time or 0 if form == "mov" else 0  # its duration is the length of the track alone
@@ -38,6 +42,16 @@ def _has_frame_count(file: BinaryIO) -> bool:
     file.seek(tag)
     probe = file.read(_PROBE_BYTES)
     return any(mark in probe for mark in _MP3_COUNTS)
+
+
+def _tagged_seconds(tags: Mapping[str, str], rate_hz: int) -> float | None:
+    """The length by the tags of an MP3: iTunes' number of samples, or ID3's milliseconds (id3v2.4.0-frames, 4.2.3)."""
+    samples = milliseconds = 0
+    with suppress(ValueError, IndexError):
+        samples = int(tags.get("iTunSMPB", "").split()[3], 16)
+    with suppress(ValueError):
+        milliseconds = int(tags.get("TLEN", ""))
+    return (samples / rate_hz if samples and rate_hz else milliseconds / 1000) or None
 
 
 def _wav_seconds(path: Path, stream: "av.AudioStream") -> float | None:

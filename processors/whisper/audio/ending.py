@@ -17,6 +17,7 @@ _TS_SYNC, _TS_PACKETS = 0x47, ((188, 0), (192, 4), (204, 0))  # bytes of a packe
 _TS_TAIL_PACKETS = 2000
 _FLV_TAG_BYTES = 11
 _W64_GUID_BYTES = 16
+_RM_HEAD_BYTES = 10  # of a chunk; any packet of sound is longer
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 
 Walk = Callable[[BinaryIO, int], bool]
@@ -88,6 +89,16 @@ def _mov(file: BinaryIO, size: int) -> bool:
     return _ends_within(file, size, 0, 16, length)
 
 
+def _realmedia(file: BinaryIO, size: int) -> bool:
+    """Chunks; a live stream declares no size of its data. FFmpeg adds ten bytes too many to it."""
+
+    def length(head: bytes) -> int | None:
+        declared = struct.unpack_from(">I", head, 4)[0]
+        return declared if head[:4].isascii() and declared >= _RM_HEAD_BYTES else None
+
+    return _ends_within(file, size, 0, 8, length, spare=_RM_HEAD_BYTES)
+
+
 def _flv(file: BinaryIO, size: int) -> bool:
     """After each tag its size is repeated."""
     file.seek(max(0, size - 4))
@@ -157,10 +168,17 @@ def _number(data: bytes, *, keeps_mark: bool) -> tuple[int, int]:
 
 
 def _ends_within(
-    file: BinaryIO, size: int, at: int, head_bytes: int, length: Callable[[bytes], int | None], *, even: bool = False
+    file: BinaryIO,
+    size: int,
+    at: int,
+    head_bytes: int,
+    length: Callable[[bytes], int | None],
+    *,
+    even: bool = False,
+    spare: int = 0,
 ) -> bool:
-    """True if the last of the chunks from `at` on goes beyond the file. length: of a chunk with its head; None: what
-    follows are no chunks."""
+    """True if the last of the chunks from `at` on goes beyond the file, by more than `spare` bytes. length: of a chunk
+    with its head; None: what follows are no chunks."""
     for _ in range(_MAX_ELEMENTS):
         if at >= size:
             break
@@ -169,7 +187,7 @@ def _ends_within(
         if found is None:
             return False
         at += found + (found % 2 if even else 0)
-    return at > size + even
+    return at > size + max(even, spare)
 
 
 _WALKS: dict[str, Walk] = {
@@ -181,6 +199,7 @@ _WALKS: dict[str, Walk] = {
     "mov": _mov,
     "mpegts": _mpegts,
     "ogg": _ogg,
+    "rm": _realmedia,
     "voc": _voc,
     "w64": _w64,
 }

@@ -11,6 +11,7 @@ from processors.whisper.audio import ending
 FORMATS = [
     *(("ts", "aac"), ("flv", "libmp3lame"), ("avi", "pcm_s16le"), ("avi", "libmp3lame"), ("caf", "pcm_s16le")),
     *(("w64", "pcm_s16le"), ("aac", "aac"), ("ac3", "ac3"), ("mp3", "libmp3lame"), ("mp2", "mp2"), ("mpg", "mp2")),
+    ("rm", "ac3"),
     *(
         ("mkv", "flac"),
         ("webm", "libopus"),
@@ -60,6 +61,25 @@ def test_recording_whose_program_was_killed_is_not_complete(tmp_path: Path):
     assert ending.lacks_end("avi", tmp_path / "killed.avi")
 
 
+def test_realmedia_cut_between_two_packets_is_not_complete(tmp_path: Path):
+    content = write_film(tmp_path / "film.rm", [(0.0, tone(3.0))], codec="ac3").read_bytes()
+    packet = b"\0\0" + content[content.index(b"DATA") + 20 :][:4]  # version, length and track of each
+    ends = [at for at in range(len(content)) if content.startswith(packet, at)]
+    assert len(ends) > 10
+    cut = tmp_path / "cut.rm"
+    for end in ends[1:]:
+        cut.write_bytes(content[:end])
+        assert ending.lacks_end("rm", cut)
+
+
+def test_live_realmedia_declares_no_end(tmp_path: Path):
+    content = bytearray(write_film(tmp_path / "film.rm", [(0.0, tone(1.0))], codec="ac3").read_bytes())
+    at = content.index(b"DATA")
+    content[at + 4 : at + 8] = bytes(4)
+    (tmp_path / "live.rm").write_bytes(content)
+    assert not ending.lacks_end("rm", tmp_path / "live.rm")
+
+
 @pytest.mark.parametrize("tag", [b"TAG" + bytes(125), b"x" * 64 + b"APETAGEX" + b"\xd0\x07\0\0\x60\0\0\0" + bytes(16)])
 def test_tag_after_the_sound_is_no_cut(tmp_path: Path, tag: bytes):
     sound = write_film(tmp_path / "sound.mp3", [(0.0, tone(1.0))], codec="libmp3lame")
@@ -67,7 +87,9 @@ def test_tag_after_the_sound_is_no_cut(tmp_path: Path, tag: bytes):
     assert not ending.lacks_end("mp3", sound)
 
 
-@pytest.mark.parametrize("form", ["avi", "aac", "amr", "caf", "flv", "matroska", "mov", "mp3", "mpegts", "voc", "w64"])
+@pytest.mark.parametrize(
+    "form", ["avi", "aac", "amr", "caf", "flv", "matroska", "mov", "mp3", "mpegts", "rm", "voc", "w64"]
+)
 @pytest.mark.parametrize("content", [b"", b"\0", b"\xff" * 50, b"RIFF", bytes(range(256)) * 3])
 def test_any_content_has_an_answer(tmp_path: Path, form: str, content: bytes):
     (tmp_path / "file").write_bytes(content)
