@@ -28,6 +28,11 @@ _STRETCH_STEPS = 31  # 3 s: a pause up to this long keeps the gain of the speech
 _PEAK = 0.99
 _AT_ONCE = 30 * SAMPLE_RATE_HZ  # samples
 
+_LOWEST_VOICE_HZ = 75.0
+_HUM_SHARE = 0.5  # of the power of all sound
+_HUM_STEP = 40  # samples: 400 Hz suffices for what is lower than 75
+_HUM_MARGIN = 400  # steps before and after the sound, against ringing at its ends
+
 
 @dataclass(frozen=True)
 class Span:
@@ -55,7 +60,7 @@ class Detector:
             return []
         with self._lock:
             found = self._find(
-                _amplified(sound),
+                _amplified(_without_hum(sound)),
                 self._network,
                 threshold=THRESHOLD,
                 min_speech_duration_ms=_SHORTEST_MS,
@@ -105,6 +110,36 @@ def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, longest_gap
         else:
             joined.append(span)
     return joined
+
+
+def _without_hum(sound: np.ndarray) -> np.ndarray:
+    """The sound without what is lower than any voice, if that is most of it: hum of the mains, rumble, an offset.
+
+    The detector finds no voice beneath such hum. Whisper does.
+    """
+    steps = len(sound) // _HUM_STEP
+    low = sound[: steps * _HUM_STEP].reshape(-1, _HUM_STEP).mean(axis=1, dtype=np.float64)
+    margin = min(_HUM_MARGIN, steps - 1)
+    if margin <= 0:
+        return sound
+    padded = np.pad(low, margin, mode="reflect")
+    spectrum, hertz = np.fft.rfft(padded), np.fft.rfftfreq(len(padded), _HUM_STEP / SAMPLE_RATE_HZ)
+    # A mean weakens higher frequencies, and so does linear interpolation between the means, twice as much.
+    spectrum /= np.sinc(hertz * _HUM_STEP / SAMPLE_RATE_HZ) ** 3
+    spectrum[hertz > _LOWEST_VOICE_HZ] = 0
+    hum = np.fft.irfft(spectrum, len(padded))[margin : margin + steps]
+    if np.mean(hum**2) <= _HUM_SHARE * np.vdot(sound, sound) / len(sound):
+        return sound
+    return _added(sound, -hum, _HUM_STEP)
+
+
+def _added(sound: np.ndarray, values: np.ndarray, step: int) -> np.ndarray:
+    """The sound plus values in the middle of each step, interpolated."""
+    middles, found = np.arange(len(values)) * step + (step - 1) / 2, np.empty_like(sound)
+    for start in range(0, len(sound), _AT_ONCE):  # interpolation takes 16 bytes a sample
+        piece = sound[start : start + _AT_ONCE]
+        found[start : start + len(piece)] = piece + np.interp(np.arange(start, start + len(piece)), middles, values)
+    return found
 
 
 def _amplified(sound: np.ndarray) -> np.ndarray:

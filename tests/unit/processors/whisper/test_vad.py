@@ -30,6 +30,26 @@ def test_very_quiet_speech_is_found(detector):
     assert 8.5 < vad.seconds_within(detector.spans(kennedy() * 0.01), 0, 11) < 10.5
 
 
+@pytest.mark.parametrize("hertz", [0, 16, 50, 60])
+@pytest.mark.parametrize("level", [0.1, 0.5])
+def test_speech_over_hum_is_found(detector, hertz, level):
+    """Hum of the mains, rumble, or a constant offset, louder than the voice."""
+    voice = kennedy() * 0.3
+    hum = level * np.cos(2 * np.pi * hertz * np.arange(len(voice)) / 16_000)
+    assert 8.0 < vad.seconds_within(detector.spans((voice + hum).astype(np.float32)), 0, 11) < 10.8
+
+
+def test_hum_without_speech_has_no_spans(detector):
+    hum = sum(0.5 / number * np.sin(2 * np.pi * 50 * number * SECONDS) for number in (1, 2, 3))
+    noise = np.random.default_rng(7).standard_normal(160_000) * 0.003
+    assert detector.spans((hum + noise).astype(np.float32)) == []
+
+
+def test_speech_without_hum_reaches_the_detector_as_it_is():
+    voice = kennedy()
+    assert vad._without_hum(voice) is voice
+
+
 @pytest.mark.parametrize(
     "nobody",
     [
