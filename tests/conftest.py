@@ -3,12 +3,15 @@
 import functools
 import gc
 import os
+import resource
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sandbox import Place
+
+from processors import malloc
 
 # The modules that take the most CPU time, or wait longest, in the order in which they start; the others follow. Those
 # that compute stand beside those that wait for daemons, so that four processes keep two cores busy.
@@ -59,6 +62,8 @@ _LONGEST = (
     "test_hooks.py",
 )
 
+_MUCH_MEMORY_BYTES = 800_000_000  # of a test process; one that has only imported all modules has 600 MB
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes share the cores
 # Without saved bytecode, every worker of every daemon would compile the same modules again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -81,6 +86,19 @@ def _place_in_line(module: str) -> int:
 def pytest_collection_finish() -> None:
     gc.freeze()  # each collection would look at half a million objects of the tests
     gc.enable()
+
+
+@pytest.hookimpl(trylast=True)  # once the fixtures have ended
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Return the memory of a module with models: models refer to themselves, and OCR has malloc keep what is freed."""
+    is_last_of_module = nextitem is None or nextitem.path != item.path
+    if is_last_of_module and _resident_bytes() > _MUCH_MEMORY_BYTES:
+        gc.collect()
+        malloc.give_back()
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 @pytest.fixture
