@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from whisper.audio import CHUNK_LENGTH, N_SAMPLES, SAMPLE_RATE, log_mel_spectrogram
+from whisper.audio import CHUNK_LENGTH, N_SAMPLES, SAMPLE_RATE
 from whisper.decoding import DecodingResult
 from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from processors.whisper.audio import vad
 from processors.whisper.engines.seek_loop import RejectReason, SeekLoop, WindowCheck
+from processors.whisper.engines.spectrogram import log_mel
 from processors.whisper.engines.timestamps import split_at_timestamps
 from processors.whisper.engines.window import Decoding
 from processors.whisper.track import hallucinations
@@ -34,7 +35,7 @@ def seek_loop(model: Whisper, request: PartRequest, language: str, clips: Sequen
     on_device = torch.from_numpy(samples).to(model.device)  # where the spectrogram is computed, then
     return SeekLoop(
         model,
-        log_mel_spectrogram(on_device, model.dims.n_mels, padding=N_SAMPLES),
+        log_mel(on_device, model.dims.n_mels, padding=N_SAMPLES),
         request.options,
         language=language,
         precision=torch.float16 if model.device.type == "cuda" else torch.float32,
