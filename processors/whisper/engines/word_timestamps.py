@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 from whisper.model import Whisper
 from whisper.timing import add_word_timestamps
@@ -30,20 +29,16 @@ def time_words(
     last_speech_seconds: end of the last word before this window.
     """
     timed = [segment.as_json() for segment in segments]
-    threads = torch.get_num_threads()
-    try:
-        add_word_timestamps(
-            segments=timed,
-            model=model,
-            tokenizer=tokenizer,
-            mel=mel,
-            num_frames=num_frames,
-            prepend_punctuations=PREPENDED_PUNCTUATION,
-            append_punctuations=APPENDED_PUNCTUATION,
-            last_speech_timestamp=last_speech_seconds,
-        )
-    finally:
-        torch.set_num_threads(threads)  # numba's OpenMP layer sets it to the number of CPUs in this thread
+    add_word_timestamps(
+        segments=timed,
+        model=model,
+        tokenizer=tokenizer,
+        mel=mel,
+        num_frames=num_frames,
+        prepend_punctuations=PREPENDED_PUNCTUATION,
+        append_punctuations=APPENDED_PUNCTUATION,
+        last_speech_timestamp=last_speech_seconds,
+    )
     return [
         replace(
             segment,

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import cache
 
 import encoded_once
-import numba
 import numpy as np
 import pytest
 import torch
@@ -44,11 +43,11 @@ CASES = {  # name: sound and options
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Sums of several threads differ in their last bits, and whisper's word timestamps change torch's threads."""
-    before = torch.get_num_threads(), numba.get_num_threads()
-    torch.set_num_threads(1), numba.set_num_threads(1)
+    """Sums of several threads differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield
-    torch.set_num_threads(before[0]), numba.set_num_threads(before[1])
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
