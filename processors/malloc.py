@@ -4,18 +4,20 @@ import ctypes
 from contextlib import suppress
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8  # mallopt(3), <malloc.h>
-_SHARED_BYTES = 1 << 30  # of freed memory, at most
+_SHARED_BYTES = 64 << 20  # of freed memory, at most
 _SMALL_BYTES = 256 << 10
-_LARGE_BYTES = 32 << 20  # larger blocks have pages of their own: complete parts of sound
+# Larger blocks have pages of their own: complete parts of sound, and the keys and values of a batch of windows. Smaller
+# ones are the layers of an encoder, allocated and freed for every window.
+_LARGE_BYTES = 12 << 20
 _KEPT_BYTES = 2**31 - 1  # of freed memory, at most: text detection alone takes a gigabyte
 
 
 def share() -> None:
-    """Let all threads of this process allocate from one heap, which keeps freed memory.
+    """Let all threads of this process allocate from one heap, which keeps some freed memory.
 
     By default each thread keeps freed memory in its own heap: the prefetching threads of eight transcriptions alone,
-    a quarter of a gigabyte. And large tensors return to the kernel, and come back page by page: up to a tenth of all
-    time.
+    a quarter of a gigabyte. And the tensors of every layer return to the kernel, and come back page by page: up to a
+    tenth of all time.
     """
     _tune((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE_BYTES), (_M_TRIM_THRESHOLD, _SHARED_BYTES))
 

@@ -1,5 +1,6 @@
 """The residual blocks of encoder and decoder, made of openai-whisper's weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,26 +32,27 @@ class Block:
 def make_block(of: torch.nn.Module, dtype: torch.dtype, own: MakeLinear, cross: MakeLinear) -> Block:
     """own: makes the layers whose input is the block's own; cross: those whose input is the encoder's output."""
     norms = [of.attn_ln, *([of.cross_attn_ln] if of.cross_attn else []), of.mlp_ln]
-    zeros = torch.zeros_like(of.attn.query.bias)  # Whisper's keys have no bias
     attn, across = of.attn, of.cross_attn
     layers = {
-        "queries_keys_values": own(
-            torch.cat([attn.query.weight, attn.key.weight, attn.value.weight]),
-            torch.cat([attn.query.bias, zeros, attn.value.bias]),
-        ),
-        "out": own(attn.out.weight, attn.out.bias),
-        "widen": own(of.mlp[0].weight, of.mlp[0].bias),
-        "narrow": own(of.mlp[2].weight, of.mlp[2].bias),
+        "queries_keys_values": own(*_joined([attn.query, attn.key, attn.value], dtype)),
+        "out": own(*weights(attn.out, dtype)),
+        "widen": own(*weights(of.mlp[0], dtype)),
+        "narrow": own(*weights(of.mlp[2], dtype)),
     }
     if across:
         layers |= {
-            "cross_query": own(across.query.weight, across.query.bias),
-            "cross_keys_values": cross(
-                torch.cat([across.key.weight, across.value.weight]), torch.cat([zeros, across.value.bias])
-            ),
-            "cross_out": own(across.out.weight, across.out.bias),
+            "cross_query": own(*weights(across.query, dtype)),
+            "cross_keys_values": cross(*_joined([across.key, across.value], dtype)),
+            "cross_out": own(*weights(across.out, dtype)),
         }
     return Block(norms=tuple(weights(each, dtype) for each in norms), **layers)
+
+
+def _joined(layers: Sequence[torch.nn.Module], dtype: torch.dtype) -> Pair:
+    """The weights of layers with the same input, as one layer. Whisper's keys have no bias: zeros."""
+    weight = torch.cat([layer.weight.detach() for layer in layers]).to(dtype)
+    zeros = torch.zeros(layers[0].out_features, dtype=dtype, device=weight.device)
+    return weight, torch.cat([zeros if layer.bias is None else layer.bias.detach().to(dtype) for layer in layers])
 
 
 def weights(layer: torch.nn.Module, dtype: torch.dtype) -> Pair:

@@ -16,7 +16,8 @@ from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
 from whisper.model import Whisper
 from whisper.utils import compression_ratio
 
-from processors.whisper.decoder import kernels
+from processors.malloc import give_back
+from processors.whisper.decoder import kernels, mapped
 from processors.whisper.decoder.audio_encoder import AudioEncoder
 from processors.whisper.decoder.cuda_graphs import Capture
 from processors.whisper.decoder.graphed_greedy import GraphedGreedyDecoder
@@ -24,6 +25,7 @@ from processors.whisper.decoder.kv_cache import CrossKVCache, KVCache
 from processors.whisper.decoder.logit_filters import LogitFilter
 from processors.whisper.decoder.text_decoder import TextDecoder
 from processors.whisper.decoder.token_decoders import BeamSearchDecoder, Candidate, GreedyDecoder, TokenDecoder
+from processors.whisper.decoder.vocabulary import Refine
 
 _SEED = 20250625
 _MAX_TASKS = 16  # cached: one for each kind of options
@@ -44,6 +46,7 @@ class BatchDecoder:
         self.text_decoder = TextDecoder(model, dtype, self._kernels)
         self._tasks: dict[str, DecodingTask] = {}  # by all options except the prompt
         self._graphed = GraphedGreedyDecoder(self.text_decoder, capture) if capture else None
+        self._forget_stored_weights()
 
     def encode(self, mel: Tensor, positions: int | None = None) -> Tensor:
         """One window's mel spectrogram (n_mels, 3000) -> (positions, width)."""
@@ -66,7 +69,9 @@ class BatchDecoder:
         usual, own = self.audio_encoder, self._kernels
         is_possible = usual.device.type == "cpu" and usual.dtype == torch.float32 and not own.is_quantized
         linear = kernels.choose_bfloat16(self._model, own.linear) if is_possible else None
-        return AudioEncoder(self._model.encoder, usual.dtype, linear, own.attention) if linear else None
+        encoder = AudioEncoder(self._model.encoder, usual.dtype, linear, own.attention) if linear else None
+        self._forget_stored_weights()
+        return encoder
 
     @torch.inference_mode()
     def decode(self, features: Sequence[Tensor], options: Sequence[DecodingOptions]) -> list[DecodingResult]:
@@ -74,6 +79,8 @@ class BatchDecoder:
 
         The options may differ in their prompts only; the language must be set.
         """
+        if self.text_decoder.device.type == "cpu":
+            give_back()  # what the encoder left: the caches are as large
         tasks = [self._task(each) for each in options]
         run = self._run_graphed if self._graphed and _is_greedy(options[0]) else self._run
         results = []
@@ -106,6 +113,12 @@ class BatchDecoder:
         task.sot_index = task.initial_tokens.index(task.tokenizer.sot)
         return task
 
+    def _forget_stored_weights(self) -> None:
+        """After layers were made of them on a CPU: free what that took, and the mapped weights."""
+        if self.text_decoder.device.type == "cpu":
+            mapped.release(self._model.parameters())
+            give_back()
+
     def free_memory(self) -> None:
         """Free the memory that stays allocated for the next windows."""
         if self._graphed:
@@ -116,7 +129,7 @@ class BatchDecoder:
     def _run_graphed(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Decoded]:
         cache, cross_cache = self._graphed.prepare(tasks[0], features)
         lengths = [len(task.initial_tokens) for task in tasks]
-        logits, no_speech = self._prefill(
+        logits, refine, no_speech = self._prefill(
             tasks, torch.tensor(lengths, device=self.text_decoder.device), cache, cross_cache
         )
         found = self._graphed.decode(tasks[0], lengths, logits)
@@ -125,16 +138,18 @@ class BatchDecoder:
     def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Decoded]:
         task, decoder = tasks[0], _token_decoder(tasks[0], len(tasks))
         group = decoder.group
+        is_sampling = task.options.temperature > 0
+        if not is_sampling and self.text_decoder.prepare(is_greedy=_is_greedy(task.options)):
+            self._forget_stored_weights()
         lengths = torch.tensor([len(each.initial_tokens) for each in tasks], device=self.text_decoder.device)
         cross_cache = self.text_decoder.cross_cache(features)
         cache = self.text_decoder.empty_cache(len(tasks), int(lengths.max()))
-        logits, no_speech = self._prefill(tasks, lengths, cache, cross_cache)
+        logits, refine, no_speech = self._prefill(tasks, lengths, cache, cross_cache)
         if group > 1:
             rows = torch.arange(len(tasks), device=self.text_decoder.device).repeat_interleave(group)
             logits, lengths = logits[rows], lengths[rows]
             cache.select(rows)
-        logit_filter, refine = LogitFilter(task, len(logits), self.text_decoder.device), None
-        is_greedy = _is_greedy(task.options)
+        logit_filter = LogitFilter(task, len(logits), self.text_decoder.device)
         for step in range(1, task.sample_len + 1):
             logit_filter.apply(logits, refine)
             is_last = (lengths + 1 > task.n_ctx) | torch.tensor(step == task.sample_len, device=lengths.device)
@@ -150,29 +165,41 @@ class BatchDecoder:
                 lengths, logit_filter = lengths[rows], logit_filter.select(rows)
             logit_filter.update(tokens)
             states = self.text_decoder.step(tokens, lengths, cache, cross_cache)
-            if is_greedy:
-                logits, refine = self.text_decoder.logits_for_argmax(states, task.tokenizer.eot)
-            else:
-                logits = self.text_decoder.logits(states)
+            logits, refine = self._logits(states, task)
             lengths = lengths + 1
+        if is_sampling:
+            self._forget_stored_weights()
         return [(decoder.finalize(number), probability) for number, probability in enumerate(no_speech)]
 
     def _prefill(
         self, tasks: list[DecodingTask], lengths: Tensor, cache: KVCache, cross_cache: CrossKVCache
-    ) -> tuple[Tensor, list[float]]:
-        """The logits after each prompt (n, vocabulary), and the probability of no speech in each window."""
+    ) -> tuple[Tensor, Refine | None, list[float]]:
+        """The logits after each prompt (n, vocabulary), a function if they need refinement before a greedy choice, and
+        the probability of no speech in each window."""
         tokenizer, device = tasks[0].tokenizer, self.text_decoder.device
         prompts = [torch.tensor(task.initial_tokens, device=device) for task in tasks]
         padded = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True, padding_value=tokenizer.eot)
         states = self.text_decoder.prefill(padded, cache, cross_cache)
         each = torch.arange(len(tasks), device=device)
         starts = torch.tensor([task.sot_index for task in tasks], device=device)
-        logits, at_start = self.text_decoder.logits_of_prompts(
-            torch.cat([states[each, lengths - 1], states[each, starts]])
-        ).chunk(2)
+        logits, refine = self._logits(states[each, lengths - 1], tasks[0])
         if tokenizer.no_speech is None:
-            return logits, [float("nan")] * len(tasks)
-        return logits, at_start.softmax(-1)[:, tokenizer.no_speech].tolist()
+            return logits, refine, [float("nan")] * len(tasks)
+        at_start = self._logits_for_sums(states[each, starts], tasks[0])
+        return logits, refine, at_start.softmax(-1)[:, tokenizer.no_speech].tolist()
+
+    def _logits(self, states: Tensor, task: DecodingTask) -> tuple[Tensor, Refine | None]:
+        """(rows, width) -> (rows, vocabulary), and a function if these need refinement before a greedy choice."""
+        if task.options.temperature > 0:  # rare
+            return self.text_decoder.logits_of_stored(states), None
+        if task.options.beam_size is None and not self._graphed:
+            return self.text_decoder.logits_for_argmax(states, task.tokenizer.eot)
+        return self.text_decoder.logits(states), None
+
+    def _logits_for_sums(self, states: Tensor, task: DecodingTask) -> Tensor:
+        if _is_greedy(task.options) and not self._graphed:
+            return self.text_decoder.logits_for_sums(states, task.tokenizer.eot)
+        return self._logits(states, task)[0]
 
 
 def _is_greedy(options: DecodingOptions) -> bool:

@@ -67,8 +67,10 @@ class CrossKVCache:
         return self._layers[number]
 
     def select(self, sounds: Tensor) -> None:
-        """Continue with these sounds, in this order."""
-        _select(self._layers, sounds)
+        """Continue with these sounds, in this order: at most as many as before, in the same memory. A second copy would
+        leave holes between other memory."""
+        _compact(self._layers, sounds)
+        self._layers = [(keys[: len(sounds)], values[: len(sounds)]) for keys, values in self._layers]
         self.mask = None if self.mask is None else self.mask[sounds]
 
     def view(self, sounds: int, positions: int, is_masked: bool) -> "CrossKVCache":

@@ -40,11 +40,11 @@ class LogitFilter:
 
     def apply(self, logits: Tensor, refine: Callable[[Tensor], None] | None = None) -> None:
         """Set the logits (rows, vocabulary) of tokens that must not come next to -inf, in place. refine: corrects
-        approximate logits once those of suppressed text are -inf."""
+        approximate logits of text once those of suppressed text are -inf."""
         logits += self._suppressed
         if self._starts and self._blank:
             logits[:, self._blank] = _NEVER
-        if refine:
+        if refine and not (self.timed and self._starts):  # no text may follow, then
             refine(logits)
         if not self.timed:
             return

@@ -28,7 +28,9 @@ class TextDecoder:
         self._sounds_at_once = sounds_at_once(self.device)
         decoder = model.decoder
         self._blocks = [make_block(each, dtype, kernels.decoder_linear, kernels.linear) for each in decoder.blocks]
-        self._embedding = decoder.token_embedding.weight.detach().to(dtype)
+        # float32 on the CPU: as it is stored, often in float16, and converted where it is used.
+        embedding = decoder.token_embedding.weight.detach()
+        self._embedding = embedding if self.device.type == "cpu" and dtype == torch.float32 else embedding.to(dtype)
         self._positions = decoder.positional_embedding.detach().to(dtype)
         self._kernels = kernels
         self._last_norm = weights(decoder.ln, dtype)
@@ -36,12 +38,23 @@ class TextDecoder:
     # The vocabulary is by far the largest layer: made for beams, or for greedy decoding, when it is first used.
     @cached_property
     def _vocabulary(self) -> Linear:
-        return self._kernels.linear(self._embedding, None)
+        return self._kernels.linear(self._embedding.to(self.dtype), None)
 
     @cached_property
     def _argmax_vocabulary(self) -> BFloat16Vocabulary | None:
         is_plain = self.device.type == "cpu" and self.dtype == torch.float32 and not self._kernels.is_quantized
         return vocabulary.choose(self._embedding, self._kernels.linear) if is_plain else None
+
+    def prepare(self, *, is_greedy: bool) -> bool:
+        """Make the vocabulary for a batch of greedy or of beam search now, before its other memory: for a moment it
+        takes several times as much. Beside the one for greedy decoding, the other one is freed: few windows need it
+        again. Return True if one was made."""
+        before = set(self.__dict__)
+        if not is_greedy or self._argmax_vocabulary is None:
+            _ = self._vocabulary
+        else:
+            self.__dict__.pop("_vocabulary", None)
+        return not before.issuperset(self.__dict__)
 
     def cross_cache(self, features: Sequence[Tensor]) -> CrossKVCache:
         """Cross-attention keys and values of encoded sounds, each (its own positions, width)."""
@@ -81,7 +94,7 @@ class TextDecoder:
             cached_keys[:, :, :length], cached_values[:, :, :length] = keys, values
             return F.scaled_dot_product_attention(queries, keys, values, is_causal=length > 1)
 
-        return self._forward(self._embedding[tokens] + self._positions[:length], attend, cross_cache)
+        return self._forward(self._embedded(tokens) + self._positions[:length], attend, cross_cache)
 
     def step(self, tokens: Tensor, positions: Tensor, cache: KVCache, cross_cache: CrossKVCache) -> Tensor:
         """One more token for each row (rows,), at its own position (rows,) -> (rows, width). A sound's rows are
@@ -108,21 +121,31 @@ class TextDecoder:
             cached_keys[rows, :, positions], cached_values[rows, :, positions] = keys[:, :, 0], values[:, :, 0]
             return F.scaled_dot_product_attention(queries, cached_keys, cached_values, attn_mask=mask)
 
-        return self._forward((self._embedding[tokens] + self._positions[positions])[:, None], attend, cross_cache)[:, 0]
+        return self._forward((self._embedded(tokens) + self._positions[positions])[:, None], attend, cross_cache)[:, 0]
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        """(...) -> (..., width)"""
+        return self._embedding[tokens].to(self.dtype)
 
     def logits(self, states: Tensor) -> Tensor:
         """(rows, width) -> float32 (rows, vocabulary)."""
         return self._vocabulary(layer_norm(states, self._last_norm)).float()
 
-    def logits_of_prompts(self, states: Tensor) -> Tensor:
-        """The same for a few rows, once: without a copy of the vocabulary."""
-        return F.linear(layer_norm(states, self._last_norm), self._embedding).float()
+    def logits_of_stored(self, states: Tensor) -> Tensor:
+        """The same without a copy of the vocabulary, but slower."""
+        return vocabulary.exact_logits(layer_norm(states, self._last_norm), self._embedding).float()
 
     def logits_for_argmax(self, states: Tensor, end: int) -> tuple[Tensor, Refine | None]:
         """The same where only the maximum counts: see `BFloat16Vocabulary.logits`. None: all are exact."""
         if self._argmax_vocabulary is None:
             return self.logits(states), None
         return self._argmax_vocabulary.logits(layer_norm(states, self._last_norm), end)
+
+    def logits_for_sums(self, states: Tensor, end: int) -> Tensor:
+        """The same where only sums of probabilities count: see `BFloat16Vocabulary.sums`."""
+        if self._argmax_vocabulary is None:
+            return self.logits(states)
+        return self._argmax_vocabulary.sums(layer_norm(states, self._last_norm), end)
 
     def _forward(
         self, x: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor], cross_cache: CrossKVCache

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
-from whisper.decoding import DecodingResult
+from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
 
 from processors.torch_device import BatchLimit, free_bytes
@@ -13,10 +13,11 @@ from processors.whisper.decoder.decoding import BatchDecoder
 from processors.whisper.decoder.graphed_greedy import max_rows
 from processors.whisper.engines.window import Window
 
-# Windows in a batch, and the bytes of the keys and values they attend to. On a CPU 16 windows gain nothing over 8, and
-# the largest model decodes single ones. A GPU (not measured) waits for the weights, whatever the number of rows; its
-# memory for them stays allocated, and beams take as much again.
-_MAX_ON_CPU, _MAX_BYTES_ON_CPU = 8, 512 << 20
+# Windows in a batch, and the bytes of the keys and values they attend to. On a CPU more windows gain little, and the
+# largest model decodes single ones. A GPU (not measured) waits for the weights, whatever the number of rows; its memory
+# for them stays allocated, and beams take as much again.
+_MAX_ON_CPU, _MAX_BYTES_ON_CPU = 6, 512 << 20
+_MAX_ROWS_ON_CPU = 16  # where a window has several: each has its own keys and values of the text
 _MAX_ELSEWHERE, _SHARE_ELSEWHERE = 64, 3  # bytes: one part of so many of the GPU's memory that is free
 
 
@@ -25,6 +26,7 @@ class BatchRunner:
 
     def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False):
         self._decoder = BatchDecoder(model, dtype, in_8_bits, capture_on(model.device))
+        self._max_rows = _MAX_ROWS_ON_CPU if model.device.type == "cpu" else None
         self._limit = BatchLimit(_max_windows(model, dtype), "windows of speech", lambda: self._decoder.free_memory())
 
     @property
@@ -46,16 +48,20 @@ class BatchRunner:
             self._decoder.check(window.options)
 
     def decode(self, batch: Sequence[Window]) -> list[DecodingResult]:
-        """One result for each window of one kind; `at_once` in a batch.
+        """One result for each window of one kind; `at_once` in a batch, or fewer of several rows each.
 
         Raises:
             torch.OutOfMemoryError: a single window does not fit.
         """
         results: list[DecodingResult] = []
         while len(results) < len(batch):
-            windows = batch[len(results) : len(results) + self.at_once]
+            windows = batch[len(results) : len(results) + self._at_once(batch[0].options)]
             results += self._limit.attempt(windows, self._decode) or []
         return results
+
+    def _at_once(self, options: DecodingOptions) -> int:
+        rows = options.beam_size or options.best_of or 1
+        return min(self.at_once, max(1, self._max_rows // rows)) if self._max_rows else self.at_once
 
     def _decode(self, windows: Sequence[Window]) -> list[DecodingResult]:
         return self._decoder.decode(self._features(windows), [window.options for window in windows])

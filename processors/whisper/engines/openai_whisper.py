@@ -1,7 +1,7 @@
 """openai-whisper over the parts of sound tracks, in two modes: `exact` and `fast`."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -63,13 +63,14 @@ class OpenAIWhisperEngine:
         checkpoint = source.load(options.model, models, progress)
         try:
             model = Whisper(whisper.ModelDimensions(**checkpoint["dims"]))
-            model.load_state_dict(checkpoint["model_state_dict"])
+            adopt_weights(model, checkpoint["model_state_dict"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise Unavailable(f"{options.model} is not an openai-whisper checkpoint: {error}") from error
         heads = whisper._ALIGNMENT_HEADS.get(catalog.canonical(Path(options.model).name.removesuffix(".pt")))
         if heads:
             model.set_alignment_heads(heads)  # default: all heads of the later layers, which time words less well
-        share_weights(model, precision(choose_dtype(options.dtype, device), device)[0])
+        if device.type != "cpu":
+            share_weights(model, precision(choose_dtype(options.dtype, device), device)[0])
         return cls(model.to(device).eval(), options.model, options.dtype)
 
     @property
@@ -149,6 +150,22 @@ def choose_dtype(wanted: str, device: torch.device) -> str:
     if wanted != "auto":
         return wanted
     return "float32" if device.type == "cpu" else "float16"
+
+
+def adopt_weights(model: Whisper, state: Mapping[str, torch.Tensor]) -> None:
+    """Use the tensors of a checkpoint as they are, without a copy: they may be a file that is mapped into memory, in
+    float16. Our layers have converted copies of what they compute with; whisper converts weights to the type of each
+    input itself, except in LayerNorm, and except where it adds positions.
+
+    Raises:
+        RuntimeError: they are those of another model.
+    """
+    model.load_state_dict(state, assign=True)
+    decoder = model.decoder
+    decoder.positional_embedding = torch.nn.Parameter(decoder.positional_embedding.float())
+    for module in model.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.float()
 
 
 def share_weights(model: Whisper, dtype: torch.dtype) -> None:

@@ -1,12 +1,18 @@
-"""Weights of Whisper in half precision: one copy in memory, and the same text."""
+"""Weights of Whisper: one copy of them in memory, and the same text."""
+
+import mmap
+from pathlib import Path
 
 import pytest
 import torch
 import whisper
+from whisper.decoding import DecodingOptions
 from whisper.model import ModelDimensions, Whisper
 
+from processors.whisper.decoder import mapped
 from processors.whisper.decoder.decoding import BatchDecoder
-from processors.whisper.engines.openai_whisper import choose_dtype, share_weights
+from processors.whisper.engines.batch_runner import BatchRunner
+from processors.whisper.engines.openai_whisper import adopt_weights, choose_dtype, share_weights
 
 DIMS = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=64, n_audio_head=2, n_audio_layer=1,
@@ -49,6 +55,74 @@ def test_float32_is_left_alone(model: Whisper):
     before = {name: each.data_ptr() for name, each in model.named_parameters()}
     share_weights(model, torch.float32)
     assert before == {name: each.data_ptr() for name, each in model.named_parameters()}
+
+
+def stored(model: Whisper, path: Path) -> dict[str, torch.Tensor]:
+    """The weights in half precision, as published checkpoints have them: in a file that is mapped into memory."""
+    half = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    torch.save(half, path)
+    return torch.load(path, mmap=True, weights_only=True)
+
+
+def adopted(state: dict[str, torch.Tensor]) -> Whisper:
+    made = Whisper(DIMS).eval()
+    adopt_weights(made, state)
+    return made
+
+
+def test_adopted_weights_are_those_of_the_file_and_compute_the_same(model: Whisper, tmp_path: Path):
+    state = stored(model, tmp_path / "model.pt")
+    found, copied = adopted(state), Whisper(DIMS).eval()
+    copied.load_state_dict(state)
+    assert found.decoder.token_embedding.weight.data_ptr() == state["decoder.token_embedding.weight"].data_ptr()
+    mel, tokens = torch.randn(1, 80, 3000), torch.tensor([[50258, 50259, 50359]])
+    with torch.inference_mode():
+        assert torch.allclose(found(mel, tokens), copied(mel, tokens), atol=1e-5)
+        assert whisper.detect_language(found, mel)[1] == whisper.detect_language(copied, mel)[1]
+
+
+@pytest.mark.parametrize("beams", [None, 2])
+def test_decoder_of_adopted_weights_gives_the_same_tokens(model: Whisper, tmp_path: Path, beams: int | None):
+    state = stored(model, tmp_path / "model.pt")
+    copied = Whisper(DIMS).eval()
+    copied.load_state_dict(state)
+    mel, options = torch.randn(80, 3000), DecodingOptions(fp16=False, language="en", beam_size=beams, sample_len=8)
+    texts = []
+    for each in (copied, adopted(state)):
+        decoder = BatchDecoder(each, torch.float32)
+        texts.append(decoder.decode([decoder.encode(mel)], [options])[0].tokens)
+    assert texts[0] == texts[1]
+
+
+def test_released_weights_are_read_again_from_their_file(model: Whisper, tmp_path: Path):
+    state = stored(model, tmp_path / "model.pt")
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    in_memory = [tensor.clone() for tensor in before.values()]
+    mapped.release([*state.values(), *in_memory])
+    assert all(torch.equal(state[name], tensor) for name, tensor in before.items())
+    assert all(map(torch.equal, in_memory, before.values()))
+
+
+def test_released_weights_leave_memory(model: Whisper, tmp_path: Path):
+    def resident_bytes() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[2]) * mmap.PAGESIZE  # shared: mapped from files
+
+    state = stored(model, tmp_path / "model.pt")
+    size = sum(tensor.sum() is not None and tensor.nbytes for tensor in state.values())
+    before = resident_bytes()
+    mapped.release(state.values())
+    assert before - resident_bytes() > 0.5 * size
+
+
+def test_weights_of_another_model_are_rejected(model: Whisper):
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        adopt_weights(Whisper(DIMS), {**model.state_dict(), "decoder.ln.weight": torch.ones(3)})
+
+
+def test_beams_decode_fewer_windows_at_once_on_a_cpu(model: Whisper):
+    runner = BatchRunner(model, torch.float32)
+    assert runner.at_once == 6
+    assert [runner._at_once(DecodingOptions(beam_size=beams)) for beams in (None, 5, 40)] == [6, 3, 1]
 
 
 def test_gpu_decodes_in_half_precision_unless_configured():
