@@ -42,6 +42,14 @@ class FailureKind(StrEnum):
     STORAGE = "storage"  # the outputs cannot be written (disk full, read-only, failing): retried, not charged
 
 
+class GpuUse(StrEnum):
+    """How many GPUs of the machine a loaded processor uses."""
+
+    NONE = "none"
+    ONE = "one"  # any, or the one that its option `device` names
+    ALL = "all"
+
+
 class JobError(Exception):
     """Base class of the errors of one file; the person who dropped the file reads the message."""
 
@@ -286,6 +294,12 @@ class Processor(ABC):
     def estimate_memory(cls, options: _Options, models: Path) -> int:
         """Estimate those bytes, for example by the model's size; 0 if they are negligible."""
         return 0
+
+    @classmethod
+    def gpu_use(cls, options: _Options) -> GpuUse:
+        """Return how many GPUs a worker uses where there are some: one if it has an option `device` that permits it.
+        The daemon calls this to choose the worker's devices; the worker sees no other GPU."""
+        return GpuUse.NONE if getattr(options, "device", "cpu") == "cpu" else GpuUse.ONE
 
     @classmethod
     def weights_to_fetch(cls, options: _Options, models: Path) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.cli.terminal import OneLine, amount_of, clock, local_time, safe_text, short_time, span, zone_name
+from daemon.doctor.finding import shown_bytes
 from daemon.files.flat import shown
 from daemon.queue.rows import AttemptRow, EventRow, JobRow, ShownRow
 from daemon.server import api
@@ -107,12 +108,27 @@ def status_view(reply: api.StatusReply) -> Group:
         words = f"  {row.file}: {row.recipe}, {span(seconds)} {amount_of(row.progress)}"
         parts.append(safe_text(words.rstrip(), style="cyan"))
     for worker in reply.workers:
-        model = f", {worker.model} on {worker.device}" if worker.model else f" {amount_of(worker.loading)}"
+        where = f" on {worker.device}" if worker.device else ""
+        model = f", {worker.model}{where}" if worker.model else f"{where} {amount_of(worker.loading)}"
         words = f"  {worker.processor} (process {worker.pid}) is {worker.state}{model}"
         parts.append(safe_text(words.rstrip()))
+    parts += [safe_text(f"  {line}", style="dim") for line in device_lines(reply.devices)]
     if reply.ignored_in_inbox:
         parts.append(safe_text(f"  {reply.ignored_in_inbox} ignored in the inbox, by name", style="dim"))
     return Group(*parts, *problem_lines(reply))
+
+
+def device_lines(devices: list[api.DeviceStatus]) -> list[str]:
+    """What is loaded on each device; nothing where the CPU is the only one."""
+    if len(devices) < 2:
+        return []
+    return [
+        f"{each.name}{f' ({each.model})' if each.model else ''}: {each.loaded} of {each.at_once} models, about "
+        f"{shown_bytes(each.memory_bytes)}"
+        + (f" of {shown_bytes(each.memory_limit_bytes)}" if each.memory_limit_bytes is not None else "")
+        + f", {each.jobs} running"
+        for each in devices
+    ]
 
 
 def attention_lines(review: int, failed: int, *, days: int) -> list[str]:

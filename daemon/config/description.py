@@ -32,6 +32,7 @@ def describe(settings: Settings) -> dict[str, Any]:
         },
         "processors": {name: options.model_dump(mode="json") for name, options in settings.processors.items()},
         **{name: getattr(settings, name).model_dump() for name in (*_TABLES, "web")},
+        "devices": {name: table.model_dump() for name, table in settings.devices.items()},
         "hooks": [
             {**hook.model_dump(mode="json"), "webhook": hook.name if hook.webhook else ""} for hook in settings.hooks
         ],
@@ -75,6 +76,7 @@ def _tables(settings: Settings, processors: tuple[str, ...]) -> _Tables:
     tables["[inbox]"] |= {"settle_seconds": settings.settle_seconds, "ignore": list(settings.ignore)}
     tables |= {f"[processors.{name}]": settings.on(name).model_dump(mode="json") for name in processors}
     tables |= {f"[recipes.{key_literal(name)}]": table for name, table in values["recipes"].items()}
+    tables |= {f"[devices.{key_literal(name)}]": table for name, table in values["devices"].items()}
     return tables | {f"[{name}]": values[name] for name in _TABLES}
 
 

@@ -165,6 +165,7 @@ def parse(tables: Mapping[str, object], *, source: Path | None, home: Path) -> S
         processors=processors,
         retry=file.retry,
         workers=file.workers,
+        devices=file.devices,
         schedule=file.schedule,
         retention=file.retention,
         hooks=file.hooks,

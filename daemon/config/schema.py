@@ -2,9 +2,10 @@
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -17,10 +18,12 @@ from daemon.config.values import (
     ActiveHours,
     Address,
     Age,
+    Amount,
     Argument,
     ClockTime,
     ClockTimeOrNone,
     Duplicates,
+    GpuUuid,
     Limit,
     Line,
     LocalAddress,
@@ -35,6 +38,7 @@ from daemon.config.values import (
     Textfile,
     Unsupported,
     check_line,
+    is_device,
     is_loopback,
 )
 from processors.quantities import Seconds, parse_size
@@ -115,18 +119,13 @@ class RetryTable(_Table):
 class WorkersTable(_Table):
     """`[workers]`: the processes that run the models."""
 
-    at_once: int = Field(default=2, ge=1)  # processors loaded at the same time
-    memory: str = ""  # for all loaded models, such as a GPU's "14GB"; "": no limit; see `memory` of a processor
+    at_once: int = Field(default=2, ge=1)  # models loaded on each device at the same time
+    # for all models loaded on a device, such as "14GB"; "": a GPU's own memory, no limit on the CPU
+    memory: Amount = ""
     patience: Seconds = 600.0  # the longest that a job waits while another loaded model works on its own queue
-    short: str = ""  # files up to this size ("5MB") may use a second worker of the processor while the first is busy
+    # files up to this size ("5MB") may use a second worker of the processor while the first is busy
+    short: Amount = ""
     stop_seconds: Seconds = 20.0  # how long a stop waits for running jobs before it requeues them
-
-    @field_validator("memory", "short")
-    @classmethod
-    def _check_size(cls, text: str) -> str:
-        if text and not isinstance(parse_size(text), int):
-            raise ValueError('write an amount, such as "14GB"')
-        return text
 
     @property
     def memory_bytes(self) -> float:
@@ -135,6 +134,34 @@ class WorkersTable(_Table):
     @property
     def short_bytes(self) -> float:
         return parse_size(self.short) if self.short else -1
+
+
+class DeviceTable(_Table):
+    """`[devices.NAME]`: the CPU ("cpu") or a GPU ("cuda:0"). Keys that it leaves out have the values of `[workers]`."""
+
+    uuid: GpuUuid = ""  # the GPU that has this name; "": by its number
+    memory: Amount = ""  # for all models loaded on it
+    at_once: int | None = Field(default=None, ge=1)  # models loaded on it at the same time
+    use: bool = True  # false: load nothing on it
+
+    @property
+    def memory_bytes(self) -> float | None:
+        return parse_size(self.memory) if self.memory else None
+
+
+def _check_devices(tables: dict[str, DeviceTable]) -> dict[str, DeviceTable]:
+    for name, table in tables.items():
+        if not is_device(name):
+            raise ValueError(f'"{name}" is no device: write [devices.cpu], or [devices."cuda:0"] for the first GPU')
+        if name == "cpu" and (table.uuid or not table.use):
+            raise ValueError("[devices.cpu] has neither `uuid` nor `use`: some processors need the CPU")
+    uuids = [table.uuid for table in tables.values() if table.uuid]
+    if len(uuids) > len(set(uuids)):
+        raise ValueError("two tables have the same `uuid`: a GPU has one name")
+    return tables
+
+
+Devices = Annotated[dict[str, DeviceTable], AfterValidator(_check_devices)]
 
 
 class ScheduleTable(_Table):
@@ -245,6 +272,7 @@ class File(_Table):
     processors: dict[str, dict[str, object]] = Field(default_factory=dict)
     retry: RetryTable = RetryTable()
     workers: WorkersTable = WorkersTable()
+    devices: Devices = Field(default_factory=dict)
     schedule: ScheduleTable = ScheduleTable()
     retention: RetentionTable = RetentionTable()
     hooks: tuple[Hook, ...] = ()

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.config.schema import Hook, MetricsTable, RetentionTable, RetryTable, ScheduleTable, WebTable, WorkersTable
+from daemon.config.schema import (
+    DeviceTable,
+    Hook,
+    MetricsTable,
+    RetentionTable,
+    RetryTable,
+    ScheduleTable,
+    WebTable,
+    WorkersTable,
+)
 from daemon.config.values import Duplicates, Originals, ResultLayout, Unsupported
 from processors import contract, registry
 from processors.contract import Kind
@@ -75,6 +84,7 @@ class Settings:
     processors: Mapping[str, contract.Options]
     retry: RetryTable
     workers: WorkersTable
+    devices: Mapping[str, DeviceTable]  # by name
     schedule: ScheduleTable
     retention: RetentionTable
     hooks: tuple[Hook, ...]

@@ -169,3 +169,26 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _check_amount(text: str) -> str:
+    if text and not isinstance(parse_size(text), int):
+        raise ValueError('write an amount, such as "14GB"')
+    return text
+
+
+Amount = Annotated[str, AfterValidator(_check_amount)]  # of memory, such as "14GB"; "": none is set
+
+
+def _check_uuid(text: str) -> str:
+    if text and not text.startswith(("GPU-", "MIG-")):
+        raise ValueError('write a UUID that nvidia-smi -L shows, which begins with "GPU-" or "MIG-"')
+    return text
+
+
+GpuUuid = Annotated[Line, AfterValidator(_check_uuid)]
+
+
+def is_device(name: str) -> bool:
+    """True for "cpu", "cuda:0", "cuda:1" …"""
+    return re.fullmatch(r"cpu|cuda:(0|[1-9][0-9]{0,2})", name) is not None

@@ -4,6 +4,7 @@ A child process, with the workers' interpreter, tests whether torch sees a GPU: 
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -11,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.config.settings import Recipe, Settings
-from daemon.config.toml import literal
+from daemon.config.toml import key_literal, literal
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, as_user
 from daemon.intake.overrides import options_of
+from daemon.scheduling import devices
 from daemon.telemetry import gpu
 from daemon.workers import memory as machine_memory
 from processors import contract, registry
@@ -158,8 +160,8 @@ def _needs(settings: Settings) -> dict[str, tuple[int, int, str]]:
 def gpus(settings: Settings, installation: Installation | None) -> Findings:
     """Check that a GPU exists, and that the service and the torch of the workers can use it."""
     wanted = [recipe for _, recipe, _ in _plans(settings) if getattr(recipe.options, "device", "cpu") != "cpu"]
-    devices = {recipe.name: str(getattr(recipe.options, "device", "")) for recipe in wanted}
-    require_gpu = sorted(name for name, device in devices.items() if device.startswith("cuda"))
+    named = {recipe.name: str(getattr(recipe.options, "device", "")) for recipe in wanted}
+    require_gpu = sorted(name for name, device in named.items() if device.startswith("cuda"))
     try:
         found = gpu.find()
     except gpu.GpuError as error:
@@ -180,6 +182,7 @@ def gpus(settings: Settings, installation: Installation | None) -> Findings:
             'Set device = "auto" for them.',
         )
         return
+    yield from _configured(settings)
     for each in found:
         used, total = each.memory_used_bytes, each.memory_total_bytes
         room = f", {shown_bytes(used)} of {shown_bytes(total)} in use" if used is not None and total is not None else ""
@@ -188,6 +191,25 @@ def gpus(settings: Settings, installation: Installation | None) -> Findings:
         yield from _devices(installation)
     if found and wanted:
         yield from _torch({recipe.options.python or sys.executable for recipe in wanted})
+
+
+def _configured(settings: Settings) -> Findings:
+    """Check the GPUs that config.toml names, and report the limits of each where there are several."""
+    try:
+        found = gpu.find_usable()
+    except gpu.GpuError as error:
+        yield FAIL, str(error), "Run nvidia-smi -L."
+        return
+    for name in devices.unknown(settings.devices, found):
+        yield (
+            FAIL,
+            f"[devices.{key_literal(name)}] of config.toml: nvidia-smi shows no such GPU",
+            "Compare its `uuid` or its number with the output of nvidia-smi -L.",
+        )
+    gpus = [each for each in devices.choose(settings.devices, settings.workers, found) if each.kind == "gpu"]
+    for each in gpus if len(gpus) > 1 else ():
+        memory = shown_bytes(each.memory_bytes) if math.isfinite(each.memory_bytes) else "unlimited memory"
+        yield OK, f"{each.name} is {each.model} ({each.uuid}): at most {each.at_once} models in {memory}", ""
 
 
 def _devices(installation: Installation | None) -> Findings:

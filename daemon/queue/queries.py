@@ -68,6 +68,10 @@ class Queries(Database):
         """The jobs of a recipe that may start now, in the order of the queue."""
         return [job_of(row) for row in self._run(sql.QUEUED, (recipe, now, limit))]
 
+    def count_queued(self, recipe: str | None, *, now: int, limit: int) -> int:
+        """The number of the jobs of a recipe that may start now, up to `limit`."""
+        return int(self._run(sql.COUNT_QUEUED, (recipe, now, limit)).scalar_one())
+
     def smallest_queued(self, recipe: str | None, *, now: int) -> Job | None:
         """The smallest job of a recipe that may start now and need not be alone."""
         row = self._run(sql.SMALLEST_QUEUED, (recipe, now)).fetchone()

@@ -56,6 +56,8 @@ KNOWN = "SELECT id FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
 HOLDERS = "SELECT id, attempt, lease, state FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
 QUEUED = f"SELECT {_COLUMNS} FROM jobs WHERE {_MAY_START} {_IN_QUEUE_ORDER} LIMIT ?"
 SMALLEST_QUEUED = f"SELECT {_COLUMNS} FROM jobs WHERE {_MAY_START} AND alone = 0 ORDER BY size_bytes LIMIT 1"
+# Values: recipe, now, the number from which it does not matter.
+COUNT_QUEUED = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {_MAY_START} LIMIT ?)"
 NEXT_RUN_AT = "SELECT min(run_at) FROM jobs WHERE state = 'queued' AND run_at > ?"
 # What queued jobs wait for, and the first files of each group. Values: files of a group, rows.
 WAITING_GROUPS = """

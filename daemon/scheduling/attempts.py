@@ -7,7 +7,16 @@ from daemon.core.job import Job
 from daemon.files.disk_retry import DiskRetry
 from daemon.queue.changes import JobChanges
 from daemon.queue.store import Store
+from daemon.scheduling.pool import Slot
 from daemon.scheduling.pools import Assignment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """How a running job is done, and by whose worker."""
+
+    assignment: Assignment
+    slot: Slot
 
 
 @dataclass(kw_only=True)
@@ -16,16 +25,16 @@ class Attempts:
 
     store: Store
     disk_retry: DiskRetry
-    _assignments: dict[str, Assignment] = field(default_factory=dict)  # by job
+    _running: dict[str, Attempt] = field(default_factory=dict)  # by job
     _cancelled: set[str] = field(default_factory=set)  # running jobs whose worker was killed to cancel them
     _interrupted: set[int] = field(default_factory=set)  # those workers
 
-    def begin(self, job_id: str, assignment: Assignment) -> None:
-        self._assignments[job_id] = assignment
+    def begin(self, job_id: str, attempt: Attempt) -> None:
+        self._running[job_id] = attempt
 
-    def end(self, job_id: str) -> Assignment | None:
-        """Forget a running attempt, and return its assignment."""
-        return self._assignments.pop(job_id, None)
+    def end(self, job_id: str) -> Attempt | None:
+        """Forget a running attempt, and return it."""
+        return self._running.pop(job_id, None)
 
     def cancel(self, job_id: str, worker: int) -> None:
         """Note that a worker was killed to cancel one of its jobs; its other jobs were interrupted."""

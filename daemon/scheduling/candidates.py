@@ -4,7 +4,6 @@ This is a query, which changes nothing. `placement` decides what runs now, and t
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from daemon.config.current import CurrentSettings
@@ -14,14 +13,16 @@ from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
-from daemon.scheduling import placement
+from daemon.scheduling.batches import Moment, PoolQueue, choose_for, free_places, rank
 from daemon.scheduling.duplicates import Duplicate, Duplicates
-from daemon.scheduling.placement import CandidateBatch, rank
-from daemon.scheduling.pools import Assignment, Pool, Pools
+from daemon.scheduling.placement import needed_jobs
+from daemon.scheduling.pool import Pool
+from daemon.scheduling.pools import Assignment, Pools
 from daemon.workers.supervisor import WorkerState
 from processors import contract
 
 _MAX_PARKED = 1000  # jobs of one recipe at once
+_MAX_COUNTED = 10_000  # waiting jobs of one recipe: to count more would take too long
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 class Selection:
     """The first jobs of the queue, by what should be done with them."""
 
-    batches: list[CandidateBatch] = field(default_factory=list)  # at most one for each pool that is not parked
+    queues: list[PoolQueue] = field(default_factory=list)  # at most one for each pool that is not parked
     parked: dict[str, list[Job]] = field(default_factory=dict)  # by what they wait for
     unsupported: list[Job] = field(default_factory=list)  # no recipe is bound to them
     duplicates: list[Duplicate] = field(default_factory=list)  # of jobs that are done
@@ -56,25 +57,29 @@ class Candidates:
         self._publishing = publishing
         self._clock = clock
 
-    def select(self) -> Selection:
-        """Sort the first queued jobs of each recipe. A batch holds the jobs that a pool's idle worker could be given,
-        or those that could join the jobs of its busy one."""
+    def moment(self) -> Moment:
+        patience_us = int(self._settings.value.workers.patience * 1e6)
+        return Moment(now=self._clock.monotonic(), now_us=self._clock.now_us(), patience_us=patience_us)
+
+    def select(self, moment: Moment) -> Selection:
+        """Sort the first queued jobs of each recipe."""
         selection = Selection()
-        by_pool: dict[int, tuple[Pool, list[Job]]] = {}
+        by_pool: dict[Pool, list[Job]] = {}
         for recipe in self._store.queued_recipes():
-            for job in self._first_of(recipe):
+            for job in self._first_of(recipe, moment):
                 try:
-                    self._sort(job, selection, by_pool)
+                    self._sort(job, selection, by_pool, moment)
                 except (OSError, InboxdError):
                     raise
                 except Exception as error:  # error boundary: one job
                     log.error("%s %s: internal error", job.id[:8], job.path, exc_info=error, extra=about(job))
                     selection.broken.append(job)
-        batches = [(pool, self._choose(pool, sorted(jobs, key=rank))) for pool, jobs in by_pool.values()]
-        selection.batches = [CandidateBatch(pool=pool, jobs=jobs) for pool, jobs in batches if jobs]
+        for pool, jobs in by_pool.items():
+            waiting = self._count(pool, jobs, moment)
+            selection.queues.append(PoolQueue(pool=pool, jobs=sorted(jobs, key=rank), waiting=waiting))
         return selection
 
-    def _sort(self, job: Job, selection: Selection, by_pool: dict[int, tuple[Pool, list[Job]]]) -> None:
+    def _sort(self, job: Job, selection: Selection, by_pool: dict[Pool, list[Job]], moment: Moment) -> None:
         """Add a job to the selection, or to the jobs of its pool."""
         if self._publishing.is_busy_with(job.id):
             return
@@ -89,35 +94,34 @@ class Candidates:
         elif duplicate := self._duplicates.find(job, assignment):
             selection.duplicates.append(duplicate)
         elif self._duplicates.may_start(job):
-            pool = self._lane(assignment.pool, job)
-            by_pool.setdefault(id(pool), (pool, []))[1].append(job)
+            by_pool.setdefault(self._lane(assignment.pool, job, moment), []).append(job)
 
-    def _first_of(self, recipe: str | None) -> list[Job]:
+    def _first_of(self, recipe: str | None, moment: Moment) -> list[Job]:
         """The first jobs of a recipe, as many as could start; plus the smallest, where only a small one could."""
-        assignment, now = self._pools.assign(recipe), self._clock.now_us()
+        assignment, now = self._pools.assign(recipe), moment.now_us
         if not isinstance(assignment, Assignment):
             return self._store.queued(recipe, now=now, limit=_MAX_PARKED)
-        pool = assignment.pool
-        first = self._store.queued(recipe, now=now, limit=pool.batch_limit)
-        if pool.worker is not None and pool.may_be_joined and len(pool.worker.jobs) == pool.batch_limit - 1:
+        slots = assignment.pool.slots
+        limit = max(max(slot.batch_limit for slot in slots), sum(map(free_places, slots)))
+        limit += needed_jobs(assignment.pool, moment) > 0  # whether one is left for a further worker
+        first = self._store.queued(recipe, now=now, limit=limit)
+        if any(slot.may_be_joined and free_places(slot) == 1 for slot in slots):
             smallest = self._store.smallest_queued(recipe, now=now)
             first += [smallest] if smallest and smallest not in first else []
         return first
 
-    def _lane(self, pool: Pool, job: Job) -> Pool:
-        """The pool for a job that may start now: its recipe's, or while that is busy, the one for short jobs."""
-        is_busy = pool.worker is not None and pool.worker.state is WorkerState.BUSY
-        is_short = job.size_bytes <= self._settings.value.workers.short_bytes
-        return self._pools.lane(pool) if is_busy and is_short and not self._choose(pool, [job]) else pool
+    def _count(self, pool: Pool, jobs: list[Job], moment: Moment) -> int:
+        """The jobs that wait for a pool, as far as it matters whether a further worker is worth its load."""
+        needed = needed_jobs(pool, moment)
+        if not len(jobs) < needed <= min(_MAX_COUNTED, self._store.counts().get("queued", 0)):
+            return len(jobs)
+        recipes = dict.fromkeys(job.recipe for job in jobs)
+        counted = (self._store.count_queued(recipe, now=moment.now_us, limit=needed) for recipe in recipes)
+        return max(len(jobs), sum(counted))
 
-    def _choose(self, pool: Pool, jobs: Sequence[Job]) -> list[Job]:
-        """Those of `jobs` that the pool's worker could be given next."""
-        worker, patience_us = pool.worker, int(self._settings.value.workers.patience * 1e6)
-        if worker is None or worker.state is not WorkerState.BUSY:
-            may_be_joined = worker is not None and worker.loaded is not None and worker.loaded.takes_more_jobs
-            return placement.choose_jobs(jobs, pool.batch_limit, may_be_joined=may_be_joined)
-        now_us = self._clock.now_us()
-        must_finish = any(job.alone and placement.is_overdue(job, patience_us, now_us) for job in jobs)
-        if must_finish or not worker.may_be_joined:
-            return []
-        return placement.choose_jobs(jobs, pool.batch_limit, held=worker.jobs.values(), may_be_joined=True)
+    def _lane(self, pool: Pool, job: Job, moment: Moment) -> Pool:
+        """The pool for a job that may start now: its recipe's, or while that is busy, the one for short jobs."""
+        if job.size_bytes > self._settings.value.workers.short_bytes:
+            return pool
+        are_busy = all(slot.state is WorkerState.BUSY and not choose_for(slot, [job], moment) for slot in pool.live)
+        return self._pools.lane(pool) if any(pool.live) and are_busy else pool

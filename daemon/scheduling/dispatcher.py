@@ -25,14 +25,14 @@ from daemon.publishing.parked import CANCELLING, INTERNAL_ERROR, LOST
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement, retry
-from daemon.scheduling.attempts import Attempts
+from daemon.scheduling.attempts import Attempt, Attempts
 from daemon.scheduling.candidates import Candidates, Selection
 from daemon.scheduling.duplicates import Duplicates
 from daemon.scheduling.pause import Pause
-from daemon.scheduling.placement import Capacity
-from daemon.scheduling.pools import Assignment, Pool, Pools
+from daemon.scheduling.pool import Slot
+from daemon.scheduling.pools import Assignment, Pools
 from daemon.scheduling.progress import ProgressBoard
-from daemon.workers.supervisor import Workers, WorkerState
+from daemon.workers.supervisor import Seat, Workers, WorkerState
 from processors import contract, protocol
 from processors.contract import FailureKind
 
@@ -74,33 +74,31 @@ class Dispatcher:
         self._candidates = Candidates(settings, store, pools, self._duplicates, publishing, clock)
         self._probed: Job | None = None  # the last parked job that a probe has checked; None: it has checked all
         self.has_more = False  # another `feed` would settle or probe more jobs at once
+        self.again_at: float | None = None  # of the monotonic clock: when another `feed` may start a worker
 
     def apply(self, settings: Settings) -> None:
         """Apply new settings to everything that starts from now on. Busy workers finish what they have."""
         self._pools.apply(settings)
-        self._end_idle(lambda pool: pool.is_retired, "its options have changed")
+        self._end_idle(lambda slot: slot.pool.is_retired, "its options have changed")
 
     # ---------------------------------------------------------------------------------------- feeding
 
     def feed(self) -> None:
         """Settle the queued jobs that need no worker, give work to idle workers, and start workers for work that has
         none. While the daemon is paused, end the idle workers instead."""
-        self.has_more = False
+        self.has_more, self.again_at = False, None
         if self._disk_retry.trouble is not None:
             return
         if self._pause.reason is not None:
-            self._end_idle(lambda pool: True, "the daemon is paused")
+            self._end_idle(lambda slot: True, "the daemon is paused")
             return
         if self._probed is not None:
             self._probe_after(self._probed)
             self.has_more = self._probed is not None
-        selection = self._candidates.select()
+        moment = self._candidates.moment()
+        selection = self._candidates.select(moment)
         self._settle(selection)
-        table = self._settings.value.workers
-        capacity = Capacity(
-            workers=table.at_once, memory_bytes=table.memory_bytes, patience_us=int(table.patience * 1e6)
-        )
-        self._carry_out(placement.plan(selection.batches, list(self._pools), capacity, now_us=self._clock.now_us()))
+        self._carry_out(placement.plan(selection.queues, self._pools.slots(), moment))
 
     def _settle(self, selection: Selection) -> None:
         """Deal with the queued jobs that need no worker."""
@@ -142,28 +140,30 @@ class Dispatcher:
         self._store.park([job.id for job in jobs], why)
 
     def _carry_out(self, plan: placement.Plan) -> None:
-        for pool in plan.unload:
-            pool.end_worker(self._clock.monotonic(), "to make room")
+        self.again_at = plan.again_at
+        for slot in plan.unload:
+            slot.end_worker(self._clock.monotonic(), "to make room")
         for batch in plan.run:
-            self._start_batch(batch.pool, batch.jobs)
-        for pool in plan.load:
-            self._start_worker(pool)
+            self._start_batch(batch.slot, batch.jobs)
+        for slot in plan.load:
+            self._start_worker(slot)
 
-    def _start_worker(self, pool: Pool) -> None:
+    def _start_worker(self, slot: Slot) -> None:
+        pool = slot.pool
         try:
-            pool.worker = self._workers.spawn(pool.processor, pool.options)
+            slot.worker = self._workers.spawn(pool.processor, pool.options, self._pools.seat(slot))
         except OSError as error:
             if error.errno in _OUT_OF_RESOURCES:
                 self._disk_retry.note(error, can_take=True)
             else:
-                self._pools.park(pool, f"The worker for {pool.processor} could not be started: {error}.")
+                self._pools.park(slot, f"The worker for {pool.processor} could not be started: {error}.")
 
-    def _start_batch(self, pool: Pool, jobs: Sequence[Job]) -> None:
-        worker = pool.worker
+    def _start_batch(self, slot: Slot, jobs: Sequence[Job]) -> None:
+        worker = slot.worker
         assert worker is not None and worker.loaded is not None  # it is idle, or may be joined
         started = self._store.start(
             jobs,
-            processor=pool.processor,
+            processor=slot.pool.processor,
             worker_pid=worker.pid,
             engine=worker.loaded.engine,
             model=worker.loaded.model,
@@ -171,19 +171,19 @@ class Dispatcher:
         )
         works, given = [], {}
         for job in started:
-            if (prepared := self._try_to_prepare(job)) is not None:
+            if (prepared := self._try_to_prepare(job, worker.seat)) is not None:
                 work, assignment = prepared
                 works.append(work)
                 given[job.id] = job
-                self._attempts.begin(job.id, replace(assignment, pool=pool))
+                self._attempts.begin(job.id, Attempt(assignment=replace(assignment, pool=slot.pool), slot=slot))
         if works:
             worker.give(given, works, self._clock.monotonic())
 
-    def _try_to_prepare(self, job: Job) -> tuple[dict[str, object], Assignment] | None:
+    def _try_to_prepare(self, job: Job, seat: Seat) -> tuple[dict[str, object], Assignment] | None:
         """Return a started job's work for its worker, and how it is done. None: the attempt failed and was settled."""
         self._duplicates.forget(job.id)
         try:
-            return self._prepare(job)
+            return self._prepare(job, seat)
         except OriginalGone as error:
             self._publishing.give_up(job, FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
         except (OSError, StorageError) as error:
@@ -197,7 +197,7 @@ class Dispatcher:
             self._set_aside(job)
         return None
 
-    def _prepare(self, job: Job) -> tuple[dict[str, object], Assignment]:
+    def _prepare(self, job: Job, seat: Seat) -> tuple[dict[str, object], Assignment]:
         original, assignment = self._layout.original(job.id, job.path), self._pools.assign_job(job)
         assert isinstance(assignment, Assignment) and job.kind is not None  # as when it was selected, in this turn
         log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt, extra=about(job))
@@ -214,7 +214,7 @@ class Dispatcher:
             sidecars=original.sidecars,
             checkpoints=self._layout.checkpoints / job.id,
             layouts=self._settings.value.layouts,
-            then=assignment.then,
+            then=tuple(replace(step, options=seat.adapt(step.options)) for step in assignment.then),
             is_last_attempt=retry.is_last_attempt(job, self._settings.value.retry.attempts),
         )
         return protocol.work_to_wire(work), assignment
@@ -224,17 +224,17 @@ class Dispatcher:
     def end_idle_workers(self) -> None:
         """End the workers that had nothing to do for their processor's `keep_alive`, which returns all their memory."""
         now = self._clock.monotonic()
-        self._end_idle(lambda pool: now - pool.idle_since >= pool.options.keep_alive, "it had nothing to do")
+        self._end_idle(lambda slot: now - slot.idle_since >= slot.pool.options.keep_alive, "it had nothing to do")
 
     def unload(self) -> list[str]:
         """End all workers that have no job; return their processors."""
-        return self._end_idle(lambda pool: True, "inboxd unload was run")
+        return self._end_idle(lambda slot: True, "inboxd unload was run")
 
-    def _end_idle(self, which: Callable[[Pool], bool], why: str) -> list[str]:
-        idle = [pool for pool in self._pools if pool.is_idle and which(pool)]
-        for pool in idle:
-            pool.end_worker(self._clock.monotonic(), f"because {why}")
-        return sorted({pool.processor for pool in idle})
+    def _end_idle(self, which: Callable[[Slot], bool], why: str) -> list[str]:
+        idle = [slot for slot in self._pools.slots() if slot.is_idle and which(slot)]
+        for slot in idle:
+            slot.end_worker(self._clock.monotonic(), f"because {why}")
+        return sorted({slot.pool.processor for slot in idle})
 
     # ---------------------------------------------------------------------------------------- commands
 
@@ -305,4 +305,4 @@ class Dispatcher:
     @property
     def parked(self) -> dict[str, str]:
         """The processors that cannot work now, and what they wait for."""
-        return {pool.processor: pool.parked_for for pool in self._pools if pool.is_parked}
+        return {slot.pool.processor: slot.parked_for for slot in self._pools.slots() if slot.is_parked}

@@ -21,7 +21,8 @@ from daemon.publishing.result import Result
 from daemon.publishing.result_documents import MadeBy
 from daemon.scheduling import retry
 from daemon.scheduling.attempts import Attempts
-from daemon.scheduling.pools import Pool, Pools
+from daemon.scheduling.pool import Slot
+from daemon.scheduling.pools import Pools
 from daemon.scheduling.progress import ProgressBoard
 from daemon.workers.supervisor import Worker, Workers, WorkerState, describe_exit
 from processors import contract, protocol
@@ -30,7 +31,7 @@ from processors.steps.saved import FIRST_RESULTS
 
 log = logging.getLogger(__name__)
 
-_MAX_STORAGE_FAILURES = 10  # of a pool's workers in a row, uncharged
+_MAX_STORAGE_FAILURES = 10  # of a slot's workers in a row, uncharged
 
 
 class Outcomes:
@@ -82,26 +83,31 @@ class Outcomes:
                 self._on_batch_done(worker)
 
     def _on_loaded(self, worker: Worker, loaded: protocol.WorkerLoaded) -> None:
+        device = worker.seat.describe(loaded.device)
         log.info(
             "worker %d: %s has loaded %s (%s, %s) in %.1f s",
-            *(worker.number, worker.processor, loaded.model, loaded.engine, loaded.device, loaded.seconds),
+            *(worker.number, worker.processor, loaded.model, loaded.engine, device, loaded.seconds),
         )
         self._progress.end_loading(worker.number)
-        worker.loaded = loaded
-        pool = self._pools.of(worker)
-        pool.parked_times = 0
+        worker.loaded = replace(loaded, device=device)
+        slot = self._pools.slot_of(worker)
+        slot.parked_times = 0
+        slot.pool.pace.load = self._clock.monotonic() - worker.started
+        if worker.seat.has_own_gpu and device.startswith("cpu"):
+            log.warning("%s computes on the CPU, although it may use %s", worker.processor, worker.seat.device)
+            slot.pool.may_spread = False
         if worker.state is WorkerState.LOADING:
             worker.state = WorkerState.IDLE
-        self._begin_idling(worker, pool)
+        self._begin_idling(worker, slot)
 
-    def _begin_idling(self, worker: Worker, pool: Pool) -> None:
-        pool.idle_since = self._clock.monotonic()
-        if pool.is_retired:
+    def _begin_idling(self, worker: Worker, slot: Slot) -> None:
+        slot.idle_since = self._clock.monotonic()
+        if slot.pool.is_retired:
             worker.end(self._clock.monotonic())
 
     def _on_load_failed(self, worker: Worker, failed: protocol.LoadFailed) -> None:
         worker.state = WorkerState.ENDING
-        self._pools.park(self._pools.of(worker), failed.message)
+        self._pools.park(self._pools.slot_of(worker), failed.message)
 
     def accept(self, received: WorkerMessage) -> Result | None:
         """Take the job of a `WorkFinished` off its worker, and return its result for `publish`; None: it is of no
@@ -114,15 +120,16 @@ class Outcomes:
         job = self._take_job(worker, finished.job, finished.attempt)
         if job is None:
             return None
-        assignment = self._attempts.end(job.id)
-        assert assignment is not None  # each job of a worker has one
+        attempt = self._attempts.end(job.id)
+        assert attempt is not None  # each job of a worker has one
+        assignment, slot = attempt.assignment, attempt.slot
         if self._attempts.take_cancelled(job.id):  # the result was under way already
             self._publishing.cancel(job)
             return None
-        assignment.pool.storage_failures = 0
+        slot.storage_failures = 0
 
         def give_up(error: Exception) -> None:
-            self._settle_failure(job, assignment.pool, FailureKind.ERROR, f"Cannot publish the result: {error}.")
+            self._settle_failure(job, slot, FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
         try:
             origins = self._pools.origins(job, assignment.recipe_options)
@@ -164,12 +171,12 @@ class Outcomes:
         failure, message = FailureKind(failed.kind), failed.message
         if why := self._why_unreadable(job):  # then the processor's verdict on the file does not count
             failure, message = FailureKind.STORAGE, why
-        pool = self._pools.of(worker)
+        slot = self._pools.slot_of(worker)
         is_on_gpu = worker.loaded is not None and worker.loaded.device.startswith("cuda")
-        may_use_cpu = pool.options.cpu_fallback and is_on_gpu
+        may_use_cpu = slot.pool.options.cpu_fallback and is_on_gpu
         is_its_own = failed.is_its_own and failure is FailureKind.ERROR
         batch_size = 1 if is_its_own else worker.batch_size
-        self._settle_failure(job, pool, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
+        self._settle_failure(job, slot, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
 
     def _why_unreadable(self, job: Job) -> str | None:
         """The reason why an original cannot be read now though nobody removed it: an absent folder, a failing disk."""
@@ -188,13 +195,16 @@ class Outcomes:
         if job is None or job.attempt != attempt:
             log.warning("worker %d reported an outcome of job %s, which it does not have", worker.number, job_id)
             return None
+        now = self._clock.monotonic()
+        self._pools.slot_of(worker).pool.pace.note_job(now - worker.last_outcome)
+        worker.last_outcome = now
         return worker.jobs.pop(job_id)
 
     def _on_batch_done(self, worker: Worker) -> None:
         worker.batches = max(0, worker.batches - 1)
         if worker.state is not WorkerState.BUSY or worker.batches:
             return
-        pool = self._pools.of(worker)
+        slot = self._pools.slot_of(worker)
         for job in list(worker.jobs.values()):  # our worker reports every job; another `python` may run an older one
             worker.jobs.pop(job.id)
             self._progress.end_job(worker.number, job.id)
@@ -203,9 +213,9 @@ class Outcomes:
                 self._publishing.cancel(job)
                 continue
             message = f"The processor {worker.processor} reported no outcome."
-            self._settle_failure(job, pool, FailureKind.ERROR, message)
+            self._settle_failure(job, slot, FailureKind.ERROR, message)
         worker.state = WorkerState.IDLE
-        self._begin_idling(worker, pool)
+        self._begin_idling(worker, slot)
 
     # ---------------------------------------------------------------------------------------- exits
 
@@ -214,10 +224,10 @@ class Outcomes:
         worker = self._workers.forget(exited.worker)
         if worker is None:
             return
-        pool = self._pools.of(worker)
+        slot = self._pools.slot_of(worker)
         self._progress.end_worker(worker.number)
         if worker.loaded is None and worker.state is not WorkerState.ENDING:
-            self._pools.park(pool, f"{worker.processor} could not be loaded. {describe_exit(exited)}")
+            self._pools.park(slot, f"{worker.processor} could not be loaded. {describe_exit(exited)}")
         failure, message = worker.why_killed or exited.why, describe_exit(exited)
         if failure is FailureKind.TIMEOUT:
             message = f"There was no progress for {worker.timeout:g} seconds, so the worker was killed."
@@ -231,8 +241,8 @@ class Outcomes:
             elif was_interrupted:
                 self._attempts.requeue(job, outcome="interrupted", detail="the worker of its batch was killed")
             else:
-                self._settle_failure(job, pool, failure, message, batch_size=worker.batch_size)
-        pool.worker = None
+                self._settle_failure(job, slot, failure, message, batch_size=worker.batch_size)
+        slot.worker = None
         self._pools.forget_retired()
         log.info("worker %d: %s has exited", worker.number, worker.processor)
 
@@ -241,7 +251,7 @@ class Outcomes:
     def _settle_failure(
         self,
         job: Job,
-        pool: Pool,
+        slot: Slot,
         failure: FailureKind,
         message: str,
         *,
@@ -249,7 +259,7 @@ class Outcomes:
         may_use_cpu: bool = False,
     ) -> None:
         """Carry out what `retry` decides on a failed attempt."""
-        failure = self._note_failure(pool, failure, message, batch_size)
+        failure = self._note_failure(slot, failure, message, batch_size)
         rules = self._settings.value.retry
         decision = retry.decide(
             job,
@@ -266,21 +276,21 @@ class Outcomes:
                 self._publishing.give_up(replace(job, charged=job.charged + 1), failure, message)
             case retry.Park():
                 self._attempts.requeue(job, outcome=failure, detail=message, waiting_for=message)
-                self._pools.park(pool, message)
+                self._pools.park(slot, message)
             case retry.Again() as again:
                 self._try_again(job, failure, message, again)
 
-    def _note_failure(self, pool: Pool, failure: FailureKind, message: str, batch_size: int) -> FailureKind:
-        """Apply to the pool and the disks what a failure tells about them. Return the failure to charge."""
+    def _note_failure(self, slot: Slot, failure: FailureKind, message: str, batch_size: int) -> FailureKind:
+        """Apply to the slot and the disks what a failure tells about them. Return the failure to charge."""
         if failure is FailureKind.STORAGE:
-            pool.storage_failures += 1
+            slot.storage_failures += 1
             self._disk_retry.note(StorageError(message), can_take=True)
-            if pool.storage_failures > _MAX_STORAGE_FAILURES:  # in a row, although the daemon itself can write
+            if slot.storage_failures > _MAX_STORAGE_FAILURES:  # in a row, although the daemon itself can write
                 return FailureKind.ERROR
         elif failure is FailureKind.OUT_OF_MEMORY:
-            pool.batch_limit = max(1, min(pool.batch_limit, batch_size // 2))
-            if pool.worker is not None:  # replace it: only the exit returns all of its memory
-                pool.worker.end(self._clock.monotonic())
+            slot.batch_limit = max(1, min(slot.batch_limit, batch_size // 2))
+            if slot.worker is not None:  # replace it: only the exit returns all of its memory
+                slot.worker.end(self._clock.monotonic())
         return failure
 
     def _try_again(self, job: Job, failure: FailureKind, message: str, again: retry.Again) -> None:

@@ -1,129 +1,256 @@
-"""Decides which models to load and unload, and whose work runs first, where not all fit at once. Pure.
+"""Decides which models to load and unload on which device, and whose work runs first, where not all fit at once. Pure.
 
-A loaded model continues with its own work even while older work waits for another model, because loading costs more
-than waiting; but not for longer than `patience`, nor against a higher priority.
+The first worker of a pool is loaded where there is room, or else where room can be made. A loaded model continues with
+its own work even while older work waits for another model, because loading costs more than waiting; but not for longer
+than `patience`, nor against a higher priority. A pool that has workers on several devices gives one of them up at once
+for a pool that has none.
 
-A worker that may be joined is given jobs while it is busy. Its last place is reserved for a file much smaller than all
-others there, so that a few long recordings do not keep every short one waiting.
+A pool gets a further worker only if the waiting work is worth it: if the workers that it has would need longer for it
+than the load of another one takes. While the duration of jobs is unknown, the time that the running ones have taken so
+far stands for it, so the wait costs at most as much as the load.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from daemon.core.job import Job
-from daemon.scheduling.pools import Pool
-
-_SMALL = 4  # times smaller than each other, to get the last place
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidateBatch:
-    """A pool and the jobs of its next batch, in the order of the queue."""
-
-    pool: Pool
-    jobs: Sequence[Job]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Capacity:
-    """The limits on models loaded at the same time, and on how long a job may wait for another model."""
-
-    workers: int
-    memory_bytes: float
-    patience_us: int  # until a job is overdue, because another model's queue does not end
+from daemon.scheduling.batches import Batch, Moment, PoolQueue, divide, is_overdue, rank
+from daemon.scheduling.pool import Pool, Slot
+from daemon.workers.supervisor import WorkerState
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Decisions for the present moment. A pool that did not fit is planned again when a worker has exited."""
 
-    load: tuple[Pool, ...]
-    unload: tuple[Pool, ...]
-    run: tuple[CandidateBatch, ...]
+    load: tuple[Slot, ...]
+    unload: tuple[Slot, ...]
+    run: tuple[Batch, ...]
+    again_at: float | None = None  # of the monotonic clock: when a further worker is worth its load, if nothing happens
 
 
-def plan(batches: Sequence[CandidateBatch], pools: Sequence[Pool], capacity: Capacity, *, now_us: int) -> Plan:
-    """Decide what to load, unload and run. `pools`: all of them, with and without work."""
-    held = [pool for pool in pools if pool.worker is not None]
-    work = {id(batch.pool): batch for batch in batches}
-    load: list[Pool] = []
-    unload: list[Pool] = []
-    waiting: list[Job] = []  # for a model that does not fit
-    for batch in sorted(batches, key=lambda batch: rank(batch.jobs[0])):
-        if batch.pool.worker is not None:
-            continue
-        if _fits(batch.pool, [*held, *load], capacity):
-            load.append(batch.pool)
-            continue
-        waiting.append(batch.jobs[0])
-        going = _make_room(batch, [*held, *load], work, capacity, now_us)
-        unload += [pool for pool in going if pool not in unload]
-        if going or is_overdue(batch.jobs[0], capacity.patience_us, now_us):
-            break  # later batches must not take the room that is being made
-    run = [batch for batch in batches if batch.pool.is_idle and batch.pool not in unload]
-    for batch in batches:
-        if batch.pool.may_be_joined and not any(_goes_before(job, batch.jobs[0], capacity, now_us) for job in waiting):
-            run.append(batch)
-    return Plan(load=tuple(load), unload=tuple(unload), run=tuple(sorted(run, key=lambda each: rank(each.jobs[0]))))
+def plan(queues: Sequence[PoolQueue], slots: Iterable[Slot], moment: Moment) -> Plan:
+    """Decide what to load, unload and run. `slots`: those of all pools, with and without work."""
+    planner = _Planner(queues, [slot for slot in slots if slot.worker is not None], moment)
+    waiting = sorted(queues, key=lambda queue: rank(queue.jobs[0]))
+    for queue in waiting:
+        if not any(queue.pool.live):
+            planner.load_first(queue)
+    for queue in waiting:
+        if any(queue.pool.live):
+            planner.load_further(queue)
+    return planner.plan(waiting)
 
 
-def choose_jobs(
-    jobs: Sequence[Job], limit: int, *, held: Collection[Job] = (), may_be_joined: bool = False
-) -> list[Job]:
-    """Choose the jobs to give to a worker that has `held` already. `jobs` are in the order of the queue.
-
-    A job that must run alone is chosen alone. may_be_joined: others may come later, so the last place is reserved for a
-    small one.
-    """
-    if jobs[0].alone and not held:
-        return [jobs[0]]
-    chosen: list[Job] = []
-    for job in jobs:
-        others = [*held, *chosen]
-        if len(others) >= limit:
-            break
-        is_last = may_be_joined and 0 < len(others) == limit - 1
-        is_small = not others or job.size_bytes * _SMALL <= min(other.size_bytes for other in others)
-        if not job.alone and (is_small or not is_last):
-            chosen.append(job)
-    return chosen
+def needed_jobs(pool: Pool, moment: Moment) -> int:
+    """The number of waiting jobs from which a further worker of the pool is worth its load; 0: it may have none."""
+    live, seconds = sum(1 for _ in pool.live), _job_seconds(pool, moment)
+    if not live or not _may_grow(pool):
+        return 0
+    return int(live * (pool.pace.load or 0.0) / seconds) + 1 if seconds > 0 else 1
 
 
-def is_overdue(job: Job, patience_us: int, now_us: int) -> bool:
-    """True if the job has waited longer than the queue of a loaded model may delay it."""
-    return now_us - job.received_at > patience_us
+def _may_grow(pool: Pool) -> bool:
+    """True if a further worker could be loaded, and it is known how long that takes."""
+    return pool.may_spread and pool.pace.load is not None and any(_free(pool))
 
 
-def rank(job: Job) -> tuple[int, int, str]:
-    """The order of the queue."""
-    return (-job.priority, job.received_at, job.id)
+def _job_seconds(pool: Pool, moment: Moment) -> float:
+    """What a job takes a worker of the pool, as far as is known."""
+    workers = [slot.worker for slot in pool.live if slot.worker is not None]
+    are_busy = all(worker.state is WorkerState.BUSY for worker in workers)
+    so_far = min((moment.now - worker.last_outcome for worker in workers), default=0.0) if are_busy else 0.0
+    return max(so_far, pool.pace.job or 0.0)
 
 
-def _fits(pool: Pool, held: Sequence[Pool], capacity: Capacity) -> bool:
-    """A single pool always fits: its need is an estimate, and it could never be tried otherwise."""
-    needs = sum(other.memory_bytes for other in held) + pool.memory_bytes
-    return not held or (len(held) < capacity.workers and needs <= capacity.memory_bytes)
+def _free(pool: Pool) -> Iterator[Slot]:
+    """The slots that could get a worker: on devices with enough memory, if there are any."""
+    able = [slot for slot in pool.slots if all(slot.memory_bytes <= each.memory_bytes for each in slot.devices)]
+    return (slot for slot in able or pool.slots if slot.worker is None and not slot.is_parked)
 
 
-def _make_room(
-    batch: CandidateBatch, held: Sequence[Pool], work: dict[int, CandidateBatch], capacity: Capacity, now_us: int
-) -> list[Pool]:
-    """Return the idle pools to unload for the batch: those without work first, then those whose work must stand back.
-    None of them if that would not suffice and the batch can wait: they stay useful meanwhile."""
-    head = batch.jobs[0]
-    idle = sorted((pool for pool in held if pool.is_idle), key=lambda pool: (id(pool) in work, pool.idle_since))
-    going: list[Pool] = []
-    for pool in idle:
-        if id(pool) in work and not _goes_before(head, work[id(pool)].jobs[0], capacity, now_us):
-            continue
-        going.append(pool)
-        if _fits(batch.pool, [other for other in held if other not in going], capacity):
-            return going
-    return going if is_overdue(head, capacity.patience_us, now_us) else []
+@dataclass(kw_only=True)
+class _Waiting:
+    """The first job of a pool for which there is no room, and the devices where it is made, or will be."""
+
+    job: Job
+    devices: set[str]
 
 
-def _goes_before(waiting: Job, other: Job, capacity: Capacity, now_us: int) -> bool:
-    """True if a model that still has work is unloaded for `waiting`; `other` is the first job of that work."""
-    if waiting.priority != other.priority:
-        return waiting.priority > other.priority
-    return waiting.received_at < other.received_at and is_overdue(waiting, capacity.patience_us, now_us)
+@dataclass
+class _Planner:
+    queues: Sequence[PoolQueue]
+    held: Sequence[Slot]  # with a worker
+    moment: Moment
+    load: list[Slot] = field(default_factory=list)
+    unload: list[Slot] = field(default_factory=list)
+    waiting: list[_Waiting] = field(default_factory=list)
+    closed: set[str] = field(default_factory=set)  # devices on which room is being made: others must not take it
+    again_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self._work = {queue.pool: queue.jobs[0] for queue in self.queues}
+        self._on: dict[str, list[Slot]] = {}  # those that are held, by device
+        for slot in self.held:
+            self._hold(slot)
+
+    def plan(self, queues: Sequence[PoolQueue]) -> Plan:
+        """What was decided; the batches go to the workers that stay."""
+        run: list[Batch] = []
+        for queue in queues:
+            to_load = sum(slot.pool is queue.pool for slot in self.load)
+            divided = divide(queue, self.moment, to_load=to_load, without=self.unload)
+            batches = [batch for batch in divided if batch.slot.is_idle or self._may_join(batch)]
+            if batches and queue.waiting > sum(len(batch.jobs) for batch in batches) and _may_grow(queue.pool):
+                self.again_at = self.moment.now  # once they run, it is known when the others are worth a load
+            run += batches
+        return Plan(
+            load=tuple(self.load),
+            unload=tuple(self.unload),
+            run=tuple(sorted(run, key=lambda batch: rank(batch.jobs[0]))),
+            again_at=self.again_at,
+        )
+
+    def _may_join(self, batch: Batch) -> bool:
+        names = {device.name for device in batch.slot.devices}
+        rivals = (each.job for each in self.waiting if each.devices & names)
+        return not any(self._goes_before(job, batch.jobs[0]) for job in rivals)
+
+    # ---------------------------------------------------------------------------------------- the first worker
+
+    def load_first(self, queue: PoolQueue) -> None:
+        """Load a model that has no worker: where it fits and the fewest others are loaded, or else make room."""
+        free = [slot for slot in _free(queue.pool) if not self._is_closed(slot)]
+        if not free:
+            return
+        if fitting := [slot for slot in free if self._fits(slot)]:
+            self._take(min(fitting, key=self._neighbors))
+            return
+        slot, going = self._make_room(queue.jobs[0], free)
+        names = {device.name for device in slot.devices}
+        self.waiting.append(_Waiting(job=queue.jobs[0], devices=names))
+        self.unload += going
+        if going or is_overdue(queue.jobs[0], self.moment):
+            self.closed |= names
+
+    def _make_room(self, head: Job, slots: Sequence[Slot]) -> tuple[Slot, list[Slot]]:
+        """The slot for which room is made most cheaply, and the idle workers to end. None of them if that would not
+        suffice and the job can wait: they stay useful meanwhile."""
+        rooms = [(slot, going) for slot in slots if (going := self._victims(head, slot, in_part=False))]
+        if rooms:
+            return min(rooms, key=lambda room: (sum(map(self._has_work, room[1])), len(room[1])))
+        nearest = min(slots, key=self._busy_bytes)
+        return nearest, self._victims(head, nearest, in_part=True) if is_overdue(head, self.moment) else []
+
+    def _victims(self, head: Job, slot: Slot, *, in_part: bool) -> list[Slot]:
+        """The idle workers whose end makes room for a slot: those without work first, then those whose work must stand
+        back. in_part: also if they do not suffice."""
+        idle = sorted((each for each in self._beside(slot) if each.is_idle), key=self._order_of_going)
+        going: list[Slot] = []
+        for each in idle:
+            if self._has_work(each) and not self._stands_back(each, head, going):
+                continue
+            going.append(each)
+            if self._fits(slot, without=going):
+                return going
+        return going if in_part else []
+
+    def _stands_back(self, slot: Slot, head: Job, going: Sequence[Slot]) -> bool:
+        """True if a model that still has work is unloaded for `head`."""
+        own = self._work[slot.pool]
+        others = [each for each in slot.pool.live if each is not slot and each not in (*going, *self.unload)]
+        return self._goes_before(head, own) or (bool(others) and head.priority >= own.priority)
+
+    def _goes_before(self, waiting: Job, other: Job) -> bool:
+        """True if `waiting` goes before the work of a loaded model, of which `other` is the first job."""
+        if waiting.priority != other.priority:
+            return waiting.priority > other.priority
+        return waiting.received_at < other.received_at and is_overdue(waiting, self.moment)
+
+    # ---------------------------------------------------------------------------------------- further workers
+
+    def load_further(self, queue: PoolQueue) -> None:
+        """Load a model on further devices while the waiting jobs are worth it."""
+        if not _may_grow(pool := queue.pool):
+            return
+        load_seconds = pool.pace.load or 0.0
+        live = sum(1 for _ in pool.live)
+        work = queue.waiting * _job_seconds(pool, self.moment)
+        reserved = set().union(*(each.devices for each in self.waiting))
+        free = [slot for slot in _free(pool) if not self._is_closed(slot) and not _is_on(slot, reserved)]
+        for slot in sorted(free, key=self._neighbors):
+            going = self._useless(slot)
+            if going is None:
+                continue
+            if work <= live * load_seconds:
+                self._note_time(queue, live * load_seconds)
+                return
+            live += 1
+            if going:
+                self.unload += going
+                self.closed |= {device.name for device in slot.devices}
+            else:
+                self._take(slot)
+
+    def _useless(self, slot: Slot) -> list[Slot] | None:
+        """The workers to end for a slot: those that have had no work for as long as their own load takes. (To end them
+        sooner might make two models take turns.) None: that would not suffice."""
+        idle = (each for each in self._beside(slot) if each.is_idle and not self._has_work(each))
+        stale = (each for each in idle if self.moment.now - each.idle_since > (each.pool.pace.load or 0.0))
+        going: list[Slot] = []
+        while not self._fits(slot, without=going):
+            if (each := next(stale, None)) is None:
+                return None
+            going.append(each)
+        return going
+
+    def _note_time(self, queue: PoolQueue, worth: float) -> None:
+        """Note when the running jobs will have taken so long that the waiting ones are worth a load."""
+        workers = [slot.worker for slot in queue.pool.live if slot.worker is not None]
+        if all(worker.state is WorkerState.BUSY for worker in workers):
+            at = max(worker.last_outcome for worker in workers) + worth / queue.waiting
+            self.again_at = at if self.again_at is None else min(at, self.again_at)
+
+    # ---------------------------------------------------------------------------------------- devices
+
+    def _take(self, slot: Slot) -> None:
+        self.load.append(slot)
+        self._hold(slot)
+
+    def _hold(self, slot: Slot) -> None:
+        for device in slot.devices:
+            self._on.setdefault(device.name, []).append(slot)
+
+    def _fits(self, slot: Slot, *, without: Sequence[Slot] = ()) -> bool:
+        """A single model always fits: its need is an estimate, and it could never be tried otherwise."""
+        for device in slot.devices:
+            held = [each for each in self._on.get(device.name, ()) if each not in without]
+            needs = sum(each.memory_bytes for each in held) + slot.memory_bytes
+            if held and (len(held) >= device.at_once or needs > device.memory_bytes):
+                return False
+        return True
+
+    def _beside(self, slot: Slot) -> Iterator[Slot]:
+        """The workers on the devices of a slot that are not about to end."""
+        held = (each for device in slot.devices for each in self._on.get(device.name, ()))
+        return (each for each in dict.fromkeys(held) if each not in self.unload)
+
+    def _neighbors(self, slot: Slot) -> int:
+        return sum(1 for _ in self._beside(slot))
+
+    def _busy_bytes(self, slot: Slot) -> float:
+        return sum(each.memory_bytes for each in self._beside(slot) if not each.is_idle)
+
+    def _is_closed(self, slot: Slot) -> bool:
+        return _is_on(slot, self.closed)
+
+    def _has_work(self, slot: Slot) -> bool:
+        """True if jobs wait that the idle worker of a slot will be given now."""
+        return slot.pool in self._work and not slot.is_parked
+
+    def _order_of_going(self, slot: Slot) -> tuple[bool, float]:
+        return self._has_work(slot), slot.idle_since
+
+
+def _is_on(slot: Slot, names: set[str]) -> bool:
+    return any(device.name in names for device in slot.devices)

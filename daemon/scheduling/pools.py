@@ -1,7 +1,4 @@
-"""The worker pools, and which recipe goes to which. A pool is a processor with the options that decide what its worker
-loads; it has at most one worker. One that cannot work (weights missing, a server unavailable) is parked for a while
-that grows.
-"""
+"""All worker pools, which recipe goes to which, and on which devices each may have workers."""
 
 import json
 import logging
@@ -15,58 +12,18 @@ from daemon.config.settings import Settings
 from daemon.core.clock import Clock
 from daemon.core.job import Job
 from daemon.intake.overrides import options_of
-from daemon.workers.supervisor import Worker, WorkerState
+from daemon.scheduling import devices
+from daemon.scheduling.devices import Device
+from daemon.scheduling.pool import Pool, Slot
+from daemon.telemetry.gpu import Gpu
+from daemon.workers.supervisor import Seat, Worker
 from processors import contract, registry
 
 log = logging.getLogger(__name__)
 
 _DONE_ON_CPU = "Done on the CPU, as it did not fit into the memory of the GPU."
 _SHOWN_OF_STEP = {"recipe", "processor", "options", "recipe_options"}  # all that a step's result depends on
-_PROBE_DOUBLINGS = 5  # the pause between two probes of a pool grows from `probe` to 32 times that
-
-
-@dataclass(kw_only=True)
-class Pool:
-    """One processor with its load options. Times are of the monotonic clock."""
-
-    processor: str
-    options: contract.Options
-    batch_limit: int  # at most `max_batch`; halved when a batch did not fit into memory
-    worker: Worker | None = None
-    idle_since: float = 0.0
-    parked_until: float | None = None
-    parked_for: str = ""
-    parked_times: int = 0  # in a row
-    storage_failures: int = 0  # in a row: outputs that could not be written
-    memory_bytes: int = 0  # estimate of what its worker needs of the shared memory
-    is_retired: bool = False  # its options are no longer in force: its worker finishes its jobs and ends
-
-    def replace_options(self, options: contract.Options) -> None:
-        """Take over options that need the same worker; a living one keeps its memory limit."""
-        if options.max_batch != self.options.max_batch:
-            self.batch_limit = options.max_batch
-        if self.worker is not None:
-            self.worker.timeout = options.timeout
-        self.options = options
-
-    def end_worker(self, now: float, why: str) -> None:
-        """Let the pool's worker exit after its current work."""
-        if self.worker is not None:
-            log.info("worker %d: ending %s %s", self.worker.number, self.processor, why)
-            self.worker.end(now)
-
-    @property
-    def is_parked(self) -> bool:
-        return self.parked_until is not None
-
-    @property
-    def may_be_joined(self) -> bool:
-        """True if its worker takes further jobs beside those it is busy with."""
-        return self.worker is not None and self.worker.may_be_joined
-
-    @property
-    def is_idle(self) -> bool:
-        return self.worker is not None and self.worker.state is WorkerState.IDLE
+_PROBE_DOUBLINGS = 5  # the pause between two probes of a slot grows from `probe` to 32 times that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +60,12 @@ class Assignment:
 class Pools:
     """All pools that were needed so far. Called by the main thread only."""
 
-    def __init__(self, settings: CurrentSettings, clock: Clock):
+    def __init__(self, settings: CurrentSettings, clock: Clock, gpus: Sequence[Gpu] = ()):
         self._current = settings
         self._clock = clock
-        self._pools: dict[tuple[str, str, str], Pool] = {}  # by processor, load options and lane
+        self._gpus = gpus
+        self.devices = self._choose_devices()
+        self._pools: dict[tuple[str, str, str, str], Pool] = {}  # by processor, load options, devices and lane
         self._retired: list[Pool] = []  # with a worker still
         # by the arguments of `assign`
         self._assignments: dict[tuple[str | None, str, bool], Assignment | contract.NotReady] = {}
@@ -118,16 +77,28 @@ class Pools:
     def _settings(self) -> Settings:
         return self._current.value
 
+    def _choose_devices(self) -> tuple[Device, ...]:
+        return devices.choose(self._settings.devices, self._settings.workers, self._gpus)
+
+    def slots(self) -> Iterator[Slot]:
+        """The slots of all pools."""
+        return (slot for pool in self for slot in pool.slots)
+
+    def seat(self, slot: Slot) -> Seat:
+        """Where the worker of a slot computes."""
+        return devices.seat(slot.devices, self.devices)
+
     def apply(self, settings: Settings) -> None:
         """Make the pools that new settings need. A pool that would load the same stays, with its worker; the others
         retire."""
         before, self._pools = self._pools, {}
+        self.devices = self._choose_devices()
         self.forget_assignments()
         for recipe in settings.recipes:
             self.assign(recipe)  # makes the pools that are needed now
         for key, pool in before.items():
             if key in self._pools:
-                pool.replace_options(self._pools[key].options)
+                pool.take_over(self._pools[key])
                 self._pools[key] = pool
             else:
                 pool.is_retired = True
@@ -136,15 +107,16 @@ class Pools:
         self.forget_retired()
 
     def forget_retired(self) -> None:
-        """Drop the retired pools whose worker has exited."""
-        self._retired = [pool for pool in self._retired if pool.worker is not None]
+        """Drop the retired pools whose workers have exited."""
+        self._retired = [pool for pool in self._retired if pool.has_worker]
 
     def lane(self, pool: Pool) -> Pool:
         """A second pool of the same kind, for short jobs while the first is busy with long ones."""
-        return self._pool(pool.processor, pool.options, lane="short")
+        places = tuple(slot.devices for slot in pool.slots)
+        return self._make(pool.processor, pool.options, pool.options.load_options(), places, lane="short")
 
-    def of(self, worker: Worker) -> Pool:
-        return next(pool for pool in self if pool.worker is worker)
+    def slot_of(self, worker: Worker) -> Slot:
+        return next(slot for slot in self.slots() if slot.worker is worker)
 
     def assign(
         self, recipe: str | None, overrides: Mapping[str, object] | None = None, *, on_cpu: bool = False
@@ -210,13 +182,17 @@ class Pools:
             case contract.NotReady() as missing:
                 return missing
             case contract.Substitute() as instead:
-                pool = self._pool(instead.processor, self._settings.on(instead.processor), then=options.then)
+                pool = self._pool(instead.processor, self._settings.on(instead.processor), options.then)
+                if isinstance(pool, contract.NotReady):
+                    return pool
                 recipe_options = registry.find(instead.processor).Recipe.model_validate(
                     {**instead.recipe, "then": options.then}
                 )
                 return Assignment(pool=pool, recipe_options=recipe_options, note=instead.why, then=then)
             case _:
-                pool = self._pool(recipe.processor, held, then=options.then)
+                pool = self._pool(recipe.processor, held, options.then)
+                if isinstance(pool, contract.NotReady):
+                    return pool
                 note = _DONE_ON_CPU if is_moved else ""
                 return Assignment(pool=pool, recipe_options=options, note=note, then=then)
 
@@ -247,7 +223,7 @@ class Pools:
             why_not="" if isinstance(plan, contract.Runnable) else plan.why,
         )
 
-    def _pool(self, processor: str, options: contract.Options, *, lane: str = "", then: Sequence[str] = ()) -> Pool:
+    def _pool(self, processor: str, options: contract.Options, then: Sequence[str]) -> Pool | contract.NotReady:
         """The pool for these options; one of its own if the recipes in `then` need memory beside it."""
         following = [each for name in then if (each := self._settings.recipes.get(name))]
         loads = {
@@ -255,26 +231,43 @@ class Pools:
             for each in following
             if (needs := each.cls.memory_needed(each.options, self._settings.models))
         }
+        parts = [(registry.find(processor), options), *((each.cls, each.options) for each in following)]
+        places = devices.places(self.devices, parts)
+        if isinstance(places, contract.NotReady):
+            return places
         loaded = [*sorted(options.load_options().items()), *sorted(loads)]
-        key = (processor, repr(loaded), lane)
+        return self._make(processor, options, loaded, places, also_needs=sum(loads.values()))
+
+    def _make(
+        self,
+        processor: str,
+        options: contract.Options,
+        loaded: object,
+        places: tuple[tuple[Device, ...], ...],
+        *,
+        also_needs: int = 0,
+        lane: str = "",
+    ) -> Pool:
+        """The pool for what its workers have `loaded`, with a slot for each of the places."""
+        named = [[(device.name, device.uuid) for device in place] for place in places]
+        key = (processor, repr(loaded), repr(named), lane)
         if key not in self._pools:
-            needs = registry.find(processor).memory_needed(options, self._settings.models) + sum(loads.values())
-            self._pools[key] = Pool(
-                processor=processor, options=options, batch_limit=options.max_batch, memory_bytes=needs
-            )
+            needs = registry.find(processor).memory_needed(options, self._settings.models) + also_needs
+            self._pools[key] = Pool.on(places, processor, options, needs)
         return self._pools[key]
 
-    def park(self, pool: Pool, why: str) -> None:
-        """Start nothing in this pool for a while. The pause doubles until the pool works again."""
-        if pool.is_parked:
+    def park(self, slot: Slot, why: str) -> None:
+        """Start nothing in this slot for a while. The pause doubles until its worker works again."""
+        if slot.is_parked:
             return
-        pause = self._settings.schedule.probe * 2 ** min(pool.parked_times, _PROBE_DOUBLINGS)
-        log.error("%s is parked and will be probed in %g s: %s", pool.processor, pause, why)
-        pool.parked_for, pool.parked_times = why, pool.parked_times + 1
-        pool.parked_until = self._clock.monotonic() + pause
+        pause = self._settings.schedule.probe * 2 ** min(slot.parked_times, _PROBE_DOUBLINGS)
+        where = f" on {self.seat(slot).device}" if len(slot.pool.slots) > 1 else ""
+        log.error("%s is parked%s and will be probed in %g s: %s", slot.pool.processor, where, pause, why)
+        slot.parked_for, slot.parked_times = why, slot.parked_times + 1
+        slot.parked_until = self._clock.monotonic() + pause
 
     def unpark(self, *, at_once: bool) -> None:
-        """Let parked pools work again whose pause is over, or all `at_once`."""
-        for pool in self:
-            if pool.parked_until is not None and (at_once or pool.parked_until <= self._clock.monotonic()):
-                pool.parked_until = None
+        """Let parked slots work again whose pause is over, or all `at_once`."""
+        for slot in self.slots():
+            if slot.parked_until is not None and (at_once or slot.parked_until <= self._clock.monotonic()):
+                slot.parked_until = None

@@ -68,6 +68,18 @@ class WorkerStatus(Reply):
     loading: Amount | None
 
 
+class DeviceStatus(Reply):
+    """A device, and what is on it."""
+
+    name: Text  # "cpu", "cuda:0"
+    model: Text  # of a GPU: "NVIDIA H200"; "": unknown
+    loaded: int  # models, including those that load or are about to end
+    at_once: int  # limit of their number
+    memory_bytes: int  # that these need, as estimated
+    memory_limit_bytes: int | None  # None: no limit
+    jobs: int  # that run there
+
+
 class WaitingJobs(Reply):
     """Jobs that wait for the same thing."""
 
@@ -96,6 +108,7 @@ class StatusReply(Reply):
     ignored_in_inbox: int = 0  # files and folders without hidden ones
     unplaced: dict[Text, Text] = {}
     watch_problems: dict[Text, Text] = {}
+    devices: list[DeviceStatus] = []  # GPUs first
     not_shown: dict[Text, int] = {}  # how many more entries these three have, by name; none: 0
 
     def problems(self) -> list[str]:
@@ -135,6 +148,7 @@ class MetricsReply(Reply):
     workers: list[WorkerCount]
     worker_starts: dict[Text, int]  # by processor
     worker_ends: list[tuple[Text, Text, int]]  # processor, why, how many
+    devices: list[DeviceStatus] = []  # a daemon of an older version does not report these
     parked: dict[Text, Text]  # the reason why its jobs wait, by processor
     closed: bool
     storage_problem: bool

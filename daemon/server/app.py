@@ -1,5 +1,6 @@
 """The composition root: which parts the daemon has, and what each is given. Used by `service`, and by the tests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.config.current import CurrentSettings
@@ -35,6 +36,7 @@ from daemon.server.reload import Reloader
 from daemon.server.schedule import Timetable
 from daemon.server.status import Problems, StatusReport
 from daemon.telemetry.exporter import Exporter
+from daemon.telemetry.gpu import Gpu
 from daemon.workers.launcher import Launcher
 from daemon.workers.supervisor import Spawn, Workers
 
@@ -86,6 +88,7 @@ def build(
     clock: Clock | None = None,
     spawn: Spawn | None = None,
     hasher: Hasher | None = None,
+    gpus: Sequence[Gpu] = (),
     background: Background | None = None,
     notifier: Notifier | None = None,
     ignore_pause: bool = False,
@@ -93,7 +96,8 @@ def build(
     """Open the job log and build the parts. The folders have been prepared and locked.
 
     clock, spawn, hasher, background: stand-ins of the tests for the system's clocks and what runs outside the main
-    thread. notifier: the process's own. ignore_pause: work although the daemon is paused, or outside the active hours.
+    thread. gpus: those of this machine. notifier: the process's own. ignore_pause: work although the daemon is paused,
+    or outside the active hours.
 
     Raises:
         StorageError, StoreError: the job log cannot be opened.
@@ -101,7 +105,7 @@ def build(
     post, clock, current = mailbox.put, clock or SystemClock(), CurrentSettings(settings)
     store = Store(settings.database, clock=clock.now_us)
     disk_retry = DiskRetry(layout, store, clock=clock.monotonic)
-    launcher = Launcher(post, at_once=settings.workers.at_once, descriptors=layout.held)
+    launcher = Launcher(post, descriptors=layout.held)
     workers = Workers(spawn or launcher, settings.models, clock=clock.monotonic)
     background = background or Background(post)
     publishing = Publisher(current, store, layout, disk_retry, background)
@@ -109,7 +113,11 @@ def build(
     intake = Intake(settings, store, layout, disk_retry, watcher, post, now_us=clock.now_us, hasher=hasher)
 
     pause = Pause(current, ignored=ignore_pause)
-    pools, attempts, progress = Pools(current, clock), Attempts(store=store, disk_retry=disk_retry), ProgressBoard()
+    pools, attempts, progress = (
+        Pools(current, clock, gpus),
+        Attempts(store=store, disk_retry=disk_retry),
+        ProgressBoard(),
+    )
     dispatcher = Dispatcher(
         current, store, layout, disk_retry, workers, publishing, pause, pools, attempts, progress, clock
     )
@@ -126,6 +134,7 @@ def build(
         layout,
         disk_retry,
         workers,
+        pools,
         dispatcher,
         progress,
         pause,

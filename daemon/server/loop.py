@@ -170,6 +170,8 @@ class Loop:
             pauses.append(sample - time.monotonic())
         if (deadline := app.workers.next_deadline()) is not None:
             pauses.append(deadline - now)
+        if app.dispatcher.again_at is not None:
+            pauses.append(app.dispatcher.again_at - now)
         if (next_try := app.disk_retry.next_try()) is not None:
             pauses.append(next_try - now)
         elif (run_at := app.store.next_run_at(now=app.clock.now_us())) is not None:

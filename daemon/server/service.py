@@ -18,6 +18,7 @@ from daemon.core.messages import Signalled
 from daemon.files.disk_retry import describe
 from daemon.files.layout import Layout
 from daemon.notify.systemd import Notifier
+from daemon.scheduling import devices
 from daemon.server.app import App, build
 from daemon.server.backlog import Backlog
 from daemon.server.loop import Loop
@@ -117,6 +118,7 @@ class Service:
                 self._settings,
                 layout=self._layout,
                 mailbox=self._mailbox,
+                gpus=devices.discover(),
                 notifier=self._notifier,
                 ignore_pause=self._drain,
             )

@@ -1,6 +1,7 @@
 """Reports what the daemon does now: the replies to `status` and `metrics`, and one line for the service manager."""
 
 import itertools
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
 from daemon.queue.store import Store
+from daemon.scheduling.devices import Device
 from daemon.scheduling.dispatcher import Dispatcher
 from daemon.scheduling.pause import Pause
+from daemon.scheduling.pools import Pools
 from daemon.scheduling.progress import ProgressBoard
 from daemon.server import api
 from daemon.telemetry.exporter import Exporter
@@ -50,6 +53,7 @@ class StatusReport:
         layout: Layout,
         disk_retry: DiskRetry,
         workers: Workers,
+        pools: Pools,
         dispatcher: Dispatcher,
         progress: ProgressBoard,
         pause: Pause,
@@ -64,6 +68,7 @@ class StatusReport:
         self._layout = layout
         self._disk_retry = disk_retry
         self._workers = workers
+        self._pools = pools
         self._dispatcher = dispatcher
         self._progress = progress
         self._pause = pause
@@ -88,6 +93,7 @@ class StatusReport:
             jobs=self._store.counts(),
             running=self.running(),
             workers=self.workers(),
+            devices=self.devices(),
             waiting=self._waiting(),
             closed=self._pause.reason,
             config_problem=self._problems.config,
@@ -120,6 +126,7 @@ class StatusReport:
             ],
             worker_starts=dict(self._workers.starts),
             worker_ends=[(processor, why, count) for (processor, why), count in self._workers.ends.items()],
+            devices=self.devices(),
             parked=self._dispatcher.parked,
             closed=self._pause.reason is not None,
             storage_problem=self._disk_retry.problem is not None,
@@ -133,6 +140,10 @@ class StatusReport:
     def workers(self) -> list[api.WorkerStatus]:
         """The workers, with the progress of those that load."""
         return [self._worker(worker) for worker in self._workers]
+
+    def devices(self) -> list[api.DeviceStatus]:
+        """The devices, and what is on each."""
+        return [self._device(device) for device in self._pools.devices]
 
     def progress(self) -> api.ProgressLine:
         """What runs now, for subscribers."""
@@ -166,8 +177,20 @@ class StatusReport:
             state=worker.state,
             pid=worker.pid,
             model=worker.loaded.model if worker.loaded else None,
-            device=worker.loaded.device if worker.loaded else None,
+            device=worker.loaded.device if worker.loaded else worker.seat.device if worker.seat.has_own_gpu else None,
             loading=_amount(self._progress.of_loading(worker.number)),
+        )
+
+    def _device(self, device: Device) -> api.DeviceStatus:
+        held = [slot for slot in self._pools.slots() if slot.worker and device.name in (d.name for d in slot.devices)]
+        return api.DeviceStatus(
+            name=device.name,
+            model=device.model,
+            loaded=len(held),
+            at_once=device.at_once,
+            memory_bytes=int(sum(slot.memory_bytes for slot in held)),
+            memory_limit_bytes=int(device.memory_bytes) if math.isfinite(device.memory_bytes) else None,
+            jobs=sum(len(slot.worker.jobs) for slot in held if slot.worker),
         )
 
     def _waiting(self) -> list[api.WaitingJobs]:

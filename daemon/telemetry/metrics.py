@@ -42,6 +42,15 @@ class LiveWorker(TypedDict):
     jobs: int
 
 
+class LiveDevice(TypedDict):
+    """A device in `Live`."""
+
+    name: str
+    loaded: int
+    memory_bytes: int
+    jobs: int
+
+
 class Live(TypedDict):
     """The daemon's reply to the command `metrics`."""
 
@@ -56,6 +65,7 @@ class Live(TypedDict):
     workers: list[LiveWorker]
     worker_starts: dict[str, int]  # by processor
     worker_ends: list[tuple[str, str, int]]  # processor, why, how many
+    devices: list[LiveDevice]
     parked: dict[str, str]
     closed: bool
     storage_problem: bool
@@ -123,6 +133,7 @@ def _of_daemon(live: Live) -> Iterator[Metric]:
     for problem, exists in (("storage_problem", live["storage_problem"]), ("config_problem", live["config_problem"])):
         yield _gauge(problem, "1 while there is one; `inboxd status` shows it.", value=exists)
     yield from _of_workers(live)
+    yield from _of_devices(live)
 
 
 def _claims(claims: Counts) -> Metric:
@@ -169,6 +180,16 @@ def _of_workers(live: Live) -> Iterator[Metric]:
     for processor in sorted(live["parked"]):
         parked.add_metric([processor], 1)
     yield parked
+
+
+def _of_devices(live: Live) -> Iterator[Metric]:
+    loaded = _gauge("device_models", "Models loaded on the device.", "device")
+    needed = _gauge("device_models_bytes", "Memory that these models need, as estimated.", "device")
+    jobs = _gauge("device_running_jobs", "Jobs that run on the device.", "device")
+    for each in live["devices"]:
+        for family, value in ((loaded, each["loaded"]), (needed, each["memory_bytes"]), (jobs, each["jobs"])):
+            family.add_metric([each["name"]], value)
+    yield from (loaded, needed, jobs)
 
 
 def _of_queue(database: Path) -> Iterator[Metric]:

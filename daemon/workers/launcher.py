@@ -14,6 +14,7 @@ from pathlib import Path
 
 from daemon.core.messages import WorkerExited, WorkerMessage
 from daemon.workers import memory
+from daemon.workers.supervisor import Seat
 from daemon.workers.worker_process import WorkerProcess
 from processors import contract
 
@@ -26,19 +27,12 @@ class Launcher:
     """Starts a process per call. `descriptors`: of the daemon's folders, inherited by each worker, whose paths lead
     through them."""
 
-    def __init__(
-        self,
-        post: Callable[[WorkerMessage | WorkerExited], None],
-        *,
-        at_once: int,
-        descriptors: Sequence[int] = (),
-    ):
+    def __init__(self, post: Callable[[WorkerMessage | WorkerExited], None], *, descriptors: Sequence[int] = ()):
         self._post = post
-        self._threads = max(1, (os.cpu_count() or 1) // at_once)  # each: more would only compete for the cores
         self._descriptors = tuple(descriptors)
 
-    def __call__(self, number: int, processor: str, options: contract.Options) -> WorkerProcess:
-        """Start the worker `number` for `processor`.
+    def __call__(self, number: int, processor: str, options: contract.Options, seat: Seat) -> WorkerProcess:
+        """Start the worker `number` for `processor` on its seat.
 
         Raises:
             OSError: no process could be started (the interpreter is missing, no memory …).
@@ -53,7 +47,7 @@ class Launcher:
             limit_message=_describe_limit(processor, options.memory_max, limit),
         )
         try:
-            connection.start(self._start_process(processor, options.python, mark))
+            connection.start(self._start_process(processor, options.python, seat, mark))
         except OSError:
             connection.release()
             raise
@@ -62,14 +56,16 @@ class Launcher:
             raise OSError(errno.EINVAL, str(error)) from error
         return connection
 
-    def _start_process(self, processor: str, python: str | None, mark: str) -> subprocess.Popen[bytes]:
+    def _start_process(self, processor: str, python: str | None, seat: Seat, mark: str) -> subprocess.Popen[bytes]:
+        # OMP_NUM_THREADS: more threads would only compete for the cores
+        environment = {"OMP_NUM_THREADS": str(seat.threads), **_environment(os.environ), **seat.environment}
         process = subprocess.Popen(
             [python or sys.executable, "-P", "-m", "processors.worker", processor],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env={"OMP_NUM_THREADS": str(self._threads), **_environment(os.environ), _MARK: mark},
+            env={**environment, _MARK: mark},
             start_new_session=True,
             pass_fds=self._descriptors,
         )

@@ -3,6 +3,7 @@ dispatcher applies them to the jobs.
 """
 
 import logging
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,8 @@ from typing import Protocol
 from daemon.core.job import Job
 from daemon.core.messages import WorkerExited
 from processors import contract, protocol
+
+_OWN_GPU = re.compile(r"^cuda(:0)?")
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,32 @@ class Link(Protocol):
     def release(self) -> None: ...
 
 
-Spawn = Callable[[int, str, contract.Options], Link]  # number, processor, options; raises OSError
+@dataclass(frozen=True, kw_only=True)
+class Seat:
+    """Where a worker computes."""
+
+    device: str = "cpu"  # its name, such as "cuda:1"; of several, separated by commas
+    environment: Mapping[str, str] = field(default_factory=dict)  # makes its libraries see this device alone
+    threads: int = 1  # its share of the cores
+
+    @property
+    def has_own_gpu(self) -> bool:
+        """True if the worker sees only the GPU of its seat, which therefore has the number 0 there."""
+        return bool(self.environment)
+
+    def adapt(self, options: Mapping[str, object]) -> dict[str, object]:
+        """The load options for a worker there: its only GPU has another number than in config.toml."""
+        is_numbered = str(options.get("device", "")).startswith("cuda:")
+        return {**options, "device": "cuda"} if self.has_own_gpu and is_numbered else {**options}
+
+    def describe(self, reported: str) -> str:
+        """The device that a worker there reported, by the name that it has elsewhere: "cuda:1 (NVIDIA H200)"."""
+        if not self.has_own_gpu or reported.startswith("cpu"):
+            return reported
+        return _OWN_GPU.sub(self.device, reported) if reported.startswith("cuda") else f"{reported} on {self.device}"
+
+
+Spawn = Callable[[int, str, contract.Options, Seat], Link]  # number, processor, options, seat; raises OSError
 
 
 @dataclass(kw_only=True)
@@ -47,12 +75,15 @@ class Worker:
     processor: str
     timeout: float  # seconds without a message, while loading or busy, after which it is killed
     connection: Link
+    seat: Seat = field(default_factory=Seat)
+    started: float = 0.0
     state: WorkerState = WorkerState.LOADING
     loaded: protocol.WorkerLoaded | None = None
     jobs: dict[str, Job] = field(default_factory=dict)  # without an outcome yet, as started
     batches: int = 0  # sent to it and not reported done
     batch_size: int = 0  # the most jobs it had at once since it was idle
     last_message: float = 0.0  # when it last sent one, or was given work
+    last_outcome: float = 0.0  # when it last ended a job, or began to work
     why_killed: contract.FailureKind | None = None  # TIMEOUT …; None: not by the daemon for a fault of its own
 
     @property
@@ -74,6 +105,7 @@ class Worker:
         """Give it jobs, and send their works."""
         self.jobs |= jobs
         held_before = self.batch_size if self.batches else 0
+        self.last_outcome = self.last_outcome if self.batches else now
         self.state, self.last_message, self.batches = WorkerState.BUSY, now, self.batches + 1
         self.batch_size = max(held_before, len(self.jobs))
         self.send(protocol.Batch(works=works))
@@ -114,25 +146,28 @@ class Workers:
     def get(self, number: int) -> Worker | None:
         return self._living.get(number)
 
-    def spawn(self, processor: str, options: contract.Options) -> Worker:
-        """Start a worker that loads `processor`; WorkerLoaded, LoadFailed or WorkerExited will follow.
+    def spawn(self, processor: str, options: contract.Options, seat: Seat) -> Worker:
+        """Start a worker that loads `processor` on its seat; WorkerLoaded, LoadFailed or WorkerExited will follow.
 
         Raises:
             OSError: no process could be started.
         """
-        connection = self._spawn(self._count + 1, processor, options)
-        self._count += 1
+        connection = self._spawn(self._count + 1, processor, options, seat)
+        self._count, now = self._count + 1, self._clock()
         self.starts[processor] += 1
         worker = Worker(
             number=self._count,
             processor=processor,
             timeout=options.timeout,
             connection=connection,
-            last_message=self._clock(),
+            seat=seat,
+            started=now,
+            last_message=now,
         )
         self._living[worker.number] = worker
-        worker.send(protocol.Load(options=options.load_options(), models=str(self._models)))
-        log.info("worker %d: %s is loading (process %d)", worker.number, processor, worker.pid)
+        worker.send(protocol.Load(options=seat.adapt(options.load_options()), models=str(self._models)))
+        where = f" on {seat.device}" if seat.has_own_gpu else ""
+        log.info("worker %d: %s is loading%s (process %d)", worker.number, processor, where, worker.pid)
         return worker
 
     def forget(self, number: int) -> Worker | None:

@@ -19,6 +19,7 @@ from processors.contract import (
     MAX_THREADS,
     BadInput,
     Finished,
+    GpuUse,
     Kind,
     Loaded,
     Options,
@@ -90,6 +91,10 @@ class Ocr(Processor):
     kinds = frozenset({Kind.IMAGE})
     Options = OcrOptions
     Recipe = ReadOptions
+
+    @classmethod
+    def gpu_use(cls, options: Options) -> GpuUse:
+        return GpuUse.NONE
 
     def load(self, options: OcrOptions, models: Path, progress: Progress) -> Loaded:
         malloc.keep()

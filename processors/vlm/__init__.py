@@ -20,7 +20,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from processors import extras
-from processors.contract import Kind, Loaded, NotReady, Outcome, Plan, Processor, Progress, Runnable, Substitute, Work
+from processors.contract import (
+    GpuUse,
+    Kind,
+    Loaded,
+    NotReady,
+    Outcome,
+    Plan,
+    Processor,
+    Progress,
+    Runnable,
+    Substitute,
+    Work,
+)
 from processors.vlm import families
 from processors.vlm.engine import weights
 from processors.vlm.options import AskOptions, VlmOptions
@@ -77,6 +89,12 @@ class Vlm(Processor):
         page = pixels * _BYTES_OF_A_PIXEL + _TOKENS_OF_A_PAGE * weights.cache_bytes_per_token(folder)
         # With less memory than that for all pages, the engine takes fewer at once.
         return int(size * weights.SHARE_LOADED[options.quantization] + min(options.at_once * page, page + size))
+
+    @classmethod
+    def gpu_use(cls, options: VlmOptions) -> GpuUse:
+        if options.engine == "openai":
+            return GpuUse.NONE
+        return GpuUse.ALL if options.may_use_all_gpus else super().gpu_use(options)
 
     @classmethod
     def wants_prompt(cls, recipe: AskOptions) -> bool:

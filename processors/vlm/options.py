@@ -32,6 +32,7 @@ _DEFAULT_FORMATS = {"extract": ("json",)} | statements.FORMATS  # of other tasks
 _AT_ONCE, _SERVED_AT_ONCE = 8, 32
 # vLLM's recipe for OCR: no prefix is shared between pages, and no image is sent twice. Without the first option of the
 # generation, the penalties of the model's author would apply.
+_PARALLEL = {"-tp", "-pp", "-dp"}  # vLLM's short forms of --tensor-parallel-size …
 _VLLM = (
     *("vllm", "serve", "{model}", "--served-model-name", "{name}", "--host", "{host}", "--port", "{port}"),
     *("--generation-config", "vllm", "--max-model-len", "16384"),
@@ -83,6 +84,12 @@ class VlmOptions(ServerOptions):
     @property
     def server_command(self) -> tuple[str, ...]:
         return (*(self.server or _VLLM), *self.server_args)
+
+    @property
+    def may_use_all_gpus(self) -> bool:
+        """True if the server may compute on several GPUs: vLLM only if its arguments request that."""
+        is_parallel = any("parallel" in each or each in _PARALLEL for each in self.server_args)
+        return self.server is not None or is_parallel
 
     @property
     def serves_local_weights(self) -> bool:

@@ -22,6 +22,7 @@ from processors import extras
 from processors.contract import (
     Failed,
     Finished,
+    GpuUse,
     JobError,
     Kind,
     Loaded,
@@ -74,6 +75,10 @@ class Whisper(Processor):
         if options.engine == "openai":
             return 0
         return catalog.memory_bytes(Path(options.model).name.removesuffix(".pt"))
+
+    @classmethod
+    def gpu_use(cls, options: WhisperOptions) -> GpuUse:
+        return GpuUse.NONE if options.engine == "openai" else super().gpu_use(options)
 
     @classmethod
     def weights_to_fetch(cls, options: WhisperOptions, models: Path) -> str:

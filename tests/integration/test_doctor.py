@@ -219,7 +219,8 @@ def test_daemon_that_holds_the_inbox_without_answering_fails(place: Place):
 def test_torch_of_the_workers_interpreter_is_asked_for_the_gpu(
     make_place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch: str, verdict: str, words: str
 ):
-    for name, output in (("nvidia-smi", "0, NVIDIA H200, 512, 143771, 0, 570.86"), ("its-python", torch)):
+    gpu = "0, NVIDIA H200, 512, 143771, 0, 570.86, GPU-1, Disabled"
+    for name, output in (("nvidia-smi", gpu), ("its-python", torch)):
         (tmp_path / name).write_text(f"#!/bin/sh\necho '{output}'\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

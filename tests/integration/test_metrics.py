@@ -220,7 +220,8 @@ def _nvidia_smi(folder: Path, script: str) -> None:
 
 def test_gpu_has_only_the_values_that_nvidia_smi_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    _nvidia_smi(tmp_path, "echo '0, NVIDIA H200, 512, 143771, 37, 570.86'; echo '1, Tegra, [N/A], [N/A], [N/A], 5'")
+    known = "0, NVIDIA H200, 512, 143771, 37, 570.86, GPU-1, Disabled"
+    _nvidia_smi(tmp_path, f"echo '{known}'; echo '1, Tegra, [N/A], [N/A], [N/A], 5, GPU-2, [N/A]'")
     first, second = gpu.find()
     assert first.memory_used_bytes == 512 * 2**20 and first.busy_share == 0.37 and first.driver == "570.86"
     assert second.memory_total_bytes is None and second.busy_share is None

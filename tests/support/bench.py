@@ -15,6 +15,7 @@ TABLES: dict[str, Any] = {
     "retry": {"attempts": 3, "backoff": 30, "backoff_max": 50},
     "schedule": {"probe": 10},
     "workers": {},
+    "devices": {},
 }
 
 

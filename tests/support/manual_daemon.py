@@ -168,7 +168,7 @@ class ManualDaemon:
             layout=folders,
             mailbox=mailbox,
             clock=self.clock,
-            spawn=lambda number, processor, options: FakeConnection(),
+            spawn=lambda number, processor, options, seat: FakeConnection(),
             hasher=self.hasher,
             background=self.background,
             notifier=Notifier({}),

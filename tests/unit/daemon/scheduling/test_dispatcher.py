@@ -210,8 +210,8 @@ def test_disk_error_in_the_preparation_of_a_job_is_not_charged(bench: Bench, mon
 def test_internal_error_in_one_job_does_not_keep_its_batch_mates(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     real = bench.dispatcher._prepare
 
-    def prepare(job: Any) -> Any:
-        return real(job) if job.name != "a.txt" else 1 / 0
+    def prepare(job: Any, seat: Any) -> Any:
+        return real(job, seat) if job.name != "a.txt" else 1 / 0
 
     bench.drop("a.txt", "b.txt")
     monkeypatch.setattr(bench.dispatcher, "_prepare", prepare)
@@ -242,9 +242,10 @@ def test_selection_of_candidates_changes_nothing(make_bench: Callable[..., Bench
     (bench.settings.inbox / "unbound").mkdir()
     bench.drop("x.txt", "unbound/u.txt")
     before = bench.all_jobs()
-    selection = bench.dispatcher._candidates.select()
+    candidates = bench.dispatcher._candidates
+    selection = candidates.select(candidates.moment())
     assert [job.name for job in selection.unsupported] == ["u.txt"]
-    assert [[job.name for job in batch.jobs] for batch in selection.batches] == [["x.txt"]]
+    assert [[job.name for job in batch.jobs] for batch in selection.queues] == [["x.txt"]]
     assert bench.all_jobs() == before
 
 
@@ -441,7 +442,7 @@ def test_batches_stay_halved_for_the_workers_that_follow(bench: Bench):
 
 def test_job_that_is_out_of_gpu_memory_alone_moves_to_the_cpu(bench: Bench):
     bench.drop("x.txt")
-    pool = bench.app.pools.of(bench.worker())
+    pool = bench.app.pools.slot_of(bench.worker()).pool
     pool.options = pool.options.model_copy(update={"cpu_fallback": True})
     bench.load(device="cuda:0")
     for worker in (1, 2):

@@ -228,7 +228,7 @@ def test_stop_puts_running_jobs_back_uncharged(bench: Bench):
     bench.dispatcher.put_back_running()
     assert [(job.state, job.charged, job.alone) for job in bench.all_jobs()] == [("queued", 0, False)] * 2
     assert bench.connection().is_killed and not bench.dispatcher.is_busy
-    assert bench.app.dispatcher._attempts._assignments == {}, "nothing is remembered of an attempt that has ended"
+    assert bench.app.dispatcher._attempts._running == {}, "nothing is remembered of an attempt that has ended"
     bench.exit_worker(1)
     assert bench.workers.ends["plaintext", "asked"] == 1 and len(bench.all_jobs()) == 2
 

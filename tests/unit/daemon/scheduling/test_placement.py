@@ -1,37 +1,30 @@
 """Which model is loaded, unloaded and run where not all fit at once."""
 
-from types import SimpleNamespace
-
 import pytest
 from factories import make_job
+from placements import MINUTE, NOW_US, device, moment, on, pool_on, queue
 
-from daemon.scheduling.placement import CandidateBatch, Capacity, Plan, choose_jobs, plan
-from daemon.scheduling.pools import Pool
+from daemon.scheduling.batches import choose_jobs
+from daemon.scheduling.placement import Plan, plan
+from daemon.scheduling.pool import Pool
 from daemon.workers.supervisor import WorkerState
-from processors.contract import Options
-
-MINUTE = 60_000_000
-NOW = 100 * MINUTE
 
 
 def _pool(name: str, state: WorkerState | None, gigabytes: int = 4, idle_since: float = 0.0, joins=False) -> Pool:
-    pool = Pool(processor=name, options=Options(), batch_limit=8, memory_bytes=gigabytes * 10**9)
-    pool.worker = None if state is None else SimpleNamespace(state=state, may_be_joined=joins)
-    pool.idle_since = idle_since
-    return pool
+    pool = pool_on([device()], name, gigabytes=gigabytes)
+    return on(pool, 0, state, idle_since=idle_since, joins=joins)
 
 
 def _plan(*pools: tuple[Pool, int | None], workers: int = 1, gigabytes: float = 1000, **job: int) -> Plan:
     """`pools`: each with the age in minutes of the oldest job that waits for it; None: it has no work."""
-    batches = [
-        CandidateBatch(
-            pool=pool, jobs=[make_job(received_at=NOW - age * MINUTE, **(job if pool.worker is None else {}))]
-        )
+    for pool, _ in pools:
+        pool.slots[0].devices = (device(at_once=workers, gigabytes=gigabytes),)
+    queues = [
+        queue(pool, [make_job(received_at=NOW_US - age * MINUTE, **({} if pool.has_worker else job))])
         for pool, age in pools
         if age is not None
     ]
-    room = Capacity(workers=workers, memory_bytes=gigabytes * 10**9, patience_us=10 * MINUTE)
-    return plan(batches, [pool for pool, _ in pools], room, now_us=NOW)
+    return plan(queues, [slot for pool, _ in pools for slot in pool.slots], moment())
 
 
 @pytest.fixture
@@ -45,7 +38,7 @@ def transcriber() -> Pool:
 
 
 def _names(pools) -> list[str]:
-    return [getattr(each, "pool", each).processor for each in pools]
+    return [getattr(each, "slot", each).pool.processor for each in pools]
 
 
 def test_loaded_model_continues_while_older_work_waits_for_another(reader: Pool, transcriber: Pool):

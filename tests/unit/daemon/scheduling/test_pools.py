@@ -79,21 +79,22 @@ def test_new_weights_are_found_once_assignments_are_forgotten(pools: Pools, tmp_
 
 
 def test_pauses_of_a_parked_pool_double_up_to_a_limit(pools: Pools):
-    pool, pauses = _pool(pools, "count"), []
+    (slot,), pauses = _pool(pools, "count").slots, []
     for _ in range(8):
-        pools.park(pool, "away")
-        pauses.append(pool.parked_until - pools._clock.seconds)
-        pools._clock.seconds = pool.parked_until
+        pools.park(slot, "away")
+        pauses.append(slot.parked_until - pools._clock.seconds)
+        pools._clock.seconds = slot.parked_until
         pools.unpark(at_once=False)
-        assert not pool.is_parked
+        assert not slot.is_parked
     assert pauses == [10, 20, 40, 80, 160, 320, 320, 320]
 
 
 def test_parking_a_parked_pool_changes_nothing(pools: Pools):
     pool = _pool(pools, "count")
-    pools.park(pool, "first")
-    pools.park(pool, "second")
-    assert (pool.parked_for, pool.parked_times) == ("first", 1)
+    (slot,) = pool.slots
+    pools.park(slot, "first")
+    pools.park(slot, "second")
+    assert (pool.parked_for, slot.parked_times) == ("first", 1) and pool.is_parked
     pools.unpark(at_once=True)
     assert not pool.is_parked
 
