@@ -1,13 +1,14 @@
 """What other programs and people have added to the files of a result."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from daemon.core import names
 from daemon.files import corrected, result_reader
 from daemon.files.originals import ARCHIVE, ERROR_DOCUMENTS, RESULT
-from daemon.files.result_reader import Facts
+from daemon.files.result_reader import Document, Facts
 from processors import protocol
 
 _DOCUMENTS = {RESULT, *ERROR_DOCUMENTS, corrected.FOLDER}
@@ -26,6 +27,44 @@ def published(facts: Facts) -> set[str]:
             raise ValueError("not the path of an original")
         files |= {where, *(where + suffix for suffix in names.SIDECAR_SUFFIXES)}
     return files
+
+
+def sizes(facts: Facts) -> dict[str, int]:
+    """The sizes of the files that a document records, in bytes, by their paths relative to the result.
+
+    Raises:
+        LookupError, TypeError, AttributeError: the document was changed.
+    """
+    found: dict[str, int] = {file["name"]: file["size_bytes"] for file in facts.get("files") or []}
+    where, size = (facts.get("original") or {}).get("path"), facts.get("size_bytes")
+    if where and size is not None:
+        found[where] = size
+    return found
+
+
+def changed(folder: Path, document: Document, original_ns: int) -> list[str]:
+    """The files in the folder of a result whose content is another than inboxd wrote, before the document: they have
+    another size, or are newer.
+
+    original_ns: the modification time of the original, which may be in the future.
+
+    Raises:
+        LookupError, TypeError, AttributeError: the document was changed.
+    """
+    newest_ns = max(document.changed_ns, original_ns)
+    found = [name for name, size in sizes(document.facts).items() if _differs(folder / name, size, newest_ns)]
+    if record := _corrections(folder, document.facts):
+        paths = {f"{corrected.FOLDER}/{name}": size for name, size in sizes(record.facts).items()}
+        found += [path for path, size in paths.items() if _differs(folder / path, size, record.changed_ns)]
+    return sorted(found)
+
+
+def _differs(path: Path, size_bytes: int, newest_ns: int) -> bool:
+    try:
+        facts = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return not stat.S_ISREG(facts.st_mode) or facts.st_size != size_bytes or facts.st_mtime_ns > newest_ns
 
 
 def added(folder: Path, facts: Facts) -> list[str]:
@@ -53,10 +92,15 @@ def others(top: Path | str, files: set[str], *, below: int | None = None) -> Ite
 
 
 def _corrected(result: Path, facts: Facts) -> list[str]:
-    """The names of the files in `corrected/`, if that record is of the same job."""
+    """The names of the files in `corrected/` that inboxd wrote."""
+    record = _corrections(result, facts)
+    return [corrected.RECORD, *(str(file["name"]) for file in record.facts["files"])] if record else []
+
+
+def _corrections(result: Path, facts: Facts) -> Document | None:
+    """The record of the corrections, if it belongs to the same job."""
     try:
-        record = result_reader.read(result / corrected.FOLDER / corrected.RECORD, root=result).facts
-        is_own = record.get("job") == facts.get("job")
-        return [corrected.RECORD, *(str(file["name"]) for file in record["files"])] if is_own else []
-    except (OSError, ValueError, LookupError, TypeError):
-        return []
+        record = result_reader.read(result / corrected.FOLDER / corrected.RECORD, root=result)
+    except (OSError, ValueError):
+        return None
+    return record if record.facts.get("job") == facts.get("job") else None

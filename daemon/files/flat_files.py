@@ -38,7 +38,7 @@ class FlatFiles:
         entries = flat.entries(document.facts)
         visible = flat.visible_names(job.name, path.name, entries)
         self._names = {entry: visible[entry] for entry in entries}  # in this order: the original appears last
-        self._sizes = _sizes(document)
+        self._sizes = additions.sizes(document.facts)
         self._published = additions.published(document.facts)
         self._newest_ns = max(document.changed_ns, job.mtime_ns)  # the time of an original may be in the future
 
@@ -103,11 +103,3 @@ class FlatFiles:
     def _is_file_of_ours(self, path: str, facts: os.stat_result) -> bool:
         is_as_recorded = facts.st_size == self._sizes.get(path, facts.st_size) and facts.st_uid == os.geteuid()
         return stat.S_ISREG(facts.st_mode) and is_as_recorded and facts.st_mtime_ns <= self._newest_ns
-
-
-def _sizes(document: result_reader.Document) -> dict[str, int]:
-    """The sizes of the files that result.json records, in bytes."""
-    sizes: dict[str, int] = {file["name"]: file["size_bytes"] for file in document.facts.get("files") or []}
-    if where := (document.facts.get("original") or {}).get("path"):
-        sizes[where] = document.facts["size_bytes"]
-    return sizes

@@ -95,16 +95,16 @@ class Retention:
         """The reason why a result may not be removed; "" if it may."""
         path = folder / ("result.json" if job.state is JobState.DONE else "error.json")
         try:
-            facts = result_reader.read(path, root=folder).facts
-            if facts.get("job") != job.id:
+            document = result_reader.read(path, root=folder)
+            if document.facts.get("job") != job.id:
                 return "another job's result has its name"
-            foreign, changed = additions.added(folder, facts), self._layout.outbox.changed_files(job)
+            foreign = additions.added(folder, document.facts)
+            changed = self._layout.outbox.changed_files(job) or additions.changed(folder, document, job.mtime_ns)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return "it has changed since inboxd published it"
         if changed:
-            return f"files have changed since inboxd published them: {', '.join(changed[:3])}"
-        shown = ", ".join(map(names.printable, foreign[:3]))
-        return f"it contains files that inboxd did not publish: {shown}" if foreign else ""
+            return f"files have changed since inboxd published them: {_shown(changed)}"
+        return f"it contains files that inboxd did not publish: {_shown(foreign)}" if foreign else ""
 
     def _archived(self, before: int) -> Iterator[Removal]:
         archive = self._layout.outbox.archive
@@ -126,6 +126,10 @@ class Retention:
             after = _position(jobs[-1])
             ids = tuple(job.id for job in jobs)
             yield Removal(what="history", path=f"{len(ids)} jobs, until {jobs[-1].path}", jobs=ids)
+
+
+def _shown(paths: list[str]) -> str:
+    return ", ".join(map(names.printable, paths[:3]))
 
 
 def _position(job: Job) -> tuple[str, int]:

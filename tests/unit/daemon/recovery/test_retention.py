@@ -143,7 +143,8 @@ def test_what_a_person_adds_to_a_folder_of_a_result_stays(archive: Archive, name
         (result / path).touch()
     facts = {"job": JOB, "files": files, "original": {"path": "original/x.txt"}}
     (result / "result.json").write_text(json.dumps(facts))
-    (result / "corrected" / "corrections.json").write_text(json.dumps({"job": JOB, "files": [{"name": "x.csv"}]}))
+    record = {"job": JOB, "files": [{"name": "x.csv", "size_bytes": 0}]}
+    (result / "corrected" / "corrections.json").write_text(json.dumps(record))
     archive.record(JOB, "", result_path="x")
     archive.later()
     assert archive.reasons() == [""]
@@ -151,6 +152,40 @@ def test_what_a_person_adds_to_a_folder_of_a_result_stays(archive: Archive, name
     put(result / name)
     shown = "corrected/a" if name == "corrected/a/b" else name
     assert archive.reasons() == [f"it contains files that inboxd did not publish: {shown}"]
+
+
+def _rewrite(file: Path) -> None:
+    file.write_text("another")
+
+
+def _edit(file: Path) -> None:
+    os.utime(file, (file.stat().st_mtime + 60,) * 2)
+
+
+def _replace(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "attachments/a.pdf", "x.txt", "corrected/x.csv"])
+@pytest.mark.parametrize("change", [_rewrite, _edit, _replace])
+def test_result_in_which_a_person_has_changed_a_file_stays(archive: Archive, name: str, change: Callable[[Path], None]):
+    result = archive.folders.outbox.path / "x"
+    files = [{"name": each, "sha256": "0" * 64, "size_bytes": 4} for each in ("x.csv", "attachments/a.pdf")]
+    for path in ("x.csv", "attachments/a.pdf", "x.txt", "corrected/x.csv"):
+        (result / path).parent.mkdir(parents=True, exist_ok=True)
+        (result / path).write_text("file")
+    facts = {"job": JOB, "files": files, "original": {"path": "x.txt"}, "size_bytes": 4}
+    (result / "result.json").write_text(json.dumps(facts))
+    record = {"job": JOB, "files": [{"name": "x.csv", "size_bytes": 4}]}
+    (result / "corrected" / "corrections.json").write_text(json.dumps(record))
+    archive.record(JOB, "", result_path="x")
+    archive.later()
+    assert archive.reasons() == [""]
+    change(result / name)
+    assert archive.reasons() == [f"files have changed since inboxd published them: {name}"]
+    (result / name).unlink()
+    assert archive.reasons() == [""]
 
 
 @pytest.mark.parametrize(
