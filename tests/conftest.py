@@ -104,9 +104,8 @@ def _resident_bytes() -> int:
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     """A place for plain text, which needs no model."""
-    made = Place(tmp_path)
-    yield made
-    made.stop_all()
+    with Place(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

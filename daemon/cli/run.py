@@ -116,7 +116,7 @@ def process(
 
     from rich.console import Console
 
-    from daemon.cli import oneshot, terminal, views
+    from daemon.cli import process_files, terminal, views
 
     settings = load_settings(config_file)
     console = Console(stderr=True)
@@ -125,10 +125,10 @@ def process(
     paths, output, shown_from = [file.absolute() for file in files if str(file) != "-"], output.absolute(), Path.cwd()
     enter_config_folder(settings)
     with tempfile.TemporaryDirectory(prefix="inboxd-") as folder, terminal.LiveView(console) as view:
-        paths = oneshot.files_in(paths, fitting=oneshot.fits(settings, recipe))
+        paths = process_files.files_in(paths, fitting=process_files.fits(settings, recipe))
         if Path("-") in files:
             paths.append(_standard_input(Path(folder)))
-        rows = oneshot.process(settings, paths, recipe=recipe, output=output, on_change=view.on_change)
+        rows = process_files.process(settings, paths, recipe=recipe, output=output, on_change=view.on_change)
     shown: list[ShownRow] = [{**row, "file": _shown_path(Path(row["file"]), shown_from)} for row in rows]
     if as_json:
         print_json([with_reasons(row) for row in shown])

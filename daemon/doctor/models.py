@@ -20,7 +20,7 @@ from daemon.scheduling import devices
 from daemon.telemetry import gpu
 from daemon.workers import memory as machine_memory
 from processors import contract, registry
-from processors.ocr import weights
+from processors.ocr import downloaded_models
 
 _TORCH_SECONDS = 90.0  # its first import, from a slow disk
 _MEMINFO = Path("/proc/meminfo")
@@ -57,15 +57,15 @@ def scripts(settings: Settings, _: Installation | None) -> Findings:
     recipes = [options_of(recipe, {}) for _, recipe, plan in _plans(settings) if _uses_ocr(recipe, plan)]
     if not recipes:
         return
-    stored = weights.stored(settings.models)
-    found = f"the built-in model reads {weights.BUILT_IN}"
+    stored = downloaded_models.stored(settings.models)
+    found = f"the built-in model reads {downloaded_models.BUILT_IN}"
     if stored:
         found += f"; stored models: {', '.join(map(_model, stored))}"
-    others = [name for name in weights.MODELS if name not in stored]
+    others = [name for name in downloaded_models.MODELS if name not in stored]
     found += f"; not stored: {', '.join(map(_model, others))}" if others else ""
     yield OK, found, ""
     wanted = [language for options in recipes for language in getattr(options, "languages", ())]
-    for name in dict.fromkeys(weights.LANGUAGES[language] for language in wanted):
+    for name in dict.fromkeys(downloaded_models.LANGUAGES[language] for language in wanted):
         if name not in stored:
             yield FAIL, f"a recipe requires {_model(name)}, which is not stored", f"inboxd models fetch {name}"
 
@@ -76,7 +76,7 @@ def _uses_ocr(recipe: Recipe, plan: contract.Plan) -> bool:
 
 
 def _model(name: str) -> str:
-    return f"{name} ({', '.join(weights.languages_of(name))})"
+    return f"{name} ({', '.join(downloaded_models.languages_of(name))})"
 
 
 def _fetching(name: str, weights: str, installation: Installation | None) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ from daemon.core.job import DROPPED, Entry, Job, JobState, Overrides
 from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
 from daemon.files.layout import Layout
 from daemon.intake.filetype import Content
-from daemon.intake.overrides import Choice, WrongOptions, choose, read_bounded
+from daemon.intake.overrides import Choice, InvalidOptions, choose, read_bounded
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Describer:
         try:
             has_sidecar = self._inbox.look(sidecar) is not None
             return choose(settings, self._inbox, folder, content.kind, sidecar if has_sidecar else None)
-        except (WrongOptions, OSError) as error:
+        except (InvalidOptions, OSError) as error:
             log.error("%s: its options files cannot be used: %s", printable_path(taken.path.name), error)
             rules = settings.folder(printable_path(folder.relative_to(self._inbox.path)))
             return Choice(recipe=rules.recipes.get(content.kind) if content.kind else None, priority=rules.priority)
@@ -89,7 +89,7 @@ class Describer:
     def _read_sidecar(self, sidecar: Path, limit: int) -> bytes:
         try:
             return read_bounded(self._inbox, sidecar, limit)
-        except WrongOptions as error:
+        except InvalidOptions as error:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.name) from error
 
     def _sha256_of_small(self, taken: Path) -> str | None:

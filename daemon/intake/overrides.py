@@ -39,7 +39,7 @@ MAX_OPTIONS_BYTES = MAX_SIDECAR_BYTES[OPTIONS_SUFFIX]  # total size of the optio
 _PARSED = 128  # cached files: a folder's options apply to each file in it
 
 
-class WrongOptions(Exception):
+class InvalidOptions(Exception):
     """An options file contains a mistake; described for the person who wrote it."""
 
     def __init__(self, what: str):
@@ -85,7 +85,7 @@ def choose(
     need not exist; `sidecar`: its NAME.toml.
 
     Raises:
-        WrongOptions: an options file contains a mistake.
+        InvalidOptions: an options file contains a mistake.
         OSError: an options file cannot be read now.
     """
     relative = printable_path(folder.relative_to(inbox.path))
@@ -97,7 +97,7 @@ def choose(
     for source in _sources(inbox, folder, sidecar):
         origin, table = source.origin, _parsed(source.content)
         if isinstance(table, str):
-            raise WrongOptions(f"{origin}{table}")
+            raise InvalidOptions(f"{origin}{table}")
         chosen = table.recipe if table.recipe is not None else getattr(table, kind) if kind else None
         if chosen is not None:
             recipe, origins["recipe"] = chosen or None, origin
@@ -118,7 +118,7 @@ def _check_known(settings: Settings, origin: str, options: Mapping[str, object])
     known = {*OptionsFile.model_fields, *(name for recipe in settings.recipes.values() for name in settable(recipe))}
     if unknown := [name for name in options if name not in known]:
         sentences = [_unknown(settings, name, known) for name in unknown[:MAX_MISTAKES]]  # each search takes time
-        raise WrongOptions(f"{origin}: {' '.join(shortened(sentences, more=len(unknown) - len(sentences)))}")
+        raise InvalidOptions(f"{origin}: {' '.join(shortened(sentences, more=len(unknown) - len(sentences)))}")
 
 
 def _unknown(settings: Settings, name: str, known: set[str]) -> str:
@@ -139,23 +139,23 @@ def _check(settings: Settings, kind: Kind | None, choice: Choice, shared: set[st
     recipe = settings.recipes.get(choice.recipe)
     if recipe is None:
         known_recipes = ", ".join(sorted(settings.recipes))
-        raise WrongOptions(f"{where}: unknown recipe {literal(choice.recipe)}. Known recipes: {known_recipes}.")
+        raise InvalidOptions(f"{where}: unknown recipe {literal(choice.recipe)}. Known recipes: {known_recipes}.")
     if kind not in recipe.kinds:
         files = f"{kind} files" if kind else "files of this type"
-        raise WrongOptions(f"{where}: the recipe {literal(choice.recipe)} does not support {files}.")
+        raise InvalidOptions(f"{where}: the recipe {literal(choice.recipe)} does not support {files}.")
     known = settable(recipe)
     if foreign := [name for name in choice.options if name not in known | shared]:
-        raise WrongOptions(_foreign(choice, foreign, known))
+        raise InvalidOptions(_foreign(choice, foreign, known))
     options = {name: value for name, value in choice.options.items() if name in known}
     origins = {name: origin for name, origin in choice.origins.items() if name in known or name == "recipe"}
     try:
         then = options_of(recipe, options).then
     except ValidationError as error:
         wrong = problems(error, type(recipe.recipe_options), _merged(recipe, options))
-        raise WrongOptions(f"{', '.join(sorted(set(origins.values())))}: {'; '.join(wrong)}") from error
+        raise InvalidOptions(f"{', '.join(sorted(set(origins.values())))}: {'; '.join(wrong)}") from error
     for name in then:
         if why := why_not_then(name, settings.recipes):
-            raise WrongOptions(f"{origins.get('then', where)}: then = {literal(name)}: {why}.")
+            raise InvalidOptions(f"{origins.get('then', where)}: then = {literal(name)}: {why}.")
     return Choice(recipe=choice.recipe, priority=choice.priority, options=options, origins=origins)
 
 
@@ -216,13 +216,13 @@ def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
     """Read a file in the inbox that may be growing.
 
     Raises:
-        WrongOptions: it has more than `limit` bytes.
+        InvalidOptions: it has more than `limit` bytes.
         OSError: see `Inbox.open_file`.
     """
     with inbox.open_file(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise WrongOptions(too_large(path.name, limit))
+        raise InvalidOptions(too_large(path.name, limit))
     return content
 
 
@@ -240,7 +240,7 @@ def _read_folder_file(inbox: Inbox, path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     if len(content) > MAX_OPTIONS_BYTES:
-        raise WrongOptions(too_large(path.name, MAX_OPTIONS_BYTES))
+        raise InvalidOptions(too_large(path.name, MAX_OPTIONS_BYTES))
     return content
 
 
@@ -265,7 +265,7 @@ def _sources(inbox: Inbox, folder: Path, sidecar: Path | UnwrittenSidecar | None
         left -= len(source.content)
         if left < 0:
             limit = MAX_OPTIONS_BYTES // 1024
-            raise WrongOptions(
+            raise InvalidOptions(
                 f"{source.origin} and the {FOLDER_FILE} files above it exceed {limit} KiB in total. Shorten them."
             )
     return found

@@ -15,8 +15,8 @@ from daemon.files.inbox import Inbox
 from daemon.intake import unsupported
 from daemon.intake.filetype import Content
 from daemon.intake.ignored_names import DOWNLOAD_SUFFIXES
-from daemon.intake.overrides import FOLDER_FILE, Choice, WrongOptions, choose, options_of, too_large
-from daemon.intake.state import FileState, Mistake, Snapshot
+from daemon.intake.overrides import FOLDER_FILE, Choice, InvalidOptions, choose, options_of, too_large
+from daemon.intake.path_states import FileState, Mistake, Snapshot
 
 _EMPTY = unsupported.EMPTY
 
@@ -75,14 +75,14 @@ class Prerequisites:
         options_file = next((each.path for each in sidecars if each.path.suffix == OPTIONS_SUFFIX), None)
         read = functools.partial(choose, settings, self._inbox, path.parent, content.kind, options_file)
         if known is None and options_file is None:  # nearly all files: right
-            with contextlib.suppress(WrongOptions):
+            with contextlib.suppress(InvalidOptions):
                 return read()
         found = self._snapshot(path)  # before the options are read, so that it misses no change
         if known and (known.sidecars, known.snapshot, known.settings) == (tuple(sidecars), found, settings):
             return known
         try:
             return read()
-        except WrongOptions as error:
+        except InvalidOptions as error:
             why = f"its options are wrong: {error}"
             state.mistake = Mistake(snapshot=found, sidecars=tuple(sidecars), settings=settings, why=why)
             return state.mistake

@@ -22,10 +22,10 @@ from daemon.intake.filetype import Content
 from daemon.intake.ignored_names import ignore_patterns
 from daemon.intake.move_errors import explain_move_error, permissions
 from daemon.intake.overrides import FOLDER_FILE, Choice, why_ignored
+from daemon.intake.path_states import Agenda, Block, FileStates, SetAside
 from daemon.intake.prerequisites import Prerequisites, snapshot
 from daemon.intake.settling import Settling
 from daemon.intake.skipped import SkippedFiles
-from daemon.intake.state import Agenda, Block, FileStates, SetAside
 
 LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
 _HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, then set its mode by name

@@ -19,8 +19,8 @@ from daemon.files.inbox import Found
 from daemon.files.layout import Layout
 from daemon.intake.ignored_names import is_ignored
 from daemon.intake.overrides import FOLDER_FILE
+from daemon.intake.path_states import Agenda, FolderState
 from daemon.intake.readiness import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
-from daemon.intake.state import Agenda, FolderState
 from daemon.intake.watcher import Watcher
 
 _SCAN_PAUSE = 3.0  # a folder rests for this multiple of the duration of its last scan

@@ -34,7 +34,7 @@ from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content, sniff
 from daemon.intake.ignored_names import ignore_patterns, is_ignored
-from daemon.intake.overrides import Choice, UnwrittenSidecar, WrongOptions, choose, too_large
+from daemon.intake.overrides import Choice, InvalidOptions, UnwrittenSidecar, choose, too_large
 from daemon.intake.prerequisites import lacks_prompt
 from daemon.queue.store import Store, new_id
 
@@ -42,7 +42,7 @@ _PROMPT_SUFFIX = ".prompt"
 _NO_LIMIT = 2**31  # characters of a value in TOML: the sidecar as a whole has a limit
 
 
-class WrongSubmission(Exception):
+class InvalidSubmission(Exception):
     """inboxd refuses the submission and leaves its file where it is; `fix` says what the sender can do."""
 
     def __init__(self, what: str, fix: str = ""):
@@ -91,7 +91,7 @@ class Submissions:
         A submission may be repeated after an unknown outcome if its upload has a UUID as its name.
 
         Raises:
-            WrongSubmission: it is refused.
+            InvalidSubmission: it is refused.
             OSError, StorageError: a disk does not allow it now. The file may be taken: see above.
         """
         path, upload = self._destination(submission), submission.upload
@@ -100,7 +100,7 @@ class Submissions:
         is_known = self._is_known(job_id)
         content = self._examine(upload, path, is_optional=is_known)
         if is_known and content is not None:
-            raise WrongSubmission(f"There is already a job {job_id}.", "Give the file another UUID as its name.")
+            raise InvalidSubmission(f"There is already a job {job_id}.", "Give the file another UUID as its name.")
         if content is not None:
             self._take(job_id, submission, path, content)
         return job_id, self._delay(job_id)
@@ -113,7 +113,7 @@ class Submissions:
             return None
         if self._taken.has(job_id):
             return self._disk_retry.problem or "a restart of inboxd"
-        raise WrongSubmission(
+        raise InvalidSubmission(
             "inboxd cannot add the file to the job log.", "The file is in the inbox; see `inboxd status`."
         )
 
@@ -123,23 +123,23 @@ class Submissions:
         """The path in the inbox to which the file might have been dropped."""
         folder, name, upload = submission.folder, submission.name, submission.upload
         if not upload or "/" in upload or not is_safe_relative(upload):
-            raise WrongSubmission(f"{printable(upload)} is not the name of a file in {self._incoming.path}.")
+            raise InvalidSubmission(f"{printable(upload)} is not the name of a file in {self._incoming.path}.")
         if submission.source == DROPPED or source_name(submission.source) is None:
             fix = "Use up to 32 small letters, digits and hyphens, beginning with a letter."
-            raise WrongSubmission(f"{printable(submission.source)} is not a valid source name.", fix)
+            raise InvalidSubmission(f"{printable(submission.source)} is not a valid source name.", fix)
         if not is_safe_relative(folder) or any(is_ignored(part) for part in folder.split("/") if part):
-            raise WrongSubmission(f"{printable(folder)} is not a folder from which inboxd takes files.")
+            raise InvalidSubmission(f"{printable(folder)} is not a folder from which inboxd takes files.")
         if not name or "/" in name or not is_safe_relative(name) or is_ignored(name):
-            raise WrongSubmission(f"inboxd takes no file with the name {printable(name)}.", "Choose another name.")
+            raise InvalidSubmission(f"inboxd takes no file with the name {printable(name)}.", "Choose another name.")
         if name.endswith(SIDECAR_SUFFIXES):
             fix = "Submit its content as options, prompt or password of the file that it belongs to."
-            raise WrongSubmission(f"{printable(name)} is the name of a sidecar.", fix)
+            raise InvalidSubmission(f"{printable(name)} is the name of a sidecar.", fix)
         path = self._inbox.path / folder / name
         if self._inbox.is_too_deep(path.parent):
-            raise WrongSubmission(f"{printable(folder)} is nested too deeply.")
+            raise InvalidSubmission(f"{printable(folder)} is nested too deeply.")
         patterns = ignore_patterns(self._settings().ignore)
         if patterns is not None and patterns.match(path.relative_to(self._inbox.path)):
-            raise WrongSubmission(f"A pattern of [inbox] ignore matches {printable(name)}.", "Choose another name.")
+            raise InvalidSubmission(f"A pattern of [inbox] ignore matches {printable(name)}.", "Choose another name.")
         return path
 
     def _examine(self, upload: str, path: Path, *, is_optional: bool) -> Content | None:
@@ -147,13 +147,13 @@ class Submissions:
         try:
             with self._incoming.opened() as folder:
                 if regular_files.writer_has(Path(upload), folder):
-                    raise WrongSubmission(f"A program still writes to {printable(upload)}.", "Close the file first.")
+                    raise InvalidSubmission(f"A program still writes to {printable(upload)}.", "Close the file first.")
                 return sniff(self._incoming.path / upload, folder, name=path.name)
         except FileNotFoundError:
             if is_optional:
                 return None
             fix = "Write the complete file there, then submit it."
-            raise WrongSubmission(f"There is no file {printable(upload)} in {self._incoming.path}.", fix) from None
+            raise InvalidSubmission(f"There is no file {printable(upload)} in {self._incoming.path}.", fix) from None
 
     def _sidecars(self, submission: Submission) -> dict[str, bytes]:
         """The contents of the sidecars that the file would have had in the inbox, by suffix."""
@@ -165,9 +165,9 @@ class Submissions:
         sidecars = {suffix: text.encode("utf-8", "backslashreplace") for suffix, text in texts.items() if text}
         for suffix, content in sidecars.items():
             if len(content) > MAX_SIDECAR_BYTES[suffix]:
-                raise WrongSubmission(too_large(submission.name + suffix, MAX_SIDECAR_BYTES[suffix]))
+                raise InvalidSubmission(too_large(submission.name + suffix, MAX_SIDECAR_BYTES[suffix]))
             if len(os.fsencode(submission.name + suffix)) > NAME_MAX:
-                raise WrongSubmission("The name of the file is too long for its sidecars.", "Choose a shorter name.")
+                raise InvalidSubmission("The name of the file is too long for its sidecars.", "Choose a shorter name.")
         return sidecars
 
     def _choose(self, path: Path, content: Content, sidecars: Mapping[str, bytes]) -> Choice:
@@ -175,14 +175,14 @@ class Submissions:
         own = UnwrittenSidecar(name=name, content=sidecars[OPTIONS_SUFFIX]) if OPTIONS_SUFFIX in sidecars else None
         try:
             choice = choose(settings, self._inbox, path.parent, content.kind, own)
-        except WrongOptions as error:
-            raise WrongSubmission(f"Its options are wrong: {error}") from error
+        except InvalidOptions as error:
+            raise InvalidSubmission(f"Its options are wrong: {error}") from error
         folder = printable_path(path.parent.relative_to(self._inbox.path))
         if choice.recipe is None and settings.folder(folder).unsupported == "leave":
             why = unsupported.explain(content.kind, content.media_type, size_bytes=1, folder=folder)
-            raise WrongSubmission(f"inboxd does not support this file. {why}")
+            raise InvalidSubmission(f"inboxd does not support this file. {why}")
         if _PROMPT_SUFFIX not in sidecars and lacks_prompt(settings, choice):
-            raise WrongSubmission(f"The recipe {choice.recipe} needs a prompt.", "Submit the file with one.")
+            raise InvalidSubmission(f"The recipe {choice.recipe} needs a prompt.", "Submit the file with one.")
         return choice
 
     # ---------------------------------------------------------------------------------------- take
@@ -241,9 +241,9 @@ def _options_toml(submission: Submission) -> str:
     """The options as NAME.toml would contain them; "" if there are none.
 
     Raises:
-        WrongSubmission: a value has no counterpart in TOML.
+        InvalidSubmission: a value has no counterpart in TOML.
     """
     options = {name: value for name, value in submission.options.items() if value is not None}  # null: not set
     if any(each is None for each, _ in walk(options)):
-        raise WrongSubmission("Its options are wrong: null in a list or table is not supported.")
+        raise InvalidSubmission("Its options are wrong: null in a list or table is not supported.")
     return "".join(f"{key_literal(name)} = {literal(value, most=_NO_LIMIT)}\n" for name, value in options.items())

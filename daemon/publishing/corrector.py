@@ -19,7 +19,7 @@ _MAX_BYTES = 16 * 1024 * 1024  # of all files: the main thread writes them
 _MAX_RECORD_BYTES = 4 * 1024 * 1024  # of corrections.json, which the main thread formats
 
 
-class WrongFiles(Exception):
+class CorrectionRefused(Exception):
     """What was prepared cannot be placed; `fix` says what to do."""
 
     def __init__(self, what: str, fix: str = ""):
@@ -40,16 +40,16 @@ class Corrector:
         revision: how many corrections the result had when they were prepared.
 
         Raises:
-            WrongFiles: they are not complete, or the result has been corrected meanwhile.
+            CorrectionRefused: they are not complete, or the result has been corrected meanwhile.
             OSError, StorageError: not possible now; nothing has changed, or only the event is missing.
         """
         if job.state is not JobState.DONE or job.result_path is None or not names.is_job_id(prepared):
-            raise WrongFiles(f"There is no result of {job.path} to correct.")
+            raise CorrectionRefused(f"There is no result of {job.path} to correct.")
         files, record = _read(self._layout.state / PREPARED / prepared, job)
         outbox = self._layout.outbox
         result = outbox.path / job.result_path
         if self._revision(result, job) != revision:
-            raise WrongFiles(
+            raise CorrectionRefused(
                 "Somebody has corrected this result meanwhile.", "Load it again, and repeat the correction."
             )
         staged = outbox.staging / f"{job.id}.{FOLDER}"
@@ -69,15 +69,19 @@ class Corrector:
         """How many corrections a result has.
 
         Raises:
-            WrongFiles: it is another result, a file that inboxd did not write has the name of the folder, or a person
-                has changed what is in it.
+            CorrectionRefused: it is another result, a file that inboxd did not write has the name of the folder, or a
+                person has changed what is in it.
         """
         root = self._layout.outbox.path
         try:
             if result_reader.read(result / "result.json", root=root).facts.get("job") != job.id:
-                raise WrongFiles(f"{job.result_path} contains the result of another job.", "Run `inboxd verify`.")
+                raise CorrectionRefused(
+                    f"{job.result_path} contains the result of another job.", "Run `inboxd verify`."
+                )
         except (FileNotFoundError, ValueError) as error:
-            raise WrongFiles(f"The result {job.result_path} is missing or damaged.", "Run `inboxd verify`.") from error
+            raise CorrectionRefused(
+                f"The result {job.result_path} is missing or damaged.", "Run `inboxd verify`."
+            ) from error
         if not os.path.lexists(result / FOLDER):
             return 0
         with contextlib.suppress(FileNotFoundError, ValueError, TypeError, KeyError):
@@ -85,13 +89,13 @@ class Corrector:
             if facts.get("job") == job.id:
                 self._check_unchanged(job, result / FOLDER, facts)
                 return len(facts["changes"])
-        raise WrongFiles(f"inboxd did not write {job.result_path}/{FOLDER}.", "Rename it, then try again.")
+        raise CorrectionRefused(f"inboxd did not write {job.result_path}/{FOLDER}.", "Rename it, then try again.")
 
     def _check_unchanged(self, job: Job, folder: Path, facts: result_reader.Facts) -> None:
         """Check that the next correction would replace only what inboxd wrote.
 
         Raises:
-            WrongFiles: a person has added or changed files.
+            CorrectionRefused: a person has added or changed files.
             OSError: the folder cannot be read now.
             ValueError, LookupError, TypeError: the record of the corrections was changed.
         """
@@ -102,7 +106,7 @@ class Corrector:
         if mine:
             shown = names.printable_sentence(", ".join(sorted(mine)), most=200)
             what = f"Somebody has added or changed {shown} in {job.result_path}/{FOLDER}."
-            raise WrongFiles(what, "Move that out of the folder, then try again.")
+            raise CorrectionRefused(what, "Move that out of the folder, then try again.")
 
 
 def _is_changed(name: str, sha256: object, folder: int) -> bool:
@@ -128,7 +132,7 @@ def _read(folder: Path, job: Job) -> tuple[dict[str, bytes], Mapping[str, object
             raise ValueError("the record is wrong")
         files = dict(_contents(folder, listed))
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise WrongFiles(f"The corrected files cannot be read: {error}.") from error
+        raise CorrectionRefused(f"The corrected files cannot be read: {error}.") from error
     files[RECORD] = (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "backslashreplace")
     return files, record
 

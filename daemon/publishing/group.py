@@ -21,8 +21,8 @@ from daemon.core.journald import about
 from daemon.files.layout import Layout
 from daemon.files.originals import RESULT, original_folder, path_within
 from daemon.publishing import result_documents
+from daemon.publishing.finished_attempt import FinishedAttempt
 from daemon.publishing.original_changes import changes
-from daemon.publishing.result import Result
 from daemon.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class GroupPublisher:
         self._may_join = may_join
         self._release = release
 
-    def publish(self, results: Sequence[Result]) -> list[Result]:
+    def publish(self, results: Sequence[FinishedAttempt]) -> list[FinishedAttempt]:
         """Publish results up to `done`; return those that must be published alone.
 
         Raises:
@@ -67,7 +67,7 @@ class GroupPublisher:
             log.exception("%d results cannot be published together", len(results))
         return [result for result in results if result.job.id not in done]
 
-    def _publish(self, results: Sequence[Result]) -> set[str]:
+    def _publish(self, results: Sequence[FinishedAttempt]) -> set[str]:
         """Return the ids of the jobs that have ended."""
         staged = self._stage(results)
         if not staged:
@@ -84,7 +84,7 @@ class GroupPublisher:
         self._release(ids)
         return set(ids)
 
-    def _stage(self, results: Sequence[Result]) -> list[Result]:
+    def _stage(self, results: Sequence[FinishedAttempt]) -> list[FinishedAttempt]:
         """Stage results; return those that are durable."""
         running = {job.id for job in self._store.held([result.job for result in results], JobState.RUNNING)}
         staged, make_durable = [], []
@@ -97,7 +97,7 @@ class GroupPublisher:
             errors = parallel.run_all(make_durable)  # in any case: it also closes what they hold open
         return [result for result, error in zip(staged, errors, strict=True) if error is None]
 
-    def _try_to_stage(self, result: Result) -> Callable[[], None] | None:
+    def _try_to_stage(self, result: FinishedAttempt) -> Callable[[], None] | None:
         """Stage one result, and return the step that makes it durable; None: it must be published alone."""
         try:
             return self._stage_one(result)
@@ -107,7 +107,7 @@ class GroupPublisher:
             log.debug("%s %s leaves its group", result.job.id[:8], result.job.path, exc_info=True)
             return None
 
-    def _stage_one(self, result: Result) -> Callable[[], None] | None:
+    def _stage_one(self, result: FinishedAttempt) -> Callable[[], None] | None:
         job, outbox = result.job, self._layout.outbox
         folder = self._settings.value.folder(job.folder)
         if folder.layout == "flat":
@@ -131,7 +131,7 @@ class GroupPublisher:
         )
         return outbox.stage_unsynced(job, original if is_kept else None, place, document)
 
-    def _name(self, results: Sequence[Result]) -> list[Job]:
+    def _name(self, results: Sequence[FinishedAttempt]) -> list[Job]:
         """The jobs of the results with a free path for each."""
         reserved: list[str] = []
         for result in results:

@@ -25,10 +25,10 @@ from daemon.files.taken import OriginalGone
 from daemon.publishing import original_changes, result_documents
 from daemon.publishing.completion import Completion
 from daemon.publishing.failures import FailurePublisher
+from daemon.publishing.finished_attempt import FinishedAttempt
 from daemon.publishing.group import GroupPublisher
 from daemon.publishing.job_retrier import JobRetrier
 from daemon.publishing.preparation import Preparations
-from daemon.publishing.result import Result
 from daemon.publishing.result_documents import MadeBy
 from daemon.queue.changes import ContentFacts
 from daemon.queue.store import Store
@@ -75,7 +75,7 @@ class Publisher:
         """True while the background works on this job; nothing else may start on it until then."""
         return self._job_retrier.is_busy_with(job_id) or self._preparations.is_pending(job_id)
 
-    def publish_results(self, results: Sequence[Result]) -> list[Result]:
+    def publish_results(self, results: Sequence[FinishedAttempt]) -> list[FinishedAttempt]:
         """Publish the results of running jobs, up to `done`, together as far as possible. Return those that remain to
         be published by `publish_result`."""
         return list(results) if len(results) < 2 else self._group.publish(results)
@@ -85,7 +85,7 @@ class Publisher:
         home = self._layout.outbox.staging / job.staging_name() if is_kept else None
         return not self.is_busy_with(job.id) and self._preparations.is_quick(job, original, home)
 
-    def publish_result(self, result: Result) -> None:
+    def publish_result(self, result: FinishedAttempt) -> None:
         """Publish the result of a running job, up to `done`. The outcome of an attempt that has ended changes
         nothing."""
         self._make_result(result)
@@ -105,7 +105,7 @@ class Publisher:
         def on_give_up(error: Exception) -> None:
             self.give_up(job, contract.FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
-        self._publish_result(Result(job=job, finished=finished, made_by=made_by, on_give_up=on_give_up))
+        self._publish_result(FinishedAttempt(job=job, finished=finished, made_by=made_by, on_give_up=on_give_up))
 
     def pass_on(self, job: Job, why: str) -> None:
         """Publish the original of a queued job that no recipe applies to, unchanged, with a note that says why."""
@@ -129,9 +129,9 @@ class Publisher:
         def on_give_up(error: Exception) -> None:
             self.give_up(job, contract.FailureKind.ERROR, f"Cannot publish the file: {error}.")
 
-        self._make_result(Result(job=job, finished=finished, made_by=MadeBy(), on_give_up=on_give_up))
+        self._make_result(FinishedAttempt(job=job, finished=finished, made_by=MadeBy(), on_give_up=on_give_up))
 
-    def _make_result(self, result: Result) -> None:
+    def _make_result(self, result: FinishedAttempt) -> None:
         """Publish a result now, or as soon as the disks allow, or once the background has prepared the original."""
         job = result.job
         self._disk_retry.run(
@@ -141,7 +141,7 @@ class Publisher:
             failed=self._preparations.failures(job.id),
         )
 
-    def _publish_result(self, result: Result) -> None:
+    def _publish_result(self, result: FinishedAttempt) -> None:
         job = result.job
         if not self._completion.may_end(job):
             return
@@ -221,7 +221,7 @@ class Publisher:
         self._preparations.forget(job.id)
         self.give_up(job, contract.FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
-    def _stage_result(self, result: Result, original: Original, place: str) -> None:
+    def _stage_result(self, result: FinishedAttempt, original: Original, place: str) -> None:
         job = result.job
         for file in result.finished.files:
             if not self._layout.outbox.has_output(job, file["name"], file["size_bytes"]):

@@ -32,7 +32,7 @@ _PLACES = ("row", "page", "line", "segment")
 Change = Mapping[str, object]  # see processors/corrections/changes.py
 
 
-class WrongCorrection(InboxdError):
+class InvalidCorrection(InboxdError):
     """The correction does not fit the result."""
 
 
@@ -44,14 +44,14 @@ def prepared(
     the number of changes that the result had before. The folder is removed afterwards.
 
     Raises:
-        WrongCorrection: there is nothing to correct, or a change does not fit the document.
+        InvalidCorrection: there is nothing to correct, or a change does not fit the document.
         StorageError: they cannot be written now.
     """
     file, document = _document(result)
     before = list(corrections_of(result))
     added = [_recorded(change, document, by, now or datetime.now(UTC)) for change in changes]
     if not added or len(before) + len(added) > _MOST_CHANGES:
-        raise WrongCorrection(f"A result can have up to {_MOST_CHANGES} corrections, and needs one.")
+        raise InvalidCorrection(f"A result can have up to {_MOST_CHANGES} corrections, and needs one.")
     name = str(uuid.uuid4())
     folder = folders.state / PREPARED / name
     try:
@@ -72,7 +72,7 @@ def _document(result: Result) -> tuple[str, JsonObject]:
     """The name and the content of the JSON file as it was read."""
     found = documents.load_json(result, as_read=True)
     if found is None or not {"statements", "segments", "pages"} & found[1].keys():
-        raise WrongCorrection("This result has no rows, lines or segments to correct.", "Edit its files instead.")
+        raise InvalidCorrection("This result has no rows, lines or segments to correct.", "Edit its files instead.")
     return found
 
 
@@ -129,11 +129,11 @@ def _write(
         )
         answer: JsonObject = json.loads(done.stdout)
     except (subprocess.SubprocessError, ValueError) as error:
-        raise WrongCorrection(
+        raise InvalidCorrection(
             "inboxd cannot write this correction.", "Edit the files of the result instead."
         ) from error
     if "error" in answer:
-        raise WrongCorrection(str(answer["error"]))
+        raise InvalidCorrection(str(answer["error"]))
     return answer
 
 

@@ -16,8 +16,8 @@ from daemon.core.messages import WorkerExited, WorkerMessage
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone
+from daemon.publishing.finished_attempt import FinishedAttempt
 from daemon.publishing.publisher import Publisher
-from daemon.publishing.result import Result
 from daemon.publishing.result_documents import MadeBy
 from daemon.scheduling import retry
 from daemon.scheduling.attempts import Attempts
@@ -109,7 +109,7 @@ class Outcomes:
         worker.state = WorkerState.ENDING
         self._pools.park(self._pools.slot_of(worker), failed.message)
 
-    def accept(self, received: WorkerMessage) -> Result | None:
+    def accept(self, received: WorkerMessage) -> FinishedAttempt | None:
         """Take the job of a `WorkFinished` off its worker, and return its result for `publish`; None: it is of no
         use."""
         worker, finished = self._workers.get(received.worker), received.message
@@ -142,9 +142,9 @@ class Outcomes:
         except Exception as error:  # error boundary: one job
             self._cannot_publish(job, error, give_up)
             return None
-        return Result(job=job, finished=finished, made_by=made_by, on_give_up=give_up)
+        return FinishedAttempt(job=job, finished=finished, made_by=made_by, on_give_up=give_up)
 
-    def publish(self, results: Sequence[Result]) -> None:
+    def publish(self, results: Sequence[FinishedAttempt]) -> None:
         """Publish accepted results."""
         for result in self._publishing.publish_results(results):
             try:

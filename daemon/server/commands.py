@@ -18,8 +18,8 @@ from daemon.core.names import printable
 from daemon.files.disk_retry import DiskRetry, describe
 from daemon.files.taken import OriginalGone
 from daemon.intake.intake import Intake
-from daemon.intake.submissions import Submission, WrongSubmission
-from daemon.publishing.corrector import Corrector, WrongFiles
+from daemon.intake.submissions import InvalidSubmission, Submission
+from daemon.publishing.corrector import CorrectionRefused, Corrector
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.recovery.retention import Removal, Retention
@@ -163,7 +163,7 @@ class Commands:
         )
         try:
             job, waits_for = self._intake.submit(submission)
-        except WrongSubmission as error:
+        except InvalidSubmission as error:
             raise Refused(str(error), error.fix) from error
         return api.SubmitReply(job=job, waits_for=waits_for)
 
@@ -250,7 +250,7 @@ class Commands:
         job = self._find(command.job)
         try:
             self._corrector.place(job, command.prepared, revision=command.revision)
-        except WrongFiles as error:
+        except CorrectionRefused as error:
             raise Refused(str(error), error.fix) from error
         return api.CorrectReply(job=job.id, file=job.path)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from daemon.core import messages
 from daemon.core.errors import StorageError
-from daemon.publishing.result import Result
+from daemon.publishing.finished_attempt import FinishedAttempt
 from daemon.server.app import App
 from daemon.server.backlog import Backlog
 from daemon.server.tasks import Tasks
@@ -62,9 +62,9 @@ class Loop:
             if time.monotonic() >= until:
                 break
 
-    def _accept_results(self) -> list[Result]:
+    def _accept_results(self) -> list[FinishedAttempt]:
         """Accept the results that come next, which are published together, and apply the progress between them."""
-        results: list[Result] = []
+        results: list[FinishedAttempt] = []
 
         def take(received: messages.WorkerMessage) -> None:
             if not isinstance(received.message, protocol.WorkFinished):
@@ -79,7 +79,7 @@ class Loop:
             self.guard(take, received)
         return results
 
-    def _publish(self, results: list[Result]) -> None:
+    def _publish(self, results: list[FinishedAttempt]) -> None:
         """Publish results together. A worker that is idle now starts its next batch first."""
         received = self._backlog.first()
         if isinstance(received, messages.WorkerMessage) and isinstance(received.message, protocol.BatchDone):

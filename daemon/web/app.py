@@ -22,7 +22,6 @@ from daemon.web import (
     actions,
     bulk,
     corrections,
-    files,
     follow_up,
     job_page,
     jobs,
@@ -30,6 +29,7 @@ from daemon.web import (
     openapi,
     search,
     session,
+    submit,
     system,
     system_page,
 )
@@ -50,7 +50,7 @@ COMPATIBLE: list[BaseRoute] = [
     *whisper_asr.ROUTES,
 ]
 API: list[BaseRoute] = [
-    *files.ROUTES,
+    *submit.ROUTES,
     *jobs.ROUTES,
     *actions.ROUTES,
     *bulk.API,

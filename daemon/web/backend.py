@@ -17,7 +17,7 @@ from daemon.web.auth import Access
 from daemon.web.errors import WebError
 from daemon.web.events import EventHub
 from daemon.web.previews import Previews
-from daemon.web.searches import Searches
+from daemon.web.searcher import Searcher
 from daemon.web.uploads import Receiver, Upload
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ _RECORD_TRIES, _RECORD_PAUSE_SECONDS = 20, 1.0  # while a disk delays the record
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class UploadOptions:
     """What is to be done with an upload; as its sidecars in the inbox would say."""
 
     folder: str = ""  # of the inbox, whose rules apply
@@ -49,7 +49,7 @@ class Backend:
         self.access = Access(settings)
         self.receiver = Receiver(settings)
         self.previews = Previews(settings)
-        self.searches = Searches(settings)
+        self.searcher = Searcher(settings)
         self.events = EventHub(self)
         self._to_daemon = CapacityLimiter(_CONNECTIONS)
 
@@ -83,7 +83,7 @@ class Backend:
             lambda: client.ask(self.settings.socket, command, reply, timeout=seconds), limiter=self._to_daemon
         )
 
-    async def submit(self, upload: Upload, order: "Order") -> str:
+    async def submit(self, upload: Upload, options: "UploadOptions") -> str:
         """Hand a complete upload over to the daemon; return the id of its job, which is recorded.
 
         Raises:
@@ -93,12 +93,12 @@ class Backend:
         command = api.Submit(
             file=upload.id,
             file_name=upload.name,
-            folder=order.folder,
-            options=dict(order.options),
-            priority=order.priority,
-            prompt=order.prompt,
-            password=order.password,
-            source=order.source,
+            folder=options.folder,
+            options=dict(options.options),
+            priority=options.priority,
+            prompt=options.prompt,
+            password=options.password,
+            source=options.source,
         )
         try:
             reply = await self.ask(command, api.SubmitReply)

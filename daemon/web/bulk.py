@@ -24,7 +24,7 @@ _MAX_BYTES = 64 * 1024
 ACTIONS = ("retry", "cancel", "reviewed", "unreviewed")
 
 
-class _Order(BaseModel):
+class _BulkAction(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     action: str = Field(pattern=f"^({'|'.join(ACTIONS)})$")
@@ -56,8 +56,8 @@ async def _act_on(backend: Backend, action: str, job: str) -> Outcome:
     return Outcome(job=job, problem="")
 
 
-async def _act_on_all(backend: Backend, order: _Order) -> Sequence[Outcome]:
-    return [await _act_on(backend, order.action, job) for job in dict.fromkeys(order.jobs) if is_job_id(job)]
+async def _act_on_all(backend: Backend, chosen: _BulkAction) -> Sequence[Outcome]:
+    return [await _act_on(backend, chosen.action, job) for job in dict.fromkeys(chosen.jobs) if is_job_id(job)]
 
 
 async def _body(request: Request) -> bytes:
@@ -72,11 +72,11 @@ async def _body(request: Request) -> bytes:
 async def act_on_jobs(request: Request) -> Response:
     """Retry, cancel or review several jobs."""
     try:
-        order = _Order.model_validate_json(await _body(request))
+        chosen = _BulkAction.model_validate_json(await _body(request))
     except ValidationError as error:
         fix = f'Send JSON: {{"action": "retry", "jobs": [IDs, up to {MOST}]}}; actions: {", ".join(ACTIONS)}.'
         raise WebError(400, "bad_parameter", "The request cannot be read.", fix) from error
-    outcomes = await _act_on_all(backend_of(request), order)
+    outcomes = await _act_on_all(backend_of(request), chosen)
     return JSONResponse(
         {
             "done": [each.job for each in outcomes if not each.problem],
@@ -89,10 +89,10 @@ async def act_on_chosen(request: Request) -> Response:
     """Carry out the command of a button for the chosen rows of the list, and show the list again."""
     fields = parse_qs((await _body(request)).decode("utf-8", "replace"))
     try:
-        order = _Order(action=fields.get("action", [""])[-1], jobs=fields.get("job", []))
+        chosen = _BulkAction(action=fields.get("action", [""])[-1], jobs=fields.get("job", []))
     except ValidationError as error:
         raise WebError(400, "bad_parameter", f"Choose up to {MOST} jobs.") from error
-    outcomes = await _act_on_all(backend_of(request), order)
+    outcomes = await _act_on_all(backend_of(request), chosen)
     refused = [each for each in outcomes if each.problem]
     counts = {
         "done": len(outcomes) - len(refused),

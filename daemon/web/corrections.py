@@ -50,7 +50,7 @@ async def _correct(request: Request, row: JobRow, changes: Changes, by: str) -> 
 
     try:
         await to_thread.run_sync(run, limiter=_AT_ONCE)
-    except corrections.WrongCorrection as error:
+    except corrections.InvalidCorrection as error:
         raise WebError(422, "wrong_correction", error.what, error.fix) from error
 
 

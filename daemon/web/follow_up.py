@@ -13,7 +13,7 @@ from daemon.config.settings import Settings
 from daemon.queue.rows import JobRow
 from daemon.results import documents, result_files
 from daemon.results.result_files import Result
-from daemon.web.backend import Order, backend_of
+from daemon.web.backend import UploadOptions, backend_of
 from daemon.web.compat.work import has_option, recipes_for
 from daemon.web.errors import WebError
 from daemon.web.jobs import find_row, job_document
@@ -68,7 +68,7 @@ async def _ask(request: Request, row: JobRow, question: str) -> str:
     prompt = prompt_for(question, asked(row, result), answer or "")
     options: dict[str, JsonValue] = {"recipe": RECIPE}
     source = "web" if "sec-fetch-site" in request.headers else "api"
-    order = Order(folder=row["folder"], options=options, prompt=prompt, source=source)
+    upload_options = UploadOptions(folder=row["folder"], options=options, prompt=prompt, source=source)
     descriptor = await to_thread.run_sync(result.open_original)
     with os.fdopen(descriptor, "rb") as original:
         async with backend.receiver.slot():
@@ -78,7 +78,7 @@ async def _ask(request: Request, row: JobRow, question: str) -> str:
                 while chunk := await to_thread.run_sync(original.read, _CHUNK_BYTES):
                     await upload.write(chunk)
                 await upload.finish()
-                return await backend.submit(upload, order)
+                return await backend.submit(upload, upload_options)
             finally:
                 upload.discard()
 

@@ -36,7 +36,7 @@ async def search(request: Request) -> Response:
     """Search the text of all results, newest first."""
     asked = request.query_params
     limit = max(1, int(parse_number(asked, "limit", _LIMIT, _MOST)))
-    found = await backend_of(request).searches.search(
+    found = await backend_of(request).searcher.search(
         asked.get("q", ""), before=_position(asked.get("before")), limit=limit
     )
     base = base_of(request)
@@ -92,7 +92,7 @@ async def search_page(request: Request) -> Response:
     found, problem = None, ""
     if text:
         try:
-            found = await backend.searches.search(text, before=_position(before), limit=_LIMIT)
+            found = await backend.searcher.search(text, before=_position(before), limit=_LIMIT)
         except (WebError, UsageError) as error:
             problem = f"{error.what} {error.fix}"
     status = await status_of(backend)

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from daemon.server import api
-from daemon.web import files
+from daemon.web import submit
 from daemon.web.actions import act_on_daemon
 from daemon.web.auth import COOKIE, SESSION_SECONDS, address_of
 from daemon.web.backend import backend_of
@@ -102,7 +102,7 @@ async def act(request: Request) -> Response:
 
 async def upload(request: Request) -> Response:
     """Upload the files of the form, and show the list."""
-    await files.upload_form(request)
+    await submit.upload_form(request)
     return RedirectResponse(f"{base_of(request)}/", 303)
 
 

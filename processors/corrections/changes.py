@@ -73,5 +73,5 @@ def _check_amount(name: str, value: str) -> None:
         raise ValueError(f"the {name} must not be negative: use the other column")
 
 
-class WrongChange(ValueError):
+class InvalidChange(ValueError):
     """The document has no such place, or the change contradicts it."""

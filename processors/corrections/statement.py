@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from processors.corrections.changes import AMOUNTS, RowChange, WrongChange
+from processors.corrections.changes import AMOUNTS, InvalidChange, RowChange
 from processors.statements.csv_style import CsvOptions
 from processors.statements.outputs import write_document
 from processors.statements.records import MIN_CONFIDENCE, Row, StatementDocument
@@ -40,13 +40,13 @@ def correct(
     on the rows that nobody has corrected or confirmed.
 
     Raises:
-        WrongChange: there is no such row, or it would have money in and money out.
+        InvalidChange: there is no such row, or it would have money in and money out.
     """
     others = _other_flags(document, min_confidence)
     rows = document.rows
     for change in changes:
         if change.row > len(rows):
-            raise WrongChange(f"There is no row {change.row}; the last one is {len(rows)}.")
+            raise InvalidChange(f"There is no row {change.row}; the last one is {len(rows)}.")
         _apply(rows[change.row - 1], change)
     touched = {change.row - 1 for change in changes}
     for number, row in enumerate(rows):
@@ -85,5 +85,5 @@ def _apply(row: Row, change: RowChange) -> None:
         else:
             setattr(row, name, value or "")
     if row.debit and row.credit:
-        raise WrongChange(f"Row {change.row} would have money out and money in; empty one of them.")
+        raise InvalidChange(f"Row {change.row} would have money out and money in; empty one of them.")
     row.confidence, row.confirmed = 1.0, True

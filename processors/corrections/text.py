@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from processors import wellformed
-from processors.corrections.changes import JsonObject, LineChange, WrongChange
+from processors.corrections.changes import InvalidChange, JsonObject, LineChange
 
 FORMATS = ("txt", "json")
 
@@ -13,13 +13,13 @@ def correct(document: JsonObject, changes: Sequence[LineChange]) -> None:
     """Apply the changes to NAME.json of OCR. A corrected line is one piece, at the place of its pieces.
 
     Raises:
-        WrongChange: there is no such line.
+        InvalidChange: there is no such line.
     """
     pages = {page["number"]: page for page in document["pages"]}
     for change in changes:
         lines = pages.get(change.page, {}).get("lines", [])
         if change.line > len(lines):
-            raise WrongChange(f"There is no line {change.line} on page {change.page}.")
+            raise InvalidChange(f"There is no line {change.line} on page {change.page}.")
         line = lines[change.line - 1]
         line["text"] = change.text
         line["pieces"] = [{"text": change.text, "confidence": 1.0, "box": _around(line.get("pieces") or [])}]

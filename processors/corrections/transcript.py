@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from processors import wellformed
-from processors.corrections.changes import JsonObject, SegmentChange, WrongChange
+from processors.corrections.changes import InvalidChange, JsonObject, SegmentChange
 from processors.whisper.track import subtitle_files
 from processors.whisper.track.segment import Segment
 
@@ -16,12 +16,12 @@ def correct(document: JsonObject, changes: Sequence[SegmentChange]) -> None:
     """Apply the changes to NAME.json of a recording. Words keep their times if their number is the same.
 
     Raises:
-        WrongChange: there is no such segment.
+        InvalidChange: there is no such segment.
     """
     segments = document["segments"]
     for change in changes:
         if change.segment > len(segments):
-            raise WrongChange(f"There is no segment {change.segment}; the last one is {len(segments)}.")
+            raise InvalidChange(f"There is no segment {change.segment}; the last one is {len(segments)}.")
         segment = segments[change.segment - 1]
         segment["text"] = f" {change.text.strip()}"
         _set_words(segment, change.text.split())

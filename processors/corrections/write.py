@@ -18,11 +18,11 @@ from processors.corrections import statement, text, transcript
 from processors.corrections.changes import (
     Change,
     Changes,
+    InvalidChange,
     JsonObject,
     LineChange,
     RowChange,
     SegmentChange,
-    WrongChange,
 )
 from processors.statements.records import MIN_CONFIDENCE
 
@@ -36,7 +36,7 @@ def write(order: JsonObject, folder: Path) -> dict[str, object]:
     """Carry an order out.
 
     Raises:
-        WrongChange, ValidationError: a change is wrong.
+        InvalidChange, ValidationError: a change is wrong.
         KeyError, TypeError, ValueError: the document is not one that inboxd wrote.
     """
     document, stem, formats = order["document"], order["stem"], order["formats"]
@@ -61,11 +61,11 @@ def _only(kind: type[C], changes: Sequence[Change]) -> list[C]:
     """The changes, all of which must be of one kind.
 
     Raises:
-        WrongChange: one is not.
+        InvalidChange: one is not.
     """
     found = [change for change in changes if isinstance(change, kind)]
     if len(found) < len(changes):
-        raise WrongChange("This kind of correction does not fit the document.")
+        raise InvalidChange("This kind of correction does not fit the document.")
     return found
 
 
@@ -76,7 +76,7 @@ def main() -> int:
         answer = write(json.load(sys.stdin), Path())
     except ValidationError as error:
         answer = {"error": "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())}
-    except WrongChange as error:
+    except InvalidChange as error:
         answer = {"error": str(error)}
     except (KeyError, TypeError, ValueError) as error:
         answer = {"error": f"inboxd did not write this document as it is now: {error}"}

@@ -27,11 +27,11 @@ from processors.contract import (
     Progress,
     Work,
 )
-from processors.ocr import layout, reading_order, weights
+from processors.ocr import downloaded_models, layout, reading_order
+from processors.ocr.bundled_models import model_name
 from processors.ocr.documents import finish_invoice, finish_receipt, finish_statement
 from processors.ocr.hocr import to_hocr
 from processors.ocr.layout import TextBox
-from processors.ocr.models import model_name
 from processors.ocr.page_reader import PageReader
 from processors.ocr.searchable import write_pdf
 from processors.ocr.text import PageText, finish_text
@@ -70,8 +70,8 @@ class ReadOptions(statements.CsvOptions):
 
     @model_validator(mode="after")
     def _check_languages(self) -> "ReadOptions":
-        if unknown := [name for name in self.languages if name not in weights.LANGUAGES]:
-            known = ", ".join(sorted(weights.LANGUAGES))
+        if unknown := [name for name in self.languages if name not in downloaded_models.LANGUAGES]:
+            known = ", ".join(sorted(downloaded_models.LANGUAGES))
             raise ValueError(
                 f"no OCR model for {', '.join(unknown)}; choose from: {known}. "
                 "Latin script, Chinese and Japanese need none"
@@ -145,7 +145,7 @@ class Ocr(Processor):
     def _read_pages(self, work: Work, progress: Progress) -> tuple[list[PageText], Sequence[str]]:
         """The pages, and what the file contains that is on none of them."""
         options, read = work.options, []
-        others = weights.find_for(options.languages, self._models) if options.languages else ()
+        others = downloaded_models.find_for(options.languages, self._models) if options.languages else ()
         self._reader = PageReader(lambda: self._engine_with(others), options.text_layer)
         with _opened(work) as opened:
             for number in range(1, opened.total + 1):

@@ -12,10 +12,10 @@ from PIL import ImageOps, ImageStat
 
 from processors.ocr import orientation
 from processors.ocr.boxes import Quad, bounds_of, separate
+from processors.ocr.bundled_models import find_model, model_name
 from processors.ocr.coverage import count_unknown, count_unread
 from processors.ocr.ink import Ink, find_ink, find_lines_outside
 from processors.ocr.layout import TextBox
-from processors.ocr.models import find_model, model_name
 from processors.ocr.recognition import Recognized, recognize
 from processors.ocr.sessions import open_rapidocr
 

@@ -90,7 +90,7 @@ class PageReader:
     def _by_ocr(
         self, page: Page, image: "Image.Image", words: Sequence[PlacedWord], was_rotated: bool
     ) -> tuple[PageText, Sequence[TextBox]]:
-        if page.rest is not None and _is_blank(image):
+        if page.textless is not None and _is_blank(image):
             return _from_layer(page, words) if words else (_page_text(page, size=image.size), ())
         found = self._engine().read_upright(image, may_be_rotated=was_rotated)
         read = _page_text(
@@ -162,9 +162,9 @@ def _boxes(doubts: Sequence[Doubt]) -> list[Box]:
 
 def _rest(page: Page, refuted: Sequence[Doubt]) -> "Image.Image":
     """The page without the words that the text layer has right."""
-    if page.rest is None:
+    if page.textless is None:
         return page.image
-    rest = page.rest.copy()
+    rest = page.textless.copy()
     for box in _boxes(refuted):
         place = clip(box, page.image.size)
         rest.paste(page.image.crop(place), place[:2])

@@ -16,7 +16,7 @@ Source = Literal["OCR", "text layer", "text layer and OCR"]
 
 _SUFFIXES = {"pdf": "searchable.pdf"}  # the original, which may be NAME.pdf, is in the same folder
 _EXCERPT_CHARACTERS = 200
-_UNKNOWN = "\ufffd"  # see `pages.textlayer`
+_UNKNOWN = "\ufffd"  # see `pages.text_layer`
 _LEGIBLE_SCALE = 0.5  # of its pixels a side; a page reduced further may have lost its small print
 
 

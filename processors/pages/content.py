@@ -1,4 +1,4 @@
-"""What a PDF page shows: the text of its layer that a person can see, and the rest, which only OCR can read."""
+"""The content of a PDF page: the text that a person can see, and the page without it, which only OCR can read."""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
@@ -9,11 +9,19 @@ import numpy as np
 from processors.pages.annotations import Annotations
 from processors.pages.check_boxes import find_check_boxes
 from processors.pages.glyphs import find_doubtful_fonts
-from processors.pages.layer import Layer, count_covered, difference, find_invisible, read_layer, to_pixels, without_text
+from processors.pages.layer_visibility import (
+    Layer,
+    count_covered,
+    difference,
+    find_invisible,
+    read_layer,
+    to_pixels,
+    without_text,
+)
 from processors.pages.page import Box, Doubt, PlacedWord
-from processors.pages.rest import find_text_like
 from processors.pages.symbols import is_private
-from processors.pages.textlayer import read_characters, read_text, read_words
+from processors.pages.text_layer import read_characters, read_text, read_words
+from processors.pages.text_like import find_text_like
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
@@ -29,8 +37,8 @@ class Content:
     text: str = ""  # the text layer, as far as it can be seen
     words: tuple[PlacedWord, ...] = ()  # the same with positions, without those in doubt
     doubts: tuple[Doubt, ...] = ()
-    rest: np.ndarray  # the page without `words`: uint8, shape (height, width, 3)
-    unread: tuple[Box, ...] = ()  # parts of `rest` that may contain text
+    textless: np.ndarray  # the page without `words`: uint8, shape (height, width, 3)
+    unread: tuple[Box, ...] = ()  # parts of `textless` that may contain text
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -41,15 +49,15 @@ def read_content(page: "PdfPage", picture: np.ndarray, annotations: Annotations,
     try:
         layer = read_layer(page, text, read_characters(text), scale)
         if not layer.has_text:
-            content = Content(rest=picture)
+            content = Content(textless=picture)
         else:
             with without_text(layer):
-                rest = render(page, scale)
-            content = _read_layer(page, layer, picture, rest, scale)
+                textless = render(page, scale)
+            content = _read_layer(page, layer, picture, textless, scale)
     finally:
         text.close()
     _add_check_boxes(page, content, annotations, scale)
-    content.unread = tuple(find_text_like(content.rest, scale))
+    content.unread = tuple(find_text_like(content.textless, scale))
     return content
 
 
@@ -65,8 +73,8 @@ def render(page: "PdfPage", scale: float) -> np.ndarray:
 _RGB = 2  # FPDFBitmap_BGR; the bytes are in the other order, see `rev_byteorder`
 
 
-def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, rest: np.ndarray, scale: float) -> Content:
-    ink = difference(picture, rest)
+def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, textless: np.ndarray, scale: float) -> Content:
+    ink = difference(picture, textless)
     invisible = find_invisible(layer, ink)
     doubtful = _find_doubtful(layer, ink, invisible)
     in_doubt = {index for indices, _ in doubtful for index in indices}
@@ -82,11 +90,11 @@ def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, rest: np.nda
             )
             for indices, characters in doubtful
         ),
-        rest=rest,
+        textless=textless,
     )
     if invisible:
         content.notes.append(f"text that is not visible was left out: {len(invisible)} characters")
-    if covered := count_covered(layer, invisible, rest):
+    if covered := count_covered(layer, invisible, textless):
         content.warnings.append(f"text that is covered or switched off was left out: {covered} characters")
     return content
 
@@ -130,9 +138,9 @@ def _add_check_boxes(page: "PdfPage", content: Content, annotations: Annotations
         boxes = to_pixels(page, np.array([box.box for box in annotations.check_boxes]), scale)
         states = (box.is_checked for box in annotations.check_boxes)
         found = [(tuple(box), state) for box, state in zip(boxes.tolist(), states, strict=True)]
-        content.rest = _without(content.rest, found)
-    drawn = find_check_boxes(content.rest, content.words, scale)
-    content.rest = _without(content.rest, drawn) if drawn else content.rest
+        content.textless = _without(content.textless, found)
+    drawn = find_check_boxes(content.textless, content.words, scale)
+    content.textless = _without(content.textless, drawn) if drawn else content.textless
     marks = [
         PlacedWord(text="[x]" if is_checked else "[ ]", left=left, top=top, right=right, bottom=bottom)
         for (left, top, right, bottom), is_checked in (*found, *drawn)
@@ -141,11 +149,11 @@ def _add_check_boxes(page: "PdfPage", content: Content, annotations: Annotations
     content.words = (*others, *marks)
 
 
-def _without(rest: np.ndarray, boxes: Sequence[tuple[Box, bool]]) -> np.ndarray:
-    rest = rest.copy()
+def _without(textless: np.ndarray, boxes: Sequence[tuple[Box, bool]]) -> np.ndarray:
+    textless = textless.copy()
     for (left, top, right, bottom), _ in boxes:
-        rest[max(0, int(top) - 1) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = 255
-    return rest
+        textless[max(0, int(top) - 1) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = 255
+    return textless
 
 
 def _is_in(word: PlacedWord, mark: PlacedWord) -> bool:

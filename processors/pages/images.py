@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from processors.pages import jpeg
-from processors.pages.layer import to_pixels
+from processors.pages.layer_visibility import to_pixels
 from processors.pages.page import Box
 
 if TYPE_CHECKING:

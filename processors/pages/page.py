@@ -56,8 +56,8 @@ class Page:
     words: tuple[PlacedWord, ...] = ()  # the same with positions, without `doubts`; none if it is not horizontal
     doubts: tuple[Doubt, ...] = ()  # words that are not in `words`
     picture_share: float = 0.0  # of a PDF page's area that images cover: near 1.0 for a scan
-    rest: "Image.Image | None" = None  # the image without `words` and `doubts`; None: they are not in it
-    unread: tuple[Box, ...] = ()  # the parts of `rest` that may contain text
+    textless: "Image.Image | None" = None  # the image without `words` and `doubts`; None: they are not in it
+    unread: tuple[Box, ...] = ()  # the parts of `textless` that may contain text
 
     @property
     def scale(self) -> float:

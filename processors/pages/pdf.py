@@ -120,6 +120,6 @@ class _PdfPages:
             words=content.words,
             doubts=content.doubts,
             picture_share=picture_share(page, images),
-            rest=reduce(Image.fromarray(content.rest), self._max_pixels),
+            textless=reduce(Image.fromarray(content.textless), self._max_pixels),
             unread=(*content.unread, *find_beneath(page, images, content.unread, scale)),
         )

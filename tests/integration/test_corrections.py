@@ -12,10 +12,9 @@ from web_results import add_results
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    made = Place(tmp_path_factory.mktemp("place"), TOML)
-    made.start()
-    yield made
-    made.stop_all()
+    with Place(tmp_path_factory.mktemp("place"), TOML) as made:
+        made.start()
+        yield made
 
 
 @pytest.fixture(scope="module")

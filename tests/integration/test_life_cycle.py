@@ -477,7 +477,7 @@ def test_control_socket_is_for_this_user_only(place: Place):
 
 
 def test_daemon_never_imports_an_engine(place: Place):
-    modules = "import daemon.cli.main, daemon.server.service, daemon.cli.terminal, daemon.cli.oneshot;"
+    modules = "import daemon.cli.main, daemon.server.service, daemon.cli.terminal, daemon.cli.process_files;"
     modules += "import daemon.recovery.verify, sys;"
     modules += "from daemon import config; config.parse({}, source=None, home=__import__('pathlib').Path('/'));"
     modules += (

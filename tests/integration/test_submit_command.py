@@ -10,9 +10,8 @@ from sandbox import Place
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, Place.SLOW_TO_SETTLE)
-    yield made
-    made.stop_all()
+    with Place(tmp_path, Place.SLOW_TO_SETTLE) as made:
+        yield made
 
 
 def test_files_are_submitted_and_their_results_waited_for(place: Place, tmp_path: Path):

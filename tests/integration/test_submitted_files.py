@@ -13,9 +13,8 @@ from daemon.server import api, client
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, Place.SLOW_TO_SETTLE)
-    yield made
-    made.stop_all()
+    with Place(tmp_path, Place.SLOW_TO_SETTLE) as made:
+        yield made
 
 
 def submit(place: Place, content: str | bytes, file_name: str, **how: object) -> api.SubmitReply:

@@ -22,9 +22,8 @@ processor = "fakes.misbehaving"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, TOML)
-    yield made
-    made.stop_all()
+    with Place(tmp_path, TOML) as made:
+        yield made
 
 
 async def follow(place: Place, until: str, after: int | None = None) -> list[api.Line]:

@@ -76,8 +76,8 @@ TESTS = {  # module: its unit tests, which are run first
         "intake/test_move_errors",
     ),
     "intake.prerequisites": ("intake/test_prerequisites", "intake/test_intake", "intake/test_foreign_options"),
-    "intake.state": (
-        "intake/test_state",
+    "intake.path_states": (
+        "intake/test_path_states",
         "intake/test_readiness",
         "intake/test_scanner",
         "intake/test_intake",
@@ -121,7 +121,7 @@ TESTS = {  # module: its unit tests, which are run first
     "core.syncer": ("core/test_syncer", "intake/test_hasher"),
     "core.parallel": ("core/test_parallel", "publishing/test_group", "intake/test_claimer"),
     "publishing.group": ("publishing/test_group", "publishing/test_publisher"),
-    "publishing.result": ("publishing/test_group", "publishing/test_publisher", "scheduling/test_outcomes"),
+    "publishing.finished_attempt": ("publishing/test_group", "publishing/test_publisher", "scheduling/test_outcomes"),
     "publishing.original_changes": ("publishing/test_publisher", "publishing/test_group", "recovery/test_startup"),
     "publishing.preparation": ("publishing/test_publisher", "scheduling/test_dispatcher"),
     "publishing.job_retrier": ("publishing/test_publisher", "recovery/test_startup"),

@@ -29,7 +29,7 @@ from daemon import config
 from daemon.core import parallel, regular_files
 from daemon.core.job import JobState
 from daemon.publishing import completion, group, preparation
-from daemon.publishing.result import Result
+from daemon.publishing.finished_attempt import FinishedAttempt
 from daemon.recovery.verify import Verification
 from daemon.workers.supervisor import WorkerState
 from processors.contract import FailureKind
@@ -304,7 +304,7 @@ class Life(RuleBasedStateMachine):
         REACHED["late answer"] += 1
         before = self._snapshot()
         self.daemon.receive(number, answer)
-        late = Result(job=job, finished=answer, made_by={}, on_give_up=lambda error: None)
+        late = FinishedAttempt(job=job, finished=answer, made_by={}, on_give_up=lambda error: None)
         self.daemon.publishing.publish_result(late)
         assert self.daemon.publishing.publish_results([late, late]) == [late, late]
         assert self.daemon.store.requeue(job, outcome="late") is None

@@ -218,7 +218,7 @@ def _load_all() -> None:
     import sqlalchemy.dialects.sqlite
 
     from daemon.cli import main as cli
-    from daemon.cli import oneshot, terminal, views
+    from daemon.cli import process_files, terminal, views
     from daemon.doctor import checks
     from daemon.files import layout
     from daemon.queue import backup
@@ -228,7 +228,9 @@ def _load_all() -> None:
     from daemon.workers import supervisor
     from processors import ocr, plaintext, vlm, whisper
 
-    assert apscheduler and sqlalchemy and verify and backup and cli and layout and oneshot and service and supervisor
+    assert (
+        apscheduler and sqlalchemy and verify and backup and cli and layout and process_files and service and supervisor
+    )
     assert terminal and views and checks and metrics and ocr and plaintext and vlm and whisper
 
 

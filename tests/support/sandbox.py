@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import forked_inboxd
 import pytest
@@ -124,6 +124,12 @@ class Place:
     def adopt(self, daemon: forked_inboxd.Inboxd | subprocess.Popen) -> None:
         """A daemon that a test started itself; it is ended with the others."""
         self._daemons.append(daemon)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_all()
 
     def stop_all(self) -> None:
         for daemon in self._daemons:

@@ -14,7 +14,7 @@ from daemon.core.errors import InboxdError
 from daemon.core.job import JobState
 from daemon.queue.rows import JobRow
 from daemon.results import result_files
-from daemon.web.backend import Backend, Order, backend_of
+from daemon.web.backend import Backend, UploadOptions, backend_of
 from daemon.web.errors import WebError, translate
 from daemon.web.uploads import Upload
 from processors.contract import Kind
@@ -101,7 +101,7 @@ async def submit(backend: Backend, upload: Upload, options: dict[str, JsonValue]
         WebError: it is refused (400), or cannot be taken now.
     """
     try:
-        return await backend.submit(upload, Order(folder=FOLDER, options=options, prompt=prompt))
+        return await backend.submit(upload, UploadOptions(folder=FOLDER, options=options, prompt=prompt))
     except InboxdError as error:
         shown = translate(error)
         raise (WebError(400, "refused", shown.what, shown.fix) if shown.code == "refused" else shown) from error

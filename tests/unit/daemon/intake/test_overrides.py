@@ -8,7 +8,7 @@ from daemon import config
 from daemon.core.errors import ConfigError
 from daemon.files.inbox import Inbox
 from daemon.intake import overrides
-from daemon.intake.overrides import Choice, WrongOptions, choose, options_of
+from daemon.intake.overrides import Choice, InvalidOptions, choose, options_of
 from processors.contract import Kind
 from processors.whisper import TranscribeOptions
 
@@ -70,7 +70,7 @@ def options_with(settings: config.Settings, own: str, of_folder: str = "") -> Tr
     ],
 )
 def test_wrong_value_is_reported_with_its_key_and_nothing_else(settings, own: str, says: str):
-    with pytest.raises(WrongOptions) as raised:
+    with pytest.raises(InvalidOptions) as raised:
         chosen(settings, own)
     assert str(raised.value) == f"talk.mp3.toml: {says}"
 
@@ -78,7 +78,7 @@ def test_wrong_value_is_reported_with_its_key_and_nothing_else(settings, own: st
 def test_only_the_first_of_many_unknown_keys_are_searched_for(settings, monkeypatch: pytest.MonkeyPatch):
     searches: list[str] = []
     monkeypatch.setattr(overrides, "nearest", lambda word, known: searches.append(word) or "")
-    with pytest.raises(WrongOptions, match="unknown key"):
+    with pytest.raises(InvalidOptions, match="unknown key"):
         chosen(settings, "".join(f"k{number} = 1\n" for number in range(5000)))
     assert len(searches) == 50
 

@@ -16,7 +16,7 @@ from daemon.core import durable, regular_files
 from daemon.core.errors import StorageError
 from daemon.core.job import Job
 from daemon.files.submitted import SubmittedFiles
-from daemon.intake.submissions import Submission, WrongSubmission
+from daemon.intake.submissions import InvalidSubmission, Submission
 
 TOML = """
 [inbox]
@@ -56,7 +56,7 @@ def submit(inbox: InboxHarness, file: str, name: str = "a.txt", folder: str = ""
 def refused(inbox: InboxHarness, file: str, name: str = "a.txt", folder: str = "", **how: Any) -> str:
     """The reason of a refusal, which changes nothing."""
     before = sorted(path for path in inbox.path.rglob("*") if path.name != ".lock")
-    with pytest.raises(WrongSubmission) as error:
+    with pytest.raises(InvalidSubmission) as error:
         inbox.intake.submit(Submission(source="web", upload=file, folder=folder, name=name, **how))
     assert sorted(path for path in inbox.path.rglob("*") if path.name != ".lock") == before
     assert inbox.files() == []
@@ -77,7 +77,7 @@ def test_job_names_the_program_that_submitted_it(inbox: InboxHarness):
 
 @pytest.mark.parametrize("source", ["", "inbox", "Web", "a b", "1", "x" * 33, "web\n"])
 def test_source_that_is_not_the_name_of_a_program_is_refused(source: str, inbox: InboxHarness):
-    with pytest.raises(WrongSubmission, match="not a valid source name"):
+    with pytest.raises(InvalidSubmission, match="not a valid source name"):
         inbox.intake.submit(Submission(source=source, upload=upload(inbox), folder="", name="a.txt"))
 
 
@@ -95,7 +95,7 @@ def test_job_gets_the_uuid_of_its_upload_and_a_repeated_submission_the_same_answ
     assert submit(inbox, file).id == file, "the reply was lost, and the client asks again"
     assert inbox.files() == ["a.txt"]
     upload(inbox, b"another", name=file)
-    with pytest.raises(WrongSubmission, match="already a job"):
+    with pytest.raises(InvalidSubmission, match="already a job"):
         inbox.intake.submit(Submission(source="web", upload=file, folder="", name="b.txt"))
     assert (inbox.path / ".incoming" / file).read_bytes() == b"another"
 
@@ -333,7 +333,7 @@ def test_record_that_a_disk_delays_is_reported_and_made_later(inbox: InboxHarnes
 
 def test_file_that_cannot_be_recorded_returns_to_the_inbox(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr(inbox.store, "insert", lambda *_, **__: 1 / 0)
-    with pytest.raises(WrongSubmission, match="job log"):
+    with pytest.raises(InvalidSubmission, match="job log"):
         inbox.intake.submit(Submission(source="web", upload=upload(inbox), folder="a", name="a.txt"))
     assert (inbox.path / "a" / "a.txt").read_text() == "some text\n"
     assert "Internal error" in inbox.left("a/a.txt")

@@ -13,7 +13,7 @@ from factories import make_job
 from daemon.core.job import Job, JobState
 from daemon.files.layout import Layout
 from daemon.publishing import corrector
-from daemon.publishing.corrector import Corrector, WrongFiles
+from daemon.publishing.corrector import CorrectionRefused, Corrector
 from daemon.queue.store import Store
 
 
@@ -81,7 +81,7 @@ def test_next_correction_replaces_the_files_of_the_last(desk: Desk):
 
 def test_correction_of_an_older_state_is_refused(desk: Desk):
     desk.place(desk.prepare({"a.csv": "1"}))
-    with pytest.raises(WrongFiles, match="meanwhile"):
+    with pytest.raises(CorrectionRefused, match="meanwhile"):
         desk.place(desk.prepare({"a.csv": "2"}, changes=1), revision=0)
     assert desk.placed()["a.csv"] == "1"
 
@@ -110,7 +110,7 @@ def test_folder_never_lacks_files(exchange_is_supported: bool, desk: Desk, monke
 def test_folder_of_a_person_is_not_replaced(desk: Desk):
     (desk.result / "corrected").mkdir()
     (desk.result / "corrected" / "mine.txt").write_text("mine")
-    with pytest.raises(WrongFiles, match="did not write"):
+    with pytest.raises(CorrectionRefused, match="did not write"):
         desk.place(desk.prepare({"a.csv": "1"}))
     assert desk.placed() == {"mine.txt": "mine"}
 
@@ -124,7 +124,7 @@ def test_files_that_a_person_added_or_changed_are_not_replaced(desk: Desk, name:
         (corrected / name).mkdir()
     else:
         (corrected / name).write_text("mine")
-    with pytest.raises(WrongFiles, match=f"Somebody has added or changed {name} .*corrected") as refused:
+    with pytest.raises(CorrectionRefused, match=f"Somebody has added or changed {name} .*corrected") as refused:
         desk.place(desk.prepare({"a.csv": "3"}, changes=2), revision=1)
     assert "Move" in refused.value.fix
     assert (corrected / name).is_dir() or (corrected / name).read_text() == "mine"
@@ -135,7 +135,7 @@ def test_files_that_a_person_added_or_changed_are_not_replaced(desk: Desk, name:
 
 def test_result_of_another_job_is_not_touched(desk: Desk):
     (desk.result / "result.json").write_text('{"job": "another"}')
-    with pytest.raises(WrongFiles, match="another job"):
+    with pytest.raises(CorrectionRefused, match="another job"):
         desk.place(desk.prepare({"a.csv": "1"}))
     assert not (desk.result / "corrected").exists()
 
@@ -143,7 +143,7 @@ def test_result_of_another_job_is_not_touched(desk: Desk):
 def test_result_that_is_a_link_is_not_entered(desk: Desk, tmp_path: Path):
     desk.result.rename(tmp_path / "elsewhere")
     desk.result.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises((WrongFiles, OSError)):
+    with pytest.raises((CorrectionRefused, OSError)):
         desk.place(desk.prepare({"a.csv": "1"}))
     assert not (tmp_path / "elsewhere" / "corrected").exists()
 
@@ -176,25 +176,25 @@ def break_job(folder: Path) -> None:
 def test_incomplete_or_altered_files_are_refused(break_it: Any, desk: Desk):
     name = desk.prepare({"a.csv": "1"})
     break_it(desk.layout.state / "corrections" / name)
-    with pytest.raises(WrongFiles, match="cannot be read"):
+    with pytest.raises(CorrectionRefused, match="cannot be read"):
         desk.place(name)
     assert not (desk.result / "corrected").exists()
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "0d9a5c3e-6f0e-4e7b-9a53-1c6f6a1f2b11"])
 def test_unknown_folder_is_refused(name: str, desk: Desk):
-    with pytest.raises(WrongFiles):
+    with pytest.raises(CorrectionRefused):
         desk.place(name)
 
 
 def test_too_large_record_is_refused(desk: Desk):
     """The main thread formats it, which takes about a second for 4 MB."""
-    with pytest.raises(WrongFiles, match="larger than"):
+    with pytest.raises(CorrectionRefused, match="larger than"):
         desk.place(desk.prepare({"a.csv": "1"}, document="x" * 4_300_000))
     assert not (desk.result / "corrected").exists()
 
 
 def test_too_large_files_are_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(corrector, "_MAX_BYTES", 3)
-    with pytest.raises(WrongFiles, match="too large"):
+    with pytest.raises(CorrectionRefused, match="too large"):
         desk.place(desk.prepare({"a.csv": "12", "b.csv": "34"}))

@@ -17,7 +17,7 @@ from manual_daemon import ManualDaemon, finished
 from daemon import config
 from daemon.core import copies, regular_files
 from daemon.publishing import preparation
-from daemon.publishing.result import Result
+from daemon.publishing.finished_attempt import FinishedAttempt
 from daemon.recovery.verify import Verification
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
@@ -792,7 +792,7 @@ def test_late_outcome_touches_neither_the_job_nor_the_staging_of_its_next_attemp
     fresh = shop.store.start([shop.store.get(stale.id)], processor="plaintext", worker_pid=1)[0]
     (shop.folders.outbox.prepare_attempt(fresh) / "out.txt").write_text("of the next attempt")
     shop.publishing.publish_result(
-        Result(job=stale, finished=finished(shop, stale), made_by={}, on_give_up=pytest.fail)
+        FinishedAttempt(job=stale, finished=finished(shop, stale), made_by={}, on_give_up=pytest.fail)
     )
     shop.publishing.give_up(stale, "error", "It broke.")
     assert shop.store.get(stale.id) == fresh

@@ -9,7 +9,7 @@ from web_site import Site
 from daemon.core.messages import Request
 from daemon.server.control_socket import ControlServer
 from daemon.web import backend
-from daemon.web.backend import Backend, Order
+from daemon.web.backend import Backend, UploadOptions
 from daemon.web.errors import WebError
 
 
@@ -43,7 +43,7 @@ def submit(site: Site) -> str:
         upload = made.receiver.create("a.txt")
         await upload.write(b"text")
         await upload.finish()
-        return await made.submit(upload, Order(source="api"))
+        return await made.submit(upload, UploadOptions(source="api"))
 
     return anyio.run(run)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from processors.corrections.changes import WrongChange
+from processors.corrections.changes import InvalidChange
 from processors.corrections.write import write
 from processors.statements.records import Row, SecondReading, Statement, StatementDocument
 from processors.statements.verify import verify
@@ -99,7 +99,7 @@ def test_csv_is_written_as_the_recipe_writes_it(tmp_path: Path):
     ],
 )
 def test_change_that_contradicts_the_document_is_refused(change: dict[str, object], words: str, tmp_path: Path):
-    with pytest.raises(WrongChange, match=words):
+    with pytest.raises(InvalidChange, match=words):
         write(order(read_wrongly(tmp_path), change), tmp_path)
 
 

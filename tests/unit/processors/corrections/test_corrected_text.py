@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from processors.corrections.changes import WrongChange
+from processors.corrections.changes import InvalidChange
 from processors.corrections.write import write
 
 
@@ -77,6 +77,6 @@ def test_words_of_another_number_are_spread_over_the_segment(tmp_path: Path):
     ],
 )
 def test_place_that_does_not_exist_is_refused(document: dict[str, Any], change: dict[str, Any], tmp_path: Path):
-    with pytest.raises(WrongChange):
+    with pytest.raises(InvalidChange):
         write(order(document, change), tmp_path)
     assert list(tmp_path.iterdir()) == []

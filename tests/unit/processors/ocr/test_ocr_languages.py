@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from processors import bidi, models_cli
 from processors.contract import Kind, Progress, Unavailable, Work
 from processors.models.storage import Damaged
-from processors.ocr import Ocr, OcrOptions, ReadOptions, weights
-from processors.ocr.models import find_model
+from processors.ocr import Ocr, OcrOptions, ReadOptions, downloaded_models
+from processors.ocr.bundled_models import find_model
 
 CONTENT = b"a model"
 
@@ -42,7 +42,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         listed = tmp_path / "default_models.yaml"
         model = {"model_dir": url, "SHA256": sha256}
         listed.write_text(json.dumps({"onnxruntime": {"PP-OCRv5": {"rec": {"el_PP-OCRv5_rec_mobile": model}}}}))
-        monkeypatch.setattr(weights, "_list_of_models", lambda: listed)
+        monkeypatch.setattr(downloaded_models, "_list_of_models", lambda: listed)
 
     yield publish
     server.shutdown()
@@ -53,10 +53,10 @@ def test_model_is_downloaded_listed_verified_and_removed(published, tmp_path: Pa
     published(hashlib.sha256(CONTENT).hexdigest())
     run = ["--models", str(tmp_path / "models")]
     assert models_cli.main([*run, "fetch", "ocr-greek"]) == 0
-    assert weights.location("ocr-greek", tmp_path / "models").read_bytes() == CONTENT
+    assert downloaded_models.location("ocr-greek", tmp_path / "models").read_bytes() == CONTENT
     assert models_cli.main([*run, "list"]) == 0 and "ocr-greek" in capsys.readouterr().out
     assert models_cli.main([*run, "verify", "ocr-greek"]) == 0
-    weights.location("ocr-greek", tmp_path / "models").write_bytes(b"another")
+    downloaded_models.location("ocr-greek", tmp_path / "models").write_bytes(b"another")
     assert models_cli.main([*run, "remove", "ocr-greek"]) == 0
     assert not any((tmp_path / "models" / "ocr").glob("ocr-*"))
 
@@ -64,15 +64,15 @@ def test_model_is_downloaded_listed_verified_and_removed(published, tmp_path: Pa
 def test_download_that_differs_from_the_list_is_not_stored(published, tmp_path: Path):
     published("0" * 64)
     with pytest.raises(Damaged):
-        weights.fetch("ocr-greek", tmp_path, lambda *progress: None)
-    assert weights.find("ocr-greek", tmp_path) is None
+        downloaded_models.fetch("ocr-greek", tmp_path, lambda *progress: None)
+    assert downloaded_models.find("ocr-greek", tmp_path) is None
 
 
 def test_rapidocr_lists_every_model():
-    for name in weights.MODELS:
-        url, sha256 = weights._source(name)
+    for name in downloaded_models.MODELS:
+        url, sha256 = downloaded_models._source(name)
         assert url.endswith(".onnx") and len(sha256) == 64
-    assert set(weights.LANGUAGES.values()) == set(weights.MODELS)
+    assert set(downloaded_models.LANGUAGES.values()) == set(downloaded_models.MODELS)
 
 
 def test_unknown_language_is_an_error_of_the_configuration():
@@ -113,7 +113,7 @@ def test_model_of_a_language_reads_what_the_built_in_one_cannot(tmp_path: Path, 
     """Both are the built-in model here, the first made blind."""
     from processors.ocr import recognition
 
-    stored = weights.location("ocr-greek", tmp_path)
+    stored = downloaded_models.location("ocr-greek", tmp_path)
     stored.parent.mkdir()
     shutil.copy(find_model("rec"), stored)
     ocr = _ocr(tmp_path)

@@ -13,7 +13,7 @@ from reportlab.pdfgen import canvas
 from processors import statements
 from processors.contract import BadInput, Kind, Progress, Work
 from processors.ocr import Ocr, ReadOptions
-from processors.pages import open_pages, textlayer
+from processors.pages import open_pages, text_layer
 
 SAMPLES = ROOT / "samples" / "inbox"
 LINE = "Rental agreement between the landlord and the tenant"
@@ -70,7 +70,7 @@ def read(ocr: Ocr, source: Path, outputs: Path, **options: object):
     ],
 )
 def test_codes_of_a_text_layer_become_characters(codes, characters):
-    assert textlayer.to_characters(codes) == characters
+    assert text_layer.to_characters(codes) == characters
 
 
 @pytest.mark.parametrize("unicode", [b"D83DDE00", b"D835DC58"], ids=["emoji", "mathematical letter"])

@@ -10,7 +10,7 @@ from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 from processors.pages import open_pages
 from processors.pages.check_boxes import find_check_boxes
-from processors.pages.layer import _is_seen
+from processors.pages.layer_visibility import _is_seen
 from processors.pages.page import PlacedWord
 
 WHITE, BLACK = "1 1 1 rg ", "0 0 0 rg "

@@ -1,4 +1,4 @@
-"""Searches for the console and the API: brings the index up to date in a separate process, and then reads it."""
+"""Searcher for the console and the API: brings the index up to date in a separate process, and then reads it."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 3.0  # for an update; after that, the search goes without
 
 
-class Searches:
+class Searcher:
     """One for the process. At most one update runs at a time; it goes on when nobody waits any longer."""
 
     def __init__(self, settings: Settings):

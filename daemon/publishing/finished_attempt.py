@@ -12,7 +12,7 @@ _EXCERPT_CHARS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class FinishedAttempt:
     """The result of an attempt.
 
     made_by: how it was made, for result.json.

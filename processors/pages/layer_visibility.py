@@ -43,7 +43,7 @@ class Layer:
 
 
 def read_layer(page: "PdfPage", text: "PdfTextPage", characters: list[str], scale: float) -> Layer:
-    """`characters`: those of `text`, see `textlayer.to_characters`; `scale`: pixels per point."""
+    """`characters`: those of `text`, see `text_layer.to_characters`; `scale`: pixels per point."""
     from pypdfium2 import raw
 
     sides = [ctypes.c_double() for _ in range(4)]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from daemon.core.job import Entry
-from daemon.intake.state import Agenda, FileState, FileStates, SetAside
+from daemon.intake.path_states import Agenda, FileState, FileStates, SetAside
 
 A, B, ELSEWHERE = Path("/inbox/a"), Path("/inbox/b"), Path("/inbox/sub/a")
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from daemon.core.errors import InboxdError, UsageError
-from daemon.web.backend import Backend, Order, backend_of
+from daemon.web.backend import Backend, UploadOptions, backend_of
 from daemon.web.errors import WebError, translate
 from daemon.web.forms import receive_part, received_body, received_form
 from daemon.web.jobs import MAX_WAIT_SECONDS, job_document, parse_number
@@ -22,7 +22,7 @@ _OFFSET = "Upload-Offset"
 _JOB = "X-Inboxd-Job"
 
 
-def parse_order(request: Request, fields: Mapping[str, str], *, folder: str = "") -> Order:
+def parse_upload_options(request: Request, fields: Mapping[str, str], *, folder: str = "") -> UploadOptions:
     """What the fields of a form, or the parameters of a request, say about an upload.
 
     Raises:
@@ -34,7 +34,7 @@ def parse_order(request: Request, fields: Mapping[str, str], *, folder: str = ""
     priority = fields.get("priority", "")
     if priority and not re.fullmatch(r"-?\d{1,7}", priority, re.ASCII):
         raise WebError(400, "bad_parameter", f"priority={priority[:100]!r} is not an integer.")
-    return Order(
+    return UploadOptions(
         folder=fields.get("folder", folder).strip("/"),
         options=options,
         priority=int(priority) if priority else None,
@@ -62,12 +62,12 @@ async def upload_form(request: Request) -> Response:
     taken: list[str] = []
     refused: list[tuple[str, WebError]] = []
     async with received_form(request, backend.receiver, {"file"}) as form:
-        order = parse_order(request, {name: values[-1] for name, values in form.fields.items()})
+        options = parse_upload_options(request, {name: values[-1] for name, values in form.fields.items()})
         if not form.files:
             raise WebError(400, "no_file", "The form has no file.", "Send files in the field `file`.")
         for _, upload in form.files:
             try:
-                taken.append(await backend.submit(upload, order))
+                taken.append(await backend.submit(upload, options))
             except InboxdError as error:
                 refused.append((upload.name, _refusal(error)))
     if not taken:
@@ -100,23 +100,25 @@ async def upload_file(request: Request) -> Response:
     """Upload a raw body; with `upload`, a UUID, in several parts."""
     backend = backend_of(request)
     folder, _, name = request.path_params["name"].rpartition("/")
-    order = parse_order(request, request.query_params, folder=folder)
+    options = parse_upload_options(request, request.query_params, folder=folder)
     if upload_id := _upload_id(request):
-        return await _upload_part(request, backend, order, name, upload_id)
+        return await _upload_part(request, backend, options, name, upload_id)
     backend.require_daemon()
     async with received_body(request, backend.receiver, name) as upload:
-        return await _submitted(request, backend, upload, order)
+        return await _submitted(request, backend, upload, options)
 
 
-async def _submitted(request: Request, backend: Backend, upload: Upload, order: Order) -> Response:
+async def _submitted(request: Request, backend: Backend, upload: Upload, options: UploadOptions) -> Response:
     try:
-        job_id = await backend.submit(upload, order)
+        job_id = await backend.submit(upload, options)
     except InboxdError as error:
         raise _refusal(error) from error
     return JSONResponse(await _answer(request, backend, job_id, _wait_seconds(request)), 201, {_JOB: job_id})
 
 
-async def _upload_part(request: Request, backend: Backend, order: Order, name: str, upload_id: str) -> Response:
+async def _upload_part(
+    request: Request, backend: Backend, options: UploadOptions, name: str, upload_id: str
+) -> Response:
     if await _is_job(backend, upload_id):  # the answer to the last part was lost
         return JSONResponse(await _answer(request, backend, upload_id, _wait_seconds(request)), 200, {_JOB: upload_id})
     first, end, total = _content_range(request)
@@ -138,7 +140,7 @@ async def _upload_part(request: Request, backend: Backend, order: Order, name: s
             upload.close()
             return JSONResponse({"received_bytes": end}, 202, {_OFFSET: str(end)})
         await upload.finish()
-        return await _submitted(request, backend, upload, order)
+        return await _submitted(request, backend, upload, options)
 
 
 def _content_range(request: Request) -> tuple[int, int, int]:
