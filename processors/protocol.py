@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, cast, get_args, overload
 
 from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
 from typing_extensions import TypedDict  # that of typing, which pydantic accepts only from Python 3.12 on
@@ -154,7 +154,11 @@ def cut(text: str) -> str:
     return text if len(text) <= _WORDS else f"{text[:_WORDS]} …"
 
 
-def gather_reasons(reasons: Iterable[object]) -> list[object]:
+@overload
+def gather_reasons(reasons: Iterable[str]) -> list[str]: ...
+@overload
+def gather_reasons(reasons: Iterable[object]) -> list[object]: ...
+def gather_reasons(reasons: Iterable[object]) -> Sequence[object]:
     """Merge the reasons of a review that differ only in their page number; limit their number and length.
 
     "page 2: no text was found" and the same for pages 3 and 5 become "pages 2-3, 5: no text was found". Values that are

@@ -107,7 +107,9 @@ class Worker:
         """See `Processor.poll_new_jobs`."""
         works: list[contract.Work] = []
         while (line := self._in.next(wait=False)) is not None:
-            works += self._accept(protocol.decode(line))  # after Load, there are batches only
+            batch = protocol.decode(line)
+            assert isinstance(batch, protocol.Batch)  # after Load, there are batches only
+            works += self._accept(batch)
         return works
 
     def _load(self, load: protocol.Load) -> bool:

@@ -101,6 +101,7 @@ def sha256_of(folder: Path) -> str:
 def _download(name: str, part: Path, report: ProgressCallback) -> str:
     """Complete the folder `part`; return the revision of its content."""
     from huggingface_hub import HfApi, errors, snapshot_download
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's
 
     try:
         about = HfApi().model_info(name, files_metadata=True)
@@ -113,7 +114,7 @@ def _download(name: str, part: Path, report: ProgressCallback) -> str:
         raise Unreachable(
             f"The hub has no model {name}, or it is private. Check its spelling, or set HF_TOKEN."
         ) from error
-    except (errors.HTTPError, errors.XetDownloadError, errors.EntryNotFoundError, OSError) as error:
+    except (HTTPError, errors.XetDownloadError, errors.EntryNotFoundError, OSError) as error:
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -168,7 +168,8 @@ def download(url: str, sha256: str, target: Path, report: ProgressCallback) -> N
 
 def _answer(url: str) -> http.client.HTTPResponse:
     with _network_errors(url):
-        return urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS)
+        answer: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS)
+    return answer
 
 
 def _read(answer: http.client.HTTPResponse, url: str) -> bytes:

@@ -5,7 +5,7 @@ by content. Pillow, pillow_heif and pypdfium2 are imported on first use, so that
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from processors.contract import BadInput, Work
@@ -37,7 +37,7 @@ def open_pages(
         if not head:
             raise BadInput("The file is empty. Copy it to the inbox again.")
         if media_type == "application/pdf" or b"%PDF-" in head:
-            opening = open_pdf(file, max_pixels=max_pixels, dpi=dpi, password=password)
+            opening: AbstractContextManager[Pages] = open_pdf(file, max_pixels=max_pixels, dpi=dpi, password=password)
         else:
             opening = open_picture(file, max_pixels=max_pixels)
         with ExitStack() as stack:

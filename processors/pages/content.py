@@ -65,7 +65,8 @@ def render(page: "PdfPage", scale: float) -> np.ndarray:
     """The page at `scale` pixels per point: RGB, uint8, shape (height, width, 3)."""
     bitmap = page.render(scale=scale, rev_byteorder=True, force_bitmap_format=_RGB)
     try:
-        return bitmap.to_numpy().copy()  # the copy outlives the bitmap, whose buffer it shares
+        picture: np.ndarray = bitmap.to_numpy().copy()  # the copy outlives the bitmap, whose buffer it shares
+        return picture
     finally:
         bitmap.close()
 

@@ -185,6 +185,7 @@ def _render(typeface: bytes) -> np.ndarray:
             raw.FPDFText_SetText(drawn, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)))
             raw.FPDFPageObj_Transform(drawn, 1, 0, 0, 1, column * _CELL + 10, 15)
             raw.FPDFPage_InsertObject(page, drawn)
-        return 255 - page.render(grayscale=True).to_numpy().reshape(_CELL, -1).copy()
+        picture: np.ndarray = 255 - page.render(grayscale=True).to_numpy().reshape(_CELL, -1).copy()
+        return picture
     finally:
         pdf.close()

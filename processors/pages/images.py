@@ -137,7 +137,7 @@ def encoded_data(image: PlacedImage) -> bytes:
 def find_damage(page: "PdfPage", images: list[PlacedImage]) -> tuple[str, ...]:
     """Faults in the data of the images that are large enough to matter."""
     width, height = page.get_size()
-    found = {}
+    found: dict[str, None] = {}
     for image in images:
         left, bottom, right, top = image.box
         if (right - left) * (top - bottom) >= _LEAST_AREA * width * height and (damage := _damage(page, image)):

@@ -8,7 +8,7 @@ images, libjpeg's own warnings are evidence, which Pillow does not pass on.
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _cut_off(share: float | None) -> str:
 
 
 def _read_header(data: bytes) -> _Header:
-    facts: dict[str, object] = {"frame": 0}
+    header = _Header(frame=0)
     steps: dict[int, int] = {}  # by table: positions
     table, at = 0, 2
     while at + 4 <= len(data) and data[at] == 0xFF:
@@ -135,35 +135,35 @@ def _read_header(data: bytes) -> _Header:
             at += 1
             continue
         if marker in _FRAMES and len(body) >= 6:
-            facts |= _frame(marker, body, at)
+            header = _frame(marker, body, at, has_restarts=header.has_restarts)
             table = body[8] if len(body) > 8 else 0
         elif marker == _TABLES:
             steps |= _first_steps(body, at + 4)
         elif marker == _RESTART_INTERVAL and len(body) >= 2:
-            facts["has_restarts"] = body[:2] != b"\0\0"
+            header = replace(header, has_restarts=body[:2] != b"\0\0")
         elif marker == _SCAN and body:
-            facts |= {"scan_at": at + 2 + length, "is_one_scan": body[0] == facts.get("components")}
-            facts["step_at"] = steps.get(table, 0)
-            break
+            is_one_scan = header.frame != 0 and body[0] == header.components
+            return replace(header, scan_at=at + 2 + length, is_one_scan=is_one_scan, step_at=steps.get(table, 0))
         at += 2 + length
-    return _Header(**facts)
+    return header
 
 
-def _frame(marker: int, body: bytes, at: int) -> dict[str, object]:
+def _frame(marker: int, body: bytes, at: int, *, has_restarts: bool) -> _Header:
     sampling = [body[7 + 3 * number] for number in range(body[5]) if 7 + 3 * number < len(body)]
     is_alone = len(sampling) == 1  # then blocks are not interleaved, whatever the sampling
     across = 1 if is_alone else max((each >> 4 for each in sampling), default=1) or 1
     down = 1 if is_alone else max((each & 15 for each in sampling), default=1) or 1
-    return {
-        "frame": marker,
-        "precision": body[0],
-        "height_at": at + 5,
-        "height": int.from_bytes(body[1:3], "big"),
-        "width": int.from_bytes(body[3:5], "big"),
-        "block": (8 * across, 8 * down),
-        "components": body[5],
-        "is_luminance": body[5] == 1 or body[5] == 3 and body[6:7] != b"R",
-    }
+    return _Header(
+        frame=marker,
+        precision=body[0],
+        height_at=at + 5,
+        height=int.from_bytes(body[1:3], "big"),
+        width=int.from_bytes(body[3:5], "big"),
+        block=(8 * across, 8 * down),
+        components=body[5],
+        is_luminance=body[5] == 1 or body[5] == 3 and body[6:7] != b"R",
+        has_restarts=has_restarts,
+    )
 
 
 def _first_steps(tables: bytes, start: int) -> dict[int, int]:

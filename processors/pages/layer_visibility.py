@@ -48,7 +48,11 @@ def read_layer(page: "PdfPage", text: "PdfTextPage", characters: list[str], scal
 
     sides = [ctypes.c_double() for _ in range(4)]
     boxes = np.zeros((len(characters), 4))
-    objects, drawn, fonts, turns, numbers = [], [], [], [], {}
+    objects: list[int] = []
+    drawn: list[object] = []
+    fonts: list[int] = []
+    turns: list[int] = []
+    numbers: dict[int, int] = {}  # of the objects, by address
     turned = math.radians(page.get_rotation() or 0)
     for index in range(len(characters)):
         found = raw.FPDFText_GetTextObject(text, index)
@@ -57,7 +61,7 @@ def read_layer(page: "PdfPage", text: "PdfTextPage", characters: list[str], scal
             numbers[address] = len(drawn)
             drawn.append(found)
             fonts.append(ctypes.cast(raw.FPDFTextObj_GetFont(found), ctypes.c_void_p).value or 0)
-        objects.append(numbers.get(address, -1))
+        objects.append(numbers[address] if address else -1)
         turns.append(round((turned + raw.FPDFText_GetCharAngle(text, index)) / (math.pi / 2)) % 4)
         if raw.FPDFText_GetCharBox(text, index, *sides):
             left, right, bottom, top = (side.value for side in sides)

@@ -1,6 +1,7 @@
 """One page, the interface of an open document, and the error boundary of a page. No I/O."""
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def fit(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
 
 def reduction_factor(size: tuple[float, float], max_pixels: int) -> float:
     """The factor by which both sides must shrink: 1.0 if not at all."""
-    return min(1.0, (max_pixels / (size[0] * size[1])) ** 0.5, _LONGEST_SIDE / max(size))
+    return min(1.0, math.sqrt(max_pixels / (size[0] * size[1])), _LONGEST_SIDE / max(size))
 
 
 def is_thin(size: tuple[float, float], max_pixels: int) -> bool:

@@ -50,7 +50,8 @@ def _error_code(file: BinaryIO, password: str | None) -> int | None:
     try:
         pypdfium2.PdfDocument(file, password=password).close()
     except pypdfium2.PdfiumError as error:
-        return error.err_code
+        code: int | None = error.err_code
+        return code
     return None
 
 

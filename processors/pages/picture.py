@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from processors.contract import BadInput
 from processors.pages.formats import describe_unknown
@@ -15,6 +15,7 @@ from processors.pages.pixels import find_ground, make_square
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.TiffImagePlugin import TiffImageFile
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class _PicturePages:
             except EOFError:
                 return
             refuse_too_many(frame + 1)
-            yield bool(self._picture.tag_v2.get(_TAG_SUBFILE, 0) & _REDUCED_IMAGE)
+            yield bool(cast("TiffImageFile", self._picture).tag_v2.get(_TAG_SUBFILE, 0) & _REDUCED_IMAGE)
 
     def read(self, number: int) -> Page:
         frame = self._frames[number - 1]
@@ -198,7 +199,7 @@ def _refuse_decompression_bomb(picture: "Image.Image", size: tuple[int, int]) ->
     mode = _target_mode(picture)
     converted = 0 if mode == picture.mode else 1 if mode == "L" else _COLOR_BYTES
     converted += _COLOR_BYTES if mode == "RGBA" else 0  # Pillow's resize premultiplies a copy by its alpha
-    at_once = max(each + converted, _BYTES_PER_PIXEL_OF_DECODER.get(picture.format, 0))
+    at_once = max(each + converted, _BYTES_PER_PIXEL_OF_DECODER.get(picture.format or "", 0))
     limit = min(_MAX_BYTES // each, _MAX_BYTES_AT_ONCE // at_once)
     if picture.width * picture.height > limit:
         raise BadInput(
@@ -253,7 +254,8 @@ def _deep_gray(picture: "Image.Image") -> tuple["Image.Image", tuple[str, ...]]:
     low, high = float(gray.min()), float(gray.max())
     full = 1.0 if picture.mode == "F" else 65535.0
     if low >= 0 and full * _DARK < high <= full:
-        low, high, notes = 0.0, full, ()
+        low, high = 0.0, full
+        notes: tuple[str, ...] = ()
     else:
         notes = (f"gray values {low:g} to {high:g} stretched to the full range",)
     scaled = (gray.astype(np.float32) - low) * (255 / ((high - low) or 1))
@@ -262,7 +264,7 @@ def _deep_gray(picture: "Image.Image") -> tuple["Image.Image", tuple[str, ...]]:
 
 def _orientation(picture: "Image.Image") -> int:
     try:
-        return picture.getexif().get(_TAG_ORIENTATION, 1)
+        return int(picture.getexif().get(_TAG_ORIENTATION, 1))
     except _DAMAGE:
         logger.warning("The EXIF data is damaged; the image is not rotated")
         return 1

@@ -26,10 +26,10 @@ def make_square(image: "Image.Image", dpi: object, max_pixels: int) -> tuple["Im
 
 def _resolution(dpi: object) -> tuple[float, float]:
     try:
-        x, y = dpi  # type: ignore[misc]
-        return float(x), float(y)
+        x, y = map(float, dpi)  # type: ignore[call-overload]  # whatever the file says
     except (TypeError, ValueError, ZeroDivisionError):
         return 1.0, 1.0
+    return x, y
 
 
 def find_ground(image: "Image.Image") -> str:

@@ -101,7 +101,7 @@ def _code(text: "PdfTextPage", number: int) -> int:
     """
     from pypdfium2 import raw
 
-    code = raw.FPDFText_GetUnicode(text, number)
+    code = int(raw.FPDFText_GetUnicode(text, number))
     if raw.FPDFText_IsHyphen(text, number) == 1:
         return ord(_HYPHEN)
     if code == 0:

@@ -48,7 +48,8 @@ def find_text_like(picture: np.ndarray, pixels_per_point: float) -> list["Box"]:
             letters[top : top + height, left : left + width] = 1
     for left, top, right, bottom in _rows(letters):
         likely[top:bottom, left:right] = 1
-    return [tuple(side / scale for side in box) for box in _together(likely, pixels_per_point)]
+    boxes = _together(likely, pixels_per_point)
+    return [(left / scale, top / scale, right / scale, bottom / scale) for left, top, right, bottom in boxes]
 
 
 def covered_share(boxes: list["Box"], size: tuple[int, int]) -> float:

@@ -53,8 +53,9 @@ def _missing(step: Step, failed: Failed, text: str | None) -> str:
     message = failed.message
     if len(message) > _MESSAGE_CHARACTERS:
         message = f"{message[: _MESSAGE_CHARACTERS - 2]} …"
-    fix = f" Then run in this folder: inboxd submit {shlex.quote(text)} --recipe {shlex.quote(step.recipe)}"
-    return f'The result of the recipe "{step.recipe}" is missing: {message}{fix if text else ""}'
+    again = f"inboxd submit {shlex.quote(text)} --recipe {shlex.quote(step.recipe)}" if text else ""
+    fix = f" Then run in this folder: {again}" if again else ""
+    return f'The result of the recipe "{step.recipe}" is missing: {message}{fix}'
 
 
 def _facts(result: StepResult) -> dict[str, object]:

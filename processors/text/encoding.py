@@ -29,9 +29,9 @@ class Encoding:
 
 def detect(sample: bytes, *, is_complete: bool) -> Encoding:
     """Find the encoding of a text by its beginning. is_complete: the sample is the complete text."""
-    for mark, codec in _BOMS:
+    for mark, marked in _BOMS:
         if sample.startswith(mark):
-            return Encoding(codec=codec)
+            return Encoding(codec=marked)
     if (wide := _without_mark(sample)) is not None:
         return Encoding(codec=wide)
     declared = _DECLARED.search(sample[:2048])
