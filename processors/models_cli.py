@@ -204,7 +204,7 @@ def _verdicts(models: Path) -> Iterator[tuple[str, Path, bool | None]]:
     """Yield the name and path of all stored weights, and whether they match their checksum (None: it is unknown)."""
     for path in sorted((models / "whisper").glob("*.pt")):
         name = path.name.removesuffix(".pt")
-        record = storage.Record.read(source.record_of(path))
+        record = storage.Record.read(storage.record_of(path))
         expected = record.sha256 if record else None
         if not expected and catalog.canonical(name) in catalog.CHECKPOINTS:
             expected = source.published_sha256(catalog.canonical(name))
@@ -230,7 +230,7 @@ def _remove(options: argparse.Namespace, report: Report) -> int:
         return os.EX_OK
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with contextlib.suppress(FileNotFoundError):
-        store.record_of(path).unlink()
+        (hub if store is hub else storage).record_of(path).unlink()
     report.line("done", f"Removed {options.name}.", name=options.name, removed=True)
     return os.EX_OK
 

@@ -102,6 +102,28 @@ def scratch(folder: Path, report: ProgressCallback) -> Iterator[Path]:
             yield Path(own)
 
 
+def store_once(
+    final: Path,
+    present: Callable[[], Record | None],
+    make: Callable[[Path], tuple[Path, Record]],
+    report: ProgressCallback,
+) -> Record:
+    """Return the record of a stored file. If it is missing, let `make` create it in a scratch folder, and move it to
+    `final`; atomic and durable. Several processes may do this at once.
+
+    Raises:
+        FetchError, OSError: as `make`; nothing was stored.
+    """
+    if record := present():
+        return record
+    with scratch(final.parent, report) as own:
+        if record := present():  # by another process, meanwhile
+            return record
+        made, record = make(own)
+        commit(made, final, record, record_of(final))
+    return record
+
+
 def commit(fetched: Path, final: Path, record: Record, record_path: Path) -> None:
     """Move a downloaded file to its name, durably. The record is written first: without its file, it is ignored."""
     fsync(fetched)

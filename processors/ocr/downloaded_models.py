@@ -8,7 +8,7 @@ from pathlib import Path
 
 from processors.contract import Unavailable
 from processors.models import storage
-from processors.models.storage import NoSource, ProgressCallback, Record, record_of
+from processors.models.storage import NoSource, ProgressCallback, Record
 
 MODELS = {  # name: RapidOCR's name of the script
     "ocr-arabic": "arabic",
@@ -65,18 +65,16 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
         NoSource: the installed RapidOCR does not list the model.
         OSError: the disk is full or not writable.
     """
-    if record := present(name, models):
-        return record
     final = location(name, models)
-    with storage.scratch(final.parent, report) as own:
-        if record := present(name, models):  # by another process, meanwhile
-            return record
+
+    def download(own: Path) -> tuple[Path, Record]:
         url, sha256 = _source(name)
         fetched = own / final.name
         storage.download(url, sha256, fetched, report)
-        record = Record(name=name, source=url, sha256=sha256, licence=_LICENSE, bytes=fetched.stat().st_size)
-        storage.commit(fetched, final, record, record_of(final))
-    return record
+        size = fetched.stat().st_size
+        return fetched, Record(name=name, source=url, sha256=sha256, licence=_LICENSE, bytes=size)
+
+    return storage.store_once(final, lambda: present(name, models), download, report)
 
 
 def _source(name: str) -> tuple[str, str]:

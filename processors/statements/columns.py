@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from processors.statements.dates import parse_date
 from processors.statements.line_dates import TIME
 from processors.statements.table import MONEY, AmountCell, Heading, find_amounts
-from processors.statements.words import PageWord, PageWords, TextLine, group_lines, line_height, split_cells
+from processors.statements.words import PageWord, PageWords, TextLine, WordRun, group_lines, line_height, split_cells
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
@@ -30,16 +30,8 @@ _LEAST_PAIRED = 0.5  # of the rows that have a second date
 
 
 @dataclass(frozen=True)
-class DateCell:
-    words: tuple[PageWord, ...]
-
-    @property
-    def left(self) -> float:
-        return self.words[0].left
-
-    @property
-    def right(self) -> float:
-        return self.words[-1].right
+class DateCell(WordRun):
+    """A date on a line, of one or more words."""
 
 
 @dataclass(frozen=True)

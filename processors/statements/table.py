@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from processors.statements import currencies
 from processors.statements.amounts import looks_like_amount
 from processors.statements.keywords import Column, match_column
-from processors.statements.words import Box, PageWord, TextLine, split_cells, unite
+from processors.statements.words import PageWord, TextLine, WordRun, split_cells
 
 MONEY: frozenset[Column] = frozenset({"debit", "credit", "amount", "balance"})
 _MOST_HEADING_WORDS = 5
@@ -39,27 +39,10 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class AmountCell:
+class AmountCell(WordRun):
     """An amount on a line, of one or more words."""
 
-    words: tuple[PageWord, ...]
     text: str
-
-    @property
-    def left(self) -> float:
-        return self.words[0].left
-
-    @property
-    def right(self) -> float:
-        return self.words[-1].right
-
-    @property
-    def box(self) -> Box | None:
-        return unite(word.box for word in self.words)
-
-    @property
-    def confidence(self) -> float:
-        return min(word.confidence for word in self.words)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,37 @@ class PageWord:
 
 
 @dataclass(frozen=True)
+class WordRun:
+    """Words that stand side by side, from left to right."""
+
+    words: tuple[PageWord, ...]
+
+    @property
+    def left(self) -> float:
+        return self.words[0].left
+
+    @property
+    def right(self) -> float:
+        return self.words[-1].right
+
+    @property
+    def top(self) -> float:
+        return min(word.top for word in self.words)
+
+    @property
+    def bottom(self) -> float:
+        return max(word.bottom for word in self.words)
+
+    @property
+    def box(self) -> Box | None:
+        return unite(word.box for word in self.words)
+
+    @property
+    def confidence(self) -> float:
+        return min(word.confidence for word in self.words)
+
+
+@dataclass(frozen=True)
 class TextLine:
     """Words from left to right."""
 

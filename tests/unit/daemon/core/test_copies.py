@@ -13,20 +13,6 @@ from factories import write_file
 from daemon.core import copies, regular_files
 
 
-@pytest.fixture
-def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The paths whose fsync has succeeded, in order."""
-    paths: list[Path] = []
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        real(descriptor)
-        paths.append(Path(f"/proc/self/fd/{descriptor}").readlink())
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    return paths
-
-
 def _fail_link(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     def link(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))

@@ -11,20 +11,6 @@ import pytest
 from daemon.core import durable
 
 
-@pytest.fixture
-def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The paths whose fsync has succeeded, in order."""
-    paths: list[Path] = []
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        real(descriptor)
-        paths.append(Path(f"/proc/self/fd/{descriptor}").readlink())
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    return paths
-
-
 def _fail_rename(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     """Stand in for a file system whose renameat2 fails with this error."""
 

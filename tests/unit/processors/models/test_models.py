@@ -185,7 +185,7 @@ def fetch_by_address(models: Path, url: str, content: bytes, told: list | None =
     with storage.scratch(final.parent, lambda *_: None) as own:
         storage.download(url, sha256, own / "tiny.pt", lambda *progress: told is not None and told.append(progress))
         record = storage.Record(name="tiny", source=url, sha256=sha256, licence="MIT", bytes=len(content))
-        storage.commit(own / "tiny.pt", final, record, source.record_of(final))
+        storage.commit(own / "tiny.pt", final, record, storage.record_of(final))
     return final
 
 
