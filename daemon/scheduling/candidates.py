@@ -1,6 +1,7 @@
 """The queued jobs that the workers could take next, by pool, and those that need no worker.
 
-This is a query, which changes nothing. `placement` decides what runs now, and the dispatcher acts.
+Each pool's jobs come in the order of the queue: by priority, then by age (`queue.queries`). This is a query, which
+changes nothing. `placement` decides what runs now, and the dispatcher acts.
 """
 
 import logging

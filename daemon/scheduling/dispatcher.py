@@ -28,6 +28,7 @@ from daemon.scheduling import placement, retry
 from daemon.scheduling.attempts import Attempt, Attempts
 from daemon.scheduling.candidates import Candidates, Selection
 from daemon.scheduling.duplicates import Duplicates
+from daemon.scheduling.idle_workers import IdleWorkers
 from daemon.scheduling.pause import Pause
 from daemon.scheduling.pool import Slot
 from daemon.scheduling.pools import Assignment, Pools
@@ -72,6 +73,7 @@ class Dispatcher:
         self._clock = clock
         self._duplicates = Duplicates(settings, store, layout, publishing)
         self._candidates = Candidates(settings, store, pools, self._duplicates, publishing, clock)
+        self.idle_workers = IdleWorkers(pools, clock)
         self._probed: Job | None = None  # the last parked job that a probe has checked; None: it has checked all
         self.has_more = False  # another `feed` would settle or probe more jobs at once
         self.again_at: float | None = None  # of the monotonic clock: when another `feed` may start a worker
@@ -79,7 +81,7 @@ class Dispatcher:
     def apply(self, settings: Settings) -> None:
         """Apply new settings to everything that starts from now on. Busy workers finish what they have."""
         self._pools.apply(settings)
-        self._end_idle(lambda slot: slot.pool.is_retired, "its options have changed")
+        self.idle_workers.end_retired()
 
     # ---------------------------------------------------------------------------------------- feeding
 
@@ -90,7 +92,7 @@ class Dispatcher:
         if self._disk_retry.trouble is not None:
             return
         if self._pause.reason is not None:
-            self._end_idle(lambda slot: True, "the daemon is paused")
+            self.idle_workers.end_all("the daemon is paused")
             return
         if self._probed is not None:
             self._probe_after(self._probed)
@@ -218,23 +220,6 @@ class Dispatcher:
             is_last_attempt=retry.is_last_attempt(job, self._settings.value.retry.attempts),
         )
         return protocol.work_to_wire(work), assignment
-
-    # ---------------------------------------------------------------------------------------- idle workers
-
-    def end_idle_workers(self) -> None:
-        """End the workers that had nothing to do for their processor's `keep_alive`, which returns all their memory."""
-        now = self._clock.monotonic()
-        self._end_idle(lambda slot: now - slot.idle_since >= slot.pool.options.keep_alive, "it had nothing to do")
-
-    def unload(self) -> list[str]:
-        """End all workers that have no job; return their processors."""
-        return self._end_idle(lambda slot: True, "inboxd unload was run")
-
-    def _end_idle(self, which: Callable[[Slot], bool], why: str) -> list[str]:
-        idle = [slot for slot in self._pools.slots() if slot.is_idle and which(slot)]
-        for slot in idle:
-            slot.end_worker(self._clock.monotonic(), f"because {why}")
-        return sorted({slot.pool.processor for slot in idle})
 
     # ---------------------------------------------------------------------------------------- commands
 

@@ -284,7 +284,7 @@ class Commands:
 
     def _unload(self, _: api.Unload) -> api.UnloadReply:
         busy = sorted({worker.processor for worker in self._workers if worker.jobs})
-        return api.UnloadReply(ended=self._dispatcher.unload(), busy=busy)
+        return api.UnloadReply(ended=self._dispatcher.idle_workers.end_all("inboxd unload was run"), busy=busy)
 
     def _recipes(self, _: api.Recipes) -> api.RecipesReply:
         return api.RecipesReply.model_validate({"recipes": describe_recipes(self._settings.value)})

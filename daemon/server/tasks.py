@@ -39,7 +39,7 @@ class Tasks:
                 app.recovery.find_lost()
                 app.dispatcher.probe()
             case schedule.UNLOAD:
-                app.dispatcher.end_idle_workers()
+                app.dispatcher.idle_workers.end_unused()
             case schedule.TIDY:
                 app.store.tidy()
                 app.layout.incoming.tidy(app.clock.now_us() / 1e6)

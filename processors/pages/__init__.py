@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from processors.contract import BadInput, Work
+from processors.contract import BadInput
 from processors.pages.attachments import read_attachment
 from processors.pages.page import UNREADABLE_PAGE, Page, Pages, PlacedWord, unexpected_as_bad_input
+from processors.pages.password import read_password
 from processors.pages.pdf import open_pdf
 from processors.pages.picture import open_picture
 
 __all__ = ["UNREADABLE_PAGE", "Page", "Pages", "PlacedWord", "count_pages", "open_pages", "read_password", "read_pages"]
 __all__ += ["read_attachment", "unexpected_as_bad_input"]
 
-_MAX_PASSWORD_BYTES = 1024
 _UNOPENABLE = "Internal error while opening this file; see the log."
 
 
@@ -71,23 +71,3 @@ def count_pages(source: Path, media_type: str, password: str | None = None) -> i
     """The number of pages, without decoding any. Raises what `open_pages` raises."""
     with open_pages(source, media_type, max_pixels=1, password=password) as pages:
         return pages.total
-
-
-def read_password(work: Work) -> str | None:
-    """The password for a file, from the first line of NAME.password; None: there is no such file. Never log it.
-
-    Raises:
-        BadInput: the file is empty, too long or not UTF-8.
-    """
-    path = work.sidecars.get("password")
-    if path is None:
-        return None
-    with path.open("rb") as file:
-        content = file.read(_MAX_PASSWORD_BYTES + 1)
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise BadInput(f"{path.name} is not UTF-8 text. Save it as UTF-8 and drop both again.") from None  # no content
-    if len(content) > _MAX_PASSWORD_BYTES or not lines or not lines[0]:
-        raise BadInput(f"The first line of {path.name} must be the password, but is empty or too long. Correct it.")
-    return lines[0]

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from processors.contract import BadInput
-from processors.pages.formats import describe_unknown
 from processors.pages.page import Page, fit, is_thin, reduce, refuse_too_many
 from processors.pages.pixels import find_ground, make_square
+from processors.pages.unreadable_formats import describe_unknown
 
 if TYPE_CHECKING:
     from PIL import Image
