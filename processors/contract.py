@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Generic, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing_extensions import TypeVar
 
 from processors.quantities import Memory, Seconds, parse_size
 
@@ -127,6 +128,11 @@ class RecipeOptions(BaseModel):
     then: Annotated[tuple[str, ...], BeforeValidator(split_list), Field(max_length=MAX_STEPS)] = ()
 
 
+OptionsT = TypeVar("OptionsT", bound=Options, default=Options)
+RecipeT = TypeVar("RecipeT", bound=RecipeOptions, default=RecipeOptions)
+RecipeT_co = TypeVar("RecipeT_co", bound=RecipeOptions, default=RecipeOptions, covariant=True)
+
+
 # ---------------------------------------------------------------------------------------------- the work
 
 
@@ -145,7 +151,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Work(Generic[RecipeT_co]):
     """One attempt at one job: the input of a processor."""
 
     job: str  # the job's UUID
@@ -156,7 +162,7 @@ class Work:
     outputs: Path  # an empty folder of this attempt; write result files here
     stem: str  # the base name for result files: outputs / f"{stem}.txt"
     recipe: str  # the recipe's name
-    options: RecipeOptions  # the recipe's options, validated
+    options: RecipeT_co  # the recipe's options, validated
     sidecars: Mapping[str, Path] = field(default_factory=dict)  # {"prompt": path of NAME.prompt, "password": …}
     checkpoints: Path | None = None  # folder that may not exist yet, see `processors.checkpoints`; None: save none
     layouts: Path | None = None  # folder that all jobs share, see `processors.statements.layouts`; None: remember none
@@ -253,11 +259,12 @@ class Progress:
 _Options = Options  # `Processor.Options` hides the name
 
 
-class Processor(ABC):
+class Processor(ABC, Generic[OptionsT, RecipeT]):
     """Turns files into result files, in one thread of a worker process.
 
     A subclass sets `name` and `kinds`, may set `Options` and `Recipe`, and implements `load` and `process_one` (or
-    `process`, to work on several jobs at once).
+    `process`, to work on several jobs at once). Type checkers know the classes of its options if it is declared as
+    `class Name(Processor[NameOptions, NameRecipe])`.
     """
 
     name: ClassVar[str]
@@ -266,56 +273,58 @@ class Processor(ABC):
     Recipe: ClassVar[type[RecipeOptions]] = RecipeOptions
 
     # returns the jobs that have arrived since the last call
-    poll_new_jobs: Callable[[], Sequence[Work]] = staticmethod(tuple)
+    poll_new_jobs: Callable[[], Sequence[Work[RecipeT]]] = staticmethod(tuple)
 
     @classmethod
-    def plan(cls, options: _Options, recipe: RecipeOptions, models: Path) -> Plan:
+    def plan(cls, options: OptionsT, recipe: RecipeT, models: Path) -> Plan:
         """Decide whether this recipe can run now. The daemon calls this, also while the pool is parked: look only at
         files; import no engine and open no connection. `models` is the folder of downloaded weights."""
         return Runnable()
 
     @classmethod
-    def wants_prompt(cls, recipe: RecipeOptions) -> bool:
+    def wants_prompt(cls, recipe: RecipeT) -> bool:
         """True if a file must wait for its NAME.prompt."""
         return False
 
     @classmethod
-    def takes_text(cls, recipe: RecipeOptions) -> bool:
+    def takes_text(cls, recipe: RecipeT) -> bool:
         """True if this recipe processes texts: files of this kind, and the texts of a recipe whose `then` names it."""
         return Kind.TEXT in cls.kinds
 
     @classmethod
-    def memory_needed(cls, options: _Options, models: Path) -> int:
+    def memory_needed(cls, options: OptionsT, models: Path) -> int:
         """Return the bytes of `[workers] memory` that a loaded worker needs: the option `memory`, or
         `estimate_memory`. The daemon calls this."""
         return int(parse_size(options.memory)) if options.memory else cls.estimate_memory(options, models)
 
     @classmethod
-    def estimate_memory(cls, options: _Options, models: Path) -> int:
+    def estimate_memory(cls, options: OptionsT, models: Path) -> int:
         """Estimate those bytes, for example by the model's size; 0 if they are negligible."""
         return 0
 
     @classmethod
-    def gpu_use(cls, options: _Options) -> GpuUse:
+    def gpu_use(cls, options: OptionsT) -> GpuUse:
         """Return how many GPUs a worker uses where there are some: one if it has an option `device` that permits it.
         The daemon calls this to choose the worker's devices; the worker sees no other GPU."""
         return GpuUse.NONE if getattr(options, "device", "cpu") == "cpu" else GpuUse.ONE
 
     @classmethod
-    def weights_to_fetch(cls, options: _Options, models: Path) -> str:
+    def weights_to_fetch(cls, options: OptionsT, models: Path) -> str:
         """Return the name of the weights that `load` would first have to download; "" if there are none. The daemon
         calls this."""
         return ""
 
     @abstractmethod
-    def load(self, options: _Options, models: Path, progress: Progress) -> Loaded:
+    def load(self, options: OptionsT, models: Path, progress: Progress) -> Loaded:
         """Import the engine and load the model.
 
         Raises:
             Unavailable: the weights are missing; the message names the command that downloads them.
         """
 
-    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
+    def process(
+        self, batch: Sequence[Work[RecipeT]], progress: Progress
+    ) -> Iterator[tuple[Work[RecipeT], Outcome | Exception]]:
         """Process up to `max_batch` jobs; yield each outcome as soon as it is available, in any order.
 
         An exception that is raised fails all jobs without an outcome; an exception that is yielded fails only its job.
@@ -328,7 +337,7 @@ class Processor(ABC):
             except (BadInput, Unavailable) as error:
                 yield work, Failed(kind=error.kind, message=str(error))
 
-    def process_one(self, work: Work, progress: Progress) -> Finished:
+    def process_one(self, work: Work[RecipeT], progress: Progress) -> Finished:
         """Process one job.
 
         Raises:

@@ -7,9 +7,22 @@ text = "count"
 processor = "plaintext"
 """
 
+from pathlib import Path
+
 from pydantic import Field
 
-from processors.contract import MAX_AT_ONCE, BadInput, Finished, Kind, Loaded, Options, Processor, RecipeOptions
+from processors.contract import (
+    MAX_AT_ONCE,
+    BadInput,
+    Finished,
+    Kind,
+    Loaded,
+    Options,
+    Processor,
+    Progress,
+    RecipeOptions,
+    Work,
+)
 
 
 class PlaintextOptions(Options):
@@ -20,16 +33,16 @@ class CountOptions(RecipeOptions):
     upper: bool = False  # write the text in capitals
 
 
-class Plaintext(Processor):
+class Plaintext(Processor[PlaintextOptions, CountOptions]):
     name = "plaintext"
     Options = PlaintextOptions
     kinds = frozenset({Kind.TEXT})
     Recipe = CountOptions
 
-    def load(self, options, models, progress):
+    def load(self, options: PlaintextOptions, models: Path, progress: Progress) -> Loaded:
         return Loaded(engine="python", model="none", device="cpu")
 
-    def process_one(self, work, progress):
+    def process_one(self, work: Work[CountOptions], progress: Progress) -> Finished:
         if not work.media_type.startswith("text/"):
             raise BadInput(f"This is no plain text ({work.media_type}). Bind the recipe `text` to have its text read.")
         try:

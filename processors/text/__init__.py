@@ -7,7 +7,9 @@ Each file is read by a child process with limits of memory and time (see `child`
 alone. Imported by the daemon to check its configuration, so nothing heavy is imported here.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from pydantic import Field
 
@@ -46,7 +48,7 @@ class TextRecipe(RecipeOptions):
     attachments: bool = True  # of an email message: write each to a file of the result, and read it
 
 
-class Text(Processor):
+class Text(Processor[TextOptions, TextRecipe]):
     name = "text"
     kinds = frozenset({Kind.TEXT})
     Options = TextOptions
@@ -69,13 +71,13 @@ class Text(Processor):
         self._attachments = AttachmentReader(models, self._limits, progress)
         return Loaded(engine=f"kreuzberg {version('kreuzberg')}", model="none", device="cpu")
 
-    def process_one(self, work: Work, progress: Progress) -> Finished:
+    def process_one(self, work: Work[TextRecipe], progress: Progress) -> Finished:
         from processors.text import reader
 
         found = reader.read(work, self._limits, progress, attachments=work.options.attachments)
         review = found.review
         if found.attachments:
-            names = found.facts.get("attachments", ())
+            names = cast("Sequence[str]", found.facts.get("attachments", ()))
             attached = self._attachments.read(work, found.attachments, names, progress)
             with (work.outputs / found.text_file).open("a", encoding="utf-8") as file:
                 file.writelines(attached.sections)

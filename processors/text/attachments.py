@@ -125,7 +125,7 @@ def media_type(path: Path) -> str:
     if path.suffix.lower() == ".eml":
         return "message/rfc822"
     try:
-        found = kreuzberg.detect_mime_type_from_bytes(path.read_bytes())
+        found = kreuzberg.detect_mime_type_from_bytes(path.read_bytes())  # type: ignore[attr-defined]  # not in __all__
     except (kreuzberg.KreuzbergError, ValueError, RuntimeError):
         return ""
     found = _OTHER_NAMES.get(found, found)
