@@ -12,6 +12,7 @@ _PARAMETERS = {
     "Global.text_score": 0.0,  # rapidocr silently drops text below it
     "Global.use_cls": False,  # of single lines; the engine rotates pages
     "Det.limit_side_len": 32,  # the engine chooses the scale
+    "Rec.rec_batch_num": 1,  # rapidocr pads the lines of a batch to the longest: 30 % of all pixels
 }
 
 

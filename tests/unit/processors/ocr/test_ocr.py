@@ -281,7 +281,7 @@ def test_input_of_the_detector_is_bounded_for_every_shape(size: tuple[int, int])
     from processors.ocr import engine
 
     prepared, _ = engine._prepared(Image.new("RGB", size, "white"), (0, 0, *size), 736 / min(size))
-    assert prepared.shape[0] * prepared.shape[1] < 12_100_000
+    assert prepared.shape[0] * prepared.shape[1] < 4_100_000
     assert 1 / 26 < prepared.shape[0] / prepared.shape[1] < 26
 
 
