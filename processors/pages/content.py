@@ -18,6 +18,7 @@ from processors.pages.layer_visibility import (
     to_pixels,
     without_text,
 )
+from processors.pages.missing_fonts import find_undrawn
 from processors.pages.page import Box, Doubt, PlacedWord
 from processors.pages.symbols import is_private
 from processors.pages.text_layer import read_characters, read_text, read_words
@@ -77,6 +78,8 @@ _RGB = 2  # FPDFBitmap_BGR; the bytes are in the other order, see `rev_byteorder
 def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, textless: np.ndarray, scale: float) -> Content:
     ink = difference(picture, textless)
     invisible = find_invisible(layer, ink)
+    undrawn = find_undrawn(page, layer, invisible, textless, scale, lambda: render(page, scale))
+    invisible = invisible - undrawn
     doubtful = _find_doubtful(layer, ink, invisible)
     in_doubt = {index for indices, _ in doubtful for index in indices}
     everything = frozenset(range(len(layer.characters)))
@@ -93,6 +96,9 @@ def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, textless: np
         ),
         textless=textless,
     )
+    if undrawn:
+        why = "text in a font that the file does not contain could not be compared with the page"
+        content.warnings.append(f"{why}: {len(undrawn)} characters")
     if invisible:
         content.notes.append(f"text that is not visible was left out: {len(invisible)} characters")
     if covered := count_covered(layer, invisible, textless):

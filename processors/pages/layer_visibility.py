@@ -137,7 +137,7 @@ def count_covered(layer: Layer, invisible: Set[int], rest: np.ndarray) -> int:
     `rest`: the page without its text.
     """
     paper = np.median(rest[::_SPARSE, ::_SPARSE].reshape(-1, 3), axis=0)
-    colors = {number: _fill_color(layer.drawn[number]) for number in {layer.objects[index] for index in invisible}}
+    colors = {number: fill_color(layer.drawn[number]) for number in {layer.objects[index] for index in invisible}}
     height, width = rest.shape[:2]
     count = 0
     for index in invisible:
@@ -152,7 +152,7 @@ def count_covered(layer: Layer, invisible: Set[int], rest: np.ndarray) -> int:
     return count
 
 
-def _fill_color(drawn: object) -> np.ndarray | None:
+def fill_color(drawn: object) -> np.ndarray | None:
     """Red, green and blue; None if it is not filled."""
     from pypdfium2 import raw
 

@@ -1,6 +1,7 @@
 """From raw pages to statements: decides notation, years and signs by the whole document. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from processors.statements.amounts import DecimalMark, detect_decimal_mark
 from processors.statements.balances import (
@@ -14,13 +15,23 @@ from processors.statements.balances import (
     owes_negative,
     take_summary,
 )
-from processors.statements.cards import DOUBT, may_be_card, names_brand, names_card, subtracts_payments
+from processors.statements.cards import (
+    DOUBT,
+    LOAN_DOUBT,
+    may_be_card,
+    names_brand,
+    names_card,
+    names_due_card,
+    names_loan,
+    subtracts_payments,
+)
 from processors.statements.compact_dates import add_date_marks
 from processors.statements.conventions import Conventions, find_conventions, join_conventions
+from processors.statements.currency_accounts import currency_of_account, number_of
 from processors.statements.currency_evidence import infer_currency
-from processors.statements.debit_credit import set_directions
+from processors.statements.debit_credit import RowAmounts, set_directions
 from processors.statements.eras import take_years_of_reiwa
-from processors.statements.figures import add_figures, change, negate_balances, printed_amounts
+from processors.statements.figures import add_figures, change, negate_balances, printed_amounts, printed_values
 from processors.statements.header import find_page_number
 from processors.statements.holder import find_holder
 from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
@@ -30,6 +41,7 @@ from processors.statements.places import find_places, to_fractions
 from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.reading import TableModel, read_words
 from processors.statements.records import Statement, StatementDocument, Unread
+from processors.statements.row_texts import drop_columns_of_text
 from processors.statements.rows import amounts_of, is_newest_first, row_of, set_money
 from processors.statements.running_balances import take_running_balances
 from processors.statements.subtotals import (
@@ -77,6 +89,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
         del accounts[""]
     for account in accounts:
         items = [item for item in reading.items if item.account == account]
+        drop_columns_of_text([item for item in items if isinstance(item, RawRow)])
         items = take_running_balances(take_leading_totals(take_summary(items, mark), mark), mark)
         items = _report_below_totals(items, document)
         items = drop_turnovers(drop_subtotals(items, mark), mark)
@@ -137,7 +150,6 @@ def _assemble(
     doubts: list[str],
 ) -> tuple[Statement, Conventions]:
     """The statement of one account, and what its rows prove; adds to `doubts` what they do not."""
-    texts = [line.text for line in reading.lines]
     outside = [line for name, line in reading.outside if name == account]
     raw = [item for item in items if isinstance(item, RawRow)]
     own = [line.text for name, line in (*reading.outside, *reading.not_rows, *reading.figure_lines) if name == account]
@@ -145,16 +157,21 @@ def _assemble(
     is_month_first = dates.order == "mdy" and any(each.date and each.date.pair for each in raw)
     others = [line.text for line in reading.lines if id(line) not in reading.row_lines]
     in_rows = [line.text for line in reading.lines if id(line) in reading.row_lines]
-    currency = infer_currency(own, others, in_rows, is_month_first=is_month_first)
+    currency = currency_of_account(account) or infer_currency(own, others, in_rows, is_month_first=is_month_first)
     holder = find_holder(outside) or find_holder([line for _, line in reading.outside])
-    statement = Statement(account=account, holder=holder, currency=currency)
+    statement = Statement(account=number_of(account), holder=holder, currency=currency)
     newest_first = is_newest_first([row_of(each, dates) for each in raw])
     if newest_first or (newest_first is None and known.newest_first):
         items, raw = items[::-1], raw[::-1]
     statement.rows = [row_of(each, dates) for each in raw]
     totals = add_figures(statement, items, mark)
     amounts = [amounts_of(each, mark) for each in raw]
-    is_named = any(map(names_card, texts)) or any(map(names_brand, others)) or bool(known.is_card)
+    mentions_loan = any(map(names_loan, others))
+    is_loan = mentions_loan and not reading.are_columns_named and any(map(_has_side, amounts))
+    if is_loan:  # columns inferred from a balance that is owed are the other way round
+        amounts = [replace(each, debit=each.credit, credit=each.debit) for each in amounts]
+    is_named = any(names_card(text) or names_brand(text) for text in others) or names_due_card(others)
+    is_named = is_named or bool(known.is_card)
     is_card = is_named or subtracts_payments(raw, amounts)
     owes = is_card and owes_negative(statement, amounts)
     if owes:
@@ -168,8 +185,10 @@ def _assemble(
         is_card=is_card,
         unmarked=None if is_card else known.unmarked,
         owes_negative=owes,
-        are_named=reading.are_columns_named,
+        are_named=reading.are_columns_named or is_loan,
     )
+    if mentions_loan and not any(map(_has_side, amounts)) and LOAN_DOUBT not in doubts:
+        doubts.append(LOAN_DOUBT)
     if count := count_trailing_totals(raw, amounts):
         return _assemble(account, _without(items, raw[-count:]), reading, mark, dates, known, doubts)
     infer_directions(amounts, [" ".join([*each.text, *each.reference]) for each in raw], change(statement))
@@ -180,7 +199,13 @@ def _assemble(
     statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows], values, ends)
     statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows], values, ends)
     marks = [each.amount.sign or each.amount.side if each.amount else None for each in amounts]
-    infer_ends(statement, values, are_signed=None not in marks and len(set(marks)) > 1)
+    is_plain = reading.is_net or 2 * marks.count("-") > len(marks)  # a card marks few of its rows with a minus
+    infer_ends(
+        statement,
+        values,
+        are_signed=None not in marks and len(set(marks)) > 1,
+        printed=printed_values(reading, account, mark) if "-" in marks and is_plain and not is_card else (),
+    )
     derive_ends(statement, values, is_exact=reading.is_exact)
     if is_card:
         infer_owed(statement, values)
@@ -191,6 +216,10 @@ def _assemble(
         statement.start, statement.end = min(days, default=None), max(days, default=None)
     printed = [each.date for each in raw]
     return statement, find_conventions(printed, amounts, dates.order, newest_first=newest_first, is_card=is_card)
+
+
+def _has_side(amounts: RowAmounts) -> bool:
+    return amounts.debit is not None or amounts.credit is not None
 
 
 def _without(items: Sequence[RawRow | RawFigure], dropped: Sequence[RawRow]) -> list[RawRow | RawFigure]:

@@ -27,21 +27,26 @@ def find_values(lines: Sequence[TextLine], items: Sequence[RawRow | RawFigure], 
     return {amount.signed for text in texts if (amount := parse_amount(text, mark))}
 
 
-def infer_ends(statement: Statement, values: set[Decimal], *, are_signed: bool) -> None:
+def infer_ends(
+    statement: Statement, values: set[Decimal], *, are_signed: bool, printed: Sequence[Decimal] = ()
+) -> None:
     """Set the opening and closing balance of rows without balances: the only two amounts that the sum of the rows leads
     from one to the other.
 
     A pair explains the opposite sum, too, if taken the other way round. So one of the two must be named as what it is,
-    or `are_signed`: the sign of each row is printed, not that of its column.
+    or `are_signed`: the sign of each row is printed, not that of its column. Or else the opening balance must be the
+    first of the two in `printed`, the amounts in the order of the page, of a document in which a minus is money out.
     """
     known = statement.opening, statement.closing
-    is_open = known == (None, None) and are_signed or (known[0] is None) != (known[1] is None)
+    is_open = known == (None, None) and (are_signed or printed) or (known[0] is None) != (known[1] is None)
     if not is_open or len(statement.rows) < _LEAST_ROWS or any(row.balance is not None for row in statement.rows):
         return
     total = sum((row.change for row in statement.rows), Decimal(0)) * (-1 if statement.is_liability else 1)
     values = values | {value for value in known if value is not None}
     pairs = {(each, each + total) for each in values if each + total in values}
     pairs = {pair for pair in pairs if all(name in (None, value) for name, value in zip(known, pair, strict=True))}
+    if known == (None, None) and not are_signed:
+        pairs = {pair for pair in pairs if printed.index(pair[0]) < printed.index(pair[1])} if total else set()
     if total and len(pairs) == 1:
         statement.opening, statement.closing = next(iter(pairs))
         statement.anchors = [PrintedBalance(len(statement.rows), "closing", statement.closing, statement.rows[-1].page)]

@@ -11,9 +11,13 @@ from processors.statements.keywords import normalize
 from processors.statements.raw import RawRow
 
 DOUBT = "if this is the statement of a credit card, its debits and credits are reversed"
+LOAN_DOUBT = "if this is the statement of a loan, its debits and credits are reversed"
 
 _CARD = re.compile(
-    r"credit card|minimum payment|credit limit|kreditkarte|carte de credit|tarjeta de credito|amount due"
+    r"credit ?card|minimum (?:payment|amount)|credit limit|kreditkarte|carte de credit|tarjeta de credito|amount due"
+    r"|cartao de credito|carta di credito|kreditkort|luottokort|karta kredytow|kreditni kart|hitelkartya|card de credit"
+    r"|kredi karti|kartu kredit|kad kredit|pago minimo|pagamento minimo|asgari odeme|mindestbetrag|pembayaran minimum"
+    r"|limite de credito|kreditlimit|kredittgrense|total (?:d[ea]st?a )?fatura|信用卡|신용카드|クレジットカード"
     r"|ご利用代金|ご請求金額|이용대금"
 )
 _BRAND = re.compile(
@@ -25,7 +29,21 @@ _RECEIVED = re.compile(
     r"|\bzahlung erhalten\b|\bgracias por su pago\b|\bpago recibido\b|\bpagamento ricevuto\b|\bbetaling ontvangen\b"
     r"|\bpagamento recebido\b"
 )
-_ANY = re.compile(r"\b(?:cards?|karte|carte|tarjeta|carta)\b")
+_ANY = re.compile(
+    r"\b(?:cards?|karten?|cartes?|tarjetas?|carta|cartao|cartoes|kaart|kort(?:et)?|kortti|karta|karty|kartya|karti|kartu)\b"
+    r"|カード|卡|카드"
+)
+_DUE = re.compile(  # nobody owes the balance of an account by a day
+    r"\bdue (?:date|by|on)\b|\bpay(?:ment)? (?:due|by)\b|\bvencimento\b|\bvencimiento\b|\bfecha limite de pago\b"
+    r"|\bdate d'echeance\b|\bscadenza\b|\bfallig(?:keit)?\b|\bforfald(?:sdato)?\b|\bforfallsdato\b|\bforfallodag\b"
+    r"|\berapaiva\b|\bson odeme\b|\bjatuh tempo\b|\btermin (?:platnosci|splaty)\b|\bvervaldatum\b|\bsplatnost\b"
+    r"|お支払日|繳款截止|到期还款|결제일"
+)
+_LOAN = re.compile(
+    r"\b(?:home )?loan (?:account|statement)\b|\bmortgage (?:account|statement)\b|\b(?:balance|amount) (?:owing|owed)\b"
+    r"|\bdarlehens?(?:konto|auszug)\b|\bhypotheken?(?:konto|auszug)\b|\breleve (?:de|du) pret\b|\blanekonto\b"
+    r"|\bextracto (?:de|del) prestamo\b|\bestratto (?:del )?mutuo\b|\bextrato (?:de|do) emprestimo\b"
+)
 _NOT_CREDIT = re.compile(r"debit|debet|\bgiro|prepaid|ending in|lost|stolen")
 _LEAST_ROWS = 4  # fewer show no rule
 _MOST_MARKED = 1 / 3  # of the rows of a card have a minus: payments and refunds
@@ -34,6 +52,18 @@ _MOST_MARKED = 1 / 3  # of the rows of a card have a minus: payments and refunds
 def names_card(text: str) -> bool:
     """True if a line says that its statement is that of a card, whose balance is owed."""
     return _CARD.search(normalize(text)) is not None
+
+
+def names_due_card(lines: Iterable[str]) -> bool:
+    """True if lines outside the rows name both a card and the day by which its balance must be paid."""
+    texts = [normalize(line) for line in lines]
+    names = any(_ANY.search(text) and not _NOT_CREDIT.search(text) for text in texts)
+    return names and any(map(_DUE.search, texts))
+
+
+def names_loan(text: str) -> bool:
+    """True if a line outside the rows names a loan: its balance is owed, and what is repaid lowers it."""
+    return _LOAN.search(normalize(text)) is not None
 
 
 def names_brand(text: str) -> bool:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from processors.statements.dates import parse_date
+from processors.statements.headings import MONEY, Heading
 from processors.statements.line_dates import TIME
-from processors.statements.table import MONEY, AmountCell, Heading, find_amounts
+from processors.statements.table import AmountCell, find_amounts
 from processors.statements.words import PageWord, PageWords, TextLine, WordRun, group_lines, line_height, split_cells
 
 _DATE_WORDS = 4

@@ -13,9 +13,11 @@ from processors.statements.keywords import normalize
 # words of one country's statements only; the first that occurs decides
 _BY_WORDS = (
     ("GBP", r"sort ?code|\bfscs\b|financial services compensation scheme|building society"),
-    ("INR", r"\bifsc\b|\bmicr\b|\brs\. ?\d"),
+    ("PKR", r"\bpakistan\b"),
+    ("BDT", r"\bbangladesh\b|\btaka\b"),
+    ("INR", r"\bifsc?\b|\bmicr\b|\brs\. ?\d|\b(?:neft|rtgs|imps|upi)\b|\d\d?,\d\d,\d{3}\.\d\d"),  # lakh
     ("AUD", r"\bbsb\b|\babn\b"),
-    ("NZD", r"new zealand|\bird number"),
+    ("NZD", r"new zealand|\bird number|\b\d\d-\d{4}-\d{7}-\d{2,3}\b"),
     ("SGD", r"singapore|\bpaynow\b"),
     ("HKD", r"hong kong|\bfps id\b"),
     ("CAD", r"\bcdic\b|\binterac\b|chequing|transit (?:no|number|#)|\bcanada\b"),
@@ -29,7 +31,7 @@ _BY_WORDS = (
     ("TRY", r"\btl\b|turk"),
     ("PLN", r"\bzl\b|rachun"),
     ("CZK", r"\bkc\b"),
-    ("HUF", r"\bft\b|szamlaszam"),
+    ("HUF", r"\bft\b|szamlaszam|\b\d{8}-\d{8}-\d{8}\b"),
     ("RON", r"\blei\b|extras (?:de )?cont\b"),
     ("MYR", r"\brm ?\d|\bringgit\b|\bpenyata\b"),
     ("IDR", r"\brp\.? ?\d|\brupiah\b"),
@@ -37,6 +39,24 @@ _BY_WORDS = (
     ("SEK", r"bankgiro|clearingn|kontoutdrag|\bswish\b"),
     ("DKK", r"\bregnr|reg\.? ?nr|kontoudskrift|dankort"),
     ("NOK", r"kontoutskrift|bokfort|\bvipps\b"),
+    ("KES", r"\bkenya\b|\bpay ?bill\b"),
+    ("NGN", r"\bnigeria\b|\bnaira\b|\bnuban\b"),
+    ("GHS", r"\bghana\b|\bcedis?\b"),
+    ("PHP", r"\bphilippines?\b|\bgcash\b"),
+    ("THB", r"บาท|\bbaht\b|\bthailand\b"),
+    ("VND", r"\bviet ?nam\b"),
+    ("TWD", r"[臺台]幣"),
+    ("AED", r"\bdirhams?\b|\bunited arab emirates\b|\buae\b"),
+    ("SAR", r"\bsaudi\b"),
+    ("EGP", r"\begypt\b"),
+    ("ILS", r"שקל|₪"),
+    ("ARS", r"\bargentina\b|\bcbu\b"),
+    ("COP", r"\bcolombia\b"),
+    ("PEN", r"\bperu\b|\bsoles\b"),
+    ("UAH", r"\bгрн\b|украін"),
+    ("RUB", r"\bруб\b"),
+    ("RSD", r"\bsrbij[ae]\b|\bdinara?\b"),
+    ("CHF", r"\b(?:schweiz|suisse|svizzera|switzerland)\b"),
 )
 _OF_STATE = re.compile(  # of the United States, with its postal code
     r"\b(?:AL|AK|AZ|AR|CA|CO|CT|DC|DE|FL|GA|HI|IA|ID|IL|IN|KS|KY|LA|MA|MD|ME|MI|MN|MO|MS|MT|NC|ND|NE|NH|NJ|NM|NV|NY|OH"

@@ -21,12 +21,14 @@ _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d(?!\d:\d)|T\d)",  # or a time of day follows
+        r"(?P<y>20\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?!\d)",
         r"(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
         r"(?:令和\s?|R\.?)(?P<reiwa>\d{1,2}|元)\s?[年./-]\s?(?P<m>\d{1,2})\s?[月./-]\s?(?P<d>\d{1,2})\s?日?(?!\d)",
         r"(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
         r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2})(?!\d(?!\d:\d))",
         rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})(?![^\W\d_])\.?"
-        r"(?:,?\s?[-/]?(?:de\s)?(?P<y>\d{4}|'?\d{2}(?![\d.,:])))?",
+        r"(?:,?\s?[-/]?(?:de\s)?(?P<y>\d{4}|'?\d{2}(?![\d.,:]"
+        rf"|\s?[-/.]?(?:{_NAME})(?![^\W\d_]))))?",  # the day of another date follows: "02 Jan 03 Jan"
         rf"(?P<name>{_NAME})(?![^\W\d_])\.?\s?[-/]?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d.])"
         r"(?:(?:,?\s?|-)(?P<y>\d{4})|/(?P<y2>\d{2})(?!\d))?",
         r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})\.?(?![\d/,])",
@@ -37,6 +39,7 @@ _DAYS = re.compile(  # "01 - 31 Jan 2025", "1.-31.1.2025", "1 au 31 mars 2025"
     rf"(?P<end>\.?\s?(?:{_NAME})[^\W\d_]*\.? \d{{4}}|\.\d{{1,2}}\.\d{{4}})",
     re.IGNORECASE,
 )
+_IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff]")  # no space separates it from a date
 _MONTH = re.compile(  # at the end of a line, of no date: "Periode: Maret 2025", "2025年3月分"
     rf"(?<![^\W_])(?<!\d[ .-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?(?P<y>(?:19|20)\d\d)"
     r"|(?P<y2>20\d\d)\s?[年년]\s?(?P<m>\d{1,2})\s?[月월][分度]?)\W*$",
@@ -45,6 +48,8 @@ _MONTH = re.compile(  # at the end of a line, of no date: "Periode: Maret 2025",
 _SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # of which the year may be the first or the last number
 _LEAST_SHORT = 3  # fewer dates show no rule
 _NEARLY_ALL = 0.8  # of the dates; OCR may misread the others
+_BUDDHIST_ERA = 543  # years before the first one of the common era, in Thailand
+_BUDDHIST = range(2480, 2640)
 FIRST_OF_REIWA = 2019  # the Japanese era, whose first year is "元"
 _SLACK = timedelta(days=45)  # a date further outside the period is in none of the years around it
 
@@ -80,7 +85,7 @@ def find_dates(text: str) -> list[PrintedDate]:
     """All dates within a text, in order."""
     found, start = [], 0
     while start < len(text):
-        at_word = start == 0 or not text[start - 1].isalnum()
+        at_word = start == 0 or not text[start - 1].isalnum() or _IDEOGRAPH.match(text[start - 1]) is not None
         if at_word and (one := parse_date(text[start:])):
             found.append(one)
             start += one.length
@@ -190,6 +195,8 @@ def _year(text: str | None) -> int | None:
     if not text:
         return None
     number = int(text.lstrip("'"))
+    if number in _BUDDHIST:
+        return number - _BUDDHIST_ERA
     return number if number > 99 else 2000 + number if number < 70 else 1900 + number
 
 

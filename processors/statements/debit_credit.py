@@ -59,6 +59,8 @@ def set_directions(
         conventions.append((1, False, False))  # if balances prove that it is none
     if are_named and any(row.debit or row.credit for row in rows):  # of a loan or store account, whatever it is called
         conventions.append((usual[0], True, is_card))
+    if is_card and _are_mostly_minus(rows):  # as on other accounts, which may only mention a card
+        conventions.insert(0, (1, False, False))
     if owes_negative:
         conventions = [(1, True, False)]
     meaning, is_liability, minus_is_in = max(
@@ -68,6 +70,11 @@ def set_directions(
         row.direction = _direction(row, meaning, minus_is_in=minus_is_in)
     _solve_by_balances(rows, opening, -1 if is_liability else 1)
     return is_liability
+
+
+def _are_mostly_minus(rows: Sequence[RowAmounts]) -> bool:
+    amounts = [row.amount for row in rows if row.amount]
+    return 2 * sum(each.sign == "-" for each in amounts) > len(amounts)
 
 
 def _forget_credits_without_minus(rows: Sequence[RowAmounts]) -> None:

@@ -8,12 +8,21 @@ from processors.statements.amounts import Amount, DecimalMark, parse_amount
 from processors.statements.debit_credit import RowAmounts
 from processors.statements.raw import RawDocument, RawFigure, RawRow
 from processors.statements.records import PrintedBalance, Statement
+from processors.statements.table import find_amounts
+from processors.statements.words import line_height
 
 
 def printed_amounts(reading: RawDocument) -> list[str]:
     """The amounts of all rows and figures, as they are printed."""
     rows = [cell.text for item in reading.items if isinstance(item, RawRow) for cell in item.money.values()]
     return rows + [text for item in reading.items if isinstance(item, RawFigure) for text in item.money.values()]
+
+
+def printed_values(reading: RawDocument, account: str, mark: DecimalMark) -> list[Decimal]:
+    """The amounts outside the rows of an account, in the order in which they are printed."""
+    lines = [line for name, line in reading.not_rows if name == account]
+    texts = [cell.text for line in lines for cell in find_amounts(line.words, line_height(lines))]
+    return [amount.signed for text in texts if (amount := parse_amount(text, mark))]
 
 
 def change(statement: Statement) -> Decimal | None:
@@ -67,6 +76,9 @@ def _add_balance(statement: Statement, anchor: PrintedBalance, *, in_table: bool
     A summary above a table is about the complete statement, and may be repeated on each page.
     """
     if not in_table and anchor.name == "opening" and anchor.balance == statement.opening:
+        return
+    if in_table and anchor.name == "opening" and anchor.at == 0 and not statement.anchors:
+        statement.opening = anchor.balance  # a summary above may list the balances at the end
         return
     if not in_table and anchor.name == "closing":
         anchor.at = len(statement.rows)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from processors.statements.amounts import looks_like_amount
+from processors.statements.currency_accounts import currency_of_account, number_of, title_currency, with_currency
 from processors.statements.dates import parse_date
 from processors.statements.iban import find_ibans
 from processors.statements.keywords import Section, match_column, match_section, match_special, normalize
@@ -15,9 +16,9 @@ _LEAST_SUMMARY = 2  # labels side by side; a single one may be the text of a row
 _BETWEEN_CELLS = " | "
 _LABEL_GAP = 1.2  # line heights between the words of one label
 _SUB_ACCOUNT = r"(?:-[a-z]{1,3}\d{0,3}(?![a-z0-9]))?"  # "48213-S70", "041287-EOP"
-_NUMBER = rf"(?P<number>[a-z]{{0,2}}[\dx*][\dx* \-/.]{{3,32}}[\dx*](?![a-z0-9]){_SUB_ACCOUNT})"
+_NUMBER = rf"(?P<number>(?:[a-z]{{1,4}}-)?[a-z]{{0,2}}[\dx*][\dx* \-/.]{{3,32}}[\dx*](?![a-z0-9]){_SUB_ACCOUNT})"
 _ACCOUNT_LABEL = (
-    r"(?:account|acct\.?|membership)(?: ?(?:number|no\.?|nr\.?|num\.?|id|#))+|a/c(?: no\.?)?"
+    r"(?:account|acct\.?|member(?:ship)?)(?: ?(?:number|no\.?|nr\.?|num\.?|id|#))+|a/c(?: no\.?)?"
     r"|account ending(?: in)?|номер счета"
     r"|(?!referenz|gegen)[^\W\d_]{0,9}konto\s?(?:nummer|-nr\.?|nr\.?|no\.?)|kontonr\.?"
     r"|(?:numero|n°|no\.?|nº) (?:de |do |del? |di )?(?:compte|cuenta|conta|conto)|n° compte"
@@ -25,11 +26,14 @@ _ACCOUNT_LABEL = (
     r"|conto(?: corrente)?)"
     r"(?: (?:n°|nº|n\.?o?\.?|no\.?|numero|nr\.?))?"
     r"|rekening ?(?:nummer|nr\.?)?|(?:nr|numer) rachunku|rachunek|hesap(?: (?:no|numarasi))?\.?|(?:cislo )?uc(?:tu|et)"
-    r"|szamlaszam|tilinumero|(?!referenz|gegen)[^\W\d_]{0,9}konto|account(?= ?:? ?\d[\d -]{5})|口座番号|계좌번호|账号"
+    r"|szamlaszam|tilinumero|(?!referenz|gegen)[^\W\d_]{0,9}konto|account(?= ?:? ?\d[\d -]{5})"
+    r"|口座番号|계좌번호|账号|帐号|帳號|賬號|戶口號碼"
+    r"|αριθμος λογαριασμου|номер на сметка|сметка|so tai khoan|เลขทีบัญชี|(?:מספר )?חשבון|رقم الحساب"
 )
 _ACCOUNT = re.compile(rf"(?:^|[^a-z])(?:{_ACCOUNT_LABEL})\s?[:.]?\s?{_NUMBER}")
 _CARD_NUMBER = re.compile(
-    r"(?:(?:card|karten|carte|tarjeta) ?(?:number|no\.?|nummer|n°)?|card ending(?: in)?|カード番号)"
+    r"(?:(?:card|karten|carte|tarjeta|cartao|carta|kaart|kort|karta|karti|kartu) ?"
+    r"(?:number|no\.?|nummer|n°)?|card ending(?: in)?|カード番号)"
     rf"\s?:?\s?{_NUMBER}"
 )
 _ENDING = re.compile(r"account (?:number |no\.? )?ending(?: in)?\s?:?\s?(?P<number>\d{3,6})(?!\d)")
@@ -52,11 +56,13 @@ _PAGE_OF = re.compile(r"(?:page|seite|pagina|blatt|feuillet|p\.)?\s*(\d{1,3})\s?
 class AccountTracker:
     """The current account, by the account numbers in the lines so far."""
 
-    def __init__(self):
+    def __init__(self, currencies: frozenset[str] = frozenset()):
+        """currencies: those of accounts with the same number, each of which begins at a title that names one."""
         self.current = ""
         self.wallet = ""  # the number of a phone, which is that of the account if no other is named
         self.numbered = ""  # the last number in a line above rows, whatever it is called
         self._by_label: dict[str, str] = {}
+        self._currencies = currencies
 
     def update(self, text: str, *, below: str = "") -> bool:
         """Look for an account number in a line, its cells apart; True if another account begins here.
@@ -67,6 +73,9 @@ class AccountTracker:
         for label, number in (*_find_numbers(text), *_find_numbers(together), ("account", below)):
             if number:
                 return self._begin(label, number)
+        if (code := title_currency(text)) in self._currencies:
+            before, self.current = self.current, with_currency(self.current, code)
+            return self.current != before
         self._keep_other_numbers(normalize(together))
         card = None if self.current else _CARD_NUMBER.search(normalize(together))
         return self._begin("card", _compact(card["number"])) if card else False
@@ -87,10 +96,11 @@ class AccountTracker:
         if known == number:
             return False
         self._by_label[label] = number
-        if known is None and self.current:
+        if known is None and number_of(self.current):
             return False  # another number of the same account
         self._by_label = {label: number}
-        self.current = number
+        named = currency_of_account(self.current) if known is None else ""  # by a title above the number
+        self.current = with_currency(number, named) if named else number
         return True
 
 

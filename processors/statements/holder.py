@@ -21,11 +21,11 @@ _MOST_ADDRESS_DIGITS = 9
 _LABEL_WORDS = (
     r"(?:account (?:holder|owner|name|title)|name of (?:account|customer)|customer(?: name)?|client(?: name)?"
     r"|card(?:holder| ?member)(?: name)?|kontoinhaber(?:in)?|inhaber(?:in)?|titulaire(?: du compte)?"
-    r"|titular(?: (?:de la cuenta|da conta))?|intestatario|intestato a|titolare|rekeninghouder|kontohaver"
+    r"|titular(?: (?:de la cuenta|da conta))?|intestatario|intestato a|titolare|rekeninghouder|kontohaver|kontohavare"
     r"|kontoinnehavare|tilinomistaja|posiadacz(?: rachunku)?|majitel(?: uctu)?|klient|szamlatulajdonos|ugyfel"
     r"|titular de cont|hesap sahibi|musteri(?: adi)?|pemegang rekening|nama(?: nasabah)?|ten (?:tai khoan|khach hang)"
     r"|chu tai khoan|nombre(?: del cliente)?|nome(?: do cliente)?|nom|navn|namn|name|cliente|owner"
-    r"|ชื่อบัญชี|владелец(?: счета)?|клиент|фио|титуляр|δικαιουχος|ονοματεπωνυμο"
+    r"|ชือบัญชี|владелец(?: счета)?|клиент|фио|титуляр|δικαιουχος|ονοματεπωνυμο"
     r"|お名前|口座名義|ご契約者名|戸名|戶名|户名|姓名|예금주|성명|고객명"
     r"|שם(?: הלקוח| בעל החשבון)?|اسم (?:العميل|صاحب الحساب|الحساب)|الاسم)"
 )

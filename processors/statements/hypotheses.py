@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from processors.statements.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
 from processors.statements.columns import CellLine, Layout, find_cells, find_layouts
+from processors.statements.headings import Heading
 from processors.statements.keywords import Column
 from processors.statements.reading import TableModel
 from processors.statements.records import Statement, StatementDocument
-from processors.statements.table import Heading
 from processors.statements.verify import find_links
 from processors.statements.words import PageWords
 
@@ -57,7 +57,7 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
     if is_sure(best):
         return best
     others = [TableModel(balances_alone=True)] if best.rows else []
-    others += [TableModel(headings=found, balances_alone=True) for found in find_hypotheses(pages)]
+    others += find_hypotheses(pages)
     for model in others:
         other = read(model)
         if _is_better(other, best):
@@ -87,18 +87,21 @@ def _tell_inferred(document: StatementDocument) -> None:
                 row.flags.append("its columns are inferred, and no balance confirms them")
 
 
-def find_hypotheses(pages: Sequence[PageWords]) -> list[tuple[Heading, ...]]:
-    """The headings that the table might have, the most consistent first."""
+def find_hypotheses(pages: Sequence[PageWords]) -> list[TableModel]:
+    """The tables that the document might have, the most consistent first."""
     lines = find_cells(pages)
     mark = detect_decimal_mark(cell.text for line in lines for cell in line.amounts)
     scored = []
     for rank, layout in enumerate(find_layouts(lines)):
         events = _events(lines, layout, mark)
         loose = _loose_values(lines, layout, mark)
+        net = find_net(events)
         for number, assignment in enumerate(_assignments(len(layout.amounts))):
-            score = _score(events, assignment, loose)
-            scored.append((-score, rank, number, _headings(layout, assignment)))
-    return [headings for *_, headings in sorted(scored, key=lambda each: each[:3])[:_MOST_READ]]
+            is_net = assignment == Assignment(amount=net) and net is not None
+            score = max(_score(events, assignment, loose), _FURTHER_ROW * len(events) * is_net)
+            model = TableModel(headings=_headings(layout, assignment), balances_alone=True, is_net=is_net)
+            scored.append((-score, rank, number, model))
+    return [model for *_, model in sorted(scored, key=lambda each: each[:3])[:_MOST_READ]]
 
 
 def rate(document: StatementDocument) -> float:
@@ -189,6 +192,18 @@ def _events(lines: Sequence[CellLine], layout: Layout, mark: DecimalMark) -> lis
             marked = frozenset(column for column, amount in amounts.items() if amount.sign or amount.side)
             found.append(_Event(layout.is_row(line), cents, values, marked))
     return found
+
+
+def find_net(events: Sequence[_Event]) -> int | None:
+    """The column right of two others whose sum or difference it is in all rows, such as the net amount of a wallet."""
+    rows = [event for event in events if event.is_row]
+    for first, second, net in itertools.combinations(sorted({place for row in rows for place in row.cents}), 3):
+        full = [row.cents for row in rows if {first, second, net} <= row.cents.keys()]
+        changed = sum(row[second] != 0 for row in full)
+        is_all = len(full) == len(rows) and changed >= LEAST_LINKS
+        if is_all and any(all(row[net] == row[first] + sign * row[second] for row in full) for sign in (1, -1)):
+            return net
+    return None
 
 
 def _loose_values(lines: Sequence[CellLine], layout: Layout, mark: DecimalMark) -> set[int]:

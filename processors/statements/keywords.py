@@ -27,6 +27,8 @@ _COLUMNS: dict[Column, str] = {
     r"|operations?|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what"
     r"|omschrijving|naam ?/ ?omschrijving|mededeling(?:en)?|descrizione(?: (?:delle )?(?:operazion[ei]|moviment[io]))?"
     r"|causale|dettagli|activity|forklaring|tekst|beskrivning|beskrivelse|selite"
+    r"|descricao|descritivo|historico|lancamentos?|estabelecimento|opis(?: operacji)?|popis|aciklama|keterangan"
+    r"|descriere"
     r"|remarks?|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
     "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
     r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
@@ -52,8 +54,10 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 _CODE = "|".join(sorted(CODES)).lower()
-_CURRENCY_TAIL = rf"(?: ?[(\[]? ?(?:£|\$|€|₹|(?:(?:in|en) )?(?:{_CODE}|euros?)) ?[)\]]?)?"
-_COLUMN_PATTERNS = {name: _compile(f"(?:{words}){_CURRENCY_TAIL}:?") for name, words in _COLUMNS.items()}
+_CURRENCY_TAIL = rf"(?: ?[(\[]? ?(?:(?:in|en|em|i|w|v) )?(?:[a-z]{{0,3}}\$|£|€|₹|{_CODE}|euros?) ?[)\]]?)?"
+_COLUMN_PATTERNS = {
+    name: _compile(f"(?:{words}){'' if 'date' in name else _CURRENCY_TAIL}:?") for name, words in _COLUMNS.items()
+}
 # special lines: each pattern matches the start of a line or of a label
 _SPECIALS: tuple[tuple[Special, str], ...] = (
     (
@@ -88,7 +92,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"(?:saldo|solde|balance|kontostand|egyenleg)$|saldo (?:fra|fran|pr\.?|per|pa)"
         r"|saldo i (?:deres|din|var) favor"
         r"|kontostand (?:am|vom|zum)"
-        r"|balance (?:on|at|as of|as at)|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?|saldo (?:do|del) dia",
+        r"|balance (?:on|at|as (?:of|at|on))|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?|saldo (?:do|del) dia",
     ),
     (
         "debits",
@@ -117,6 +121,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
 _SECTIONS: dict[Section, str] = {
     "debits": r"(?:(?:electronic|other|cash|atm(?: and debit card)?|card|online|automatic) )*"
     r"(?:withdrawals|debits|payments|purchases)(?: and (?:other )?(?:debits|withdrawals|payments|subtractions))?"
+    r"|(?:new |other )*(?:charges|purchases)(?: and adjustments)?"
     r"|checks(?: paid)?|cheques(?: paid)?|(?:service )?fees|service charges|money out|ausgaben|belastungen",
     "credits": r"(?:(?:electronic|other|direct|mobile|atm) )*(?:deposits|credits|additions)"
     r"(?: and (?:other )?(?:credits|additions|deposits))?|payments?,? (?:and )?(?:other )?credits(?: and adjustments)?"

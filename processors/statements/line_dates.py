@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from processors.statements.dates import PrintedDate, parse_date
+from processors.statements.headings import Heading
 from processors.statements.keywords import Column
-from processors.statements.table import Heading
 from processors.statements.words import PageWord, split_cells
 
 _BOTH_DATES = re.compile(r"([^/]+)/([^/]+)|(\d\d\.\d\d\.)(\d\d\.\d\d\.)")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from processors.statements.amounts import looks_like_amount
 from processors.statements.dates import PrintedDate, parse_date, shape_of
+from processors.statements.headings import MONEY, Heading
 from processors.statements.keywords import Column, Section, match_column, match_section, match_special
 from processors.statements.line_dates import (
     DATE_WORDS,
@@ -20,8 +21,8 @@ from processors.statements.line_dates import (
     take_time,
     take_year,
 )
-from processors.statements.table import MONEY, AmountCell, Heading, MoneyColumns, find_amounts
-from processors.statements.words import PageWord, TextLine, join_words
+from processors.statements.table import AmountCell, MoneyColumns, find_amounts
+from processors.statements.words import PageWord, TextLine, join_words, split_cells
 
 LEADING_YEAR = re.compile(r"^(?:19|20)\d\d (?=\D)")  # "2025 OPENING BALANCE", right of day and month
 _MOST_LABEL_WORDS = 2  # before a date on a line of its own
@@ -172,10 +173,12 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     take_time(words, headings, height)
     if _take_labelled_date(parts, words):
         return parts
+    labelled = _take_value_date_cell(words, height)
     parts.date, parts.value_date = take_both_dates(words, headings) or (
         take_date(words, "date", headings, height),
         take_date(words, "value_date", headings, height),
     )
+    parts.value_date = parts.value_date or labelled
     _take_money(parts, words, columns, height)
     last = words[-1] if words else None  # what is left beside dates
     if last and not parts.money and _SIDE.fullmatch(last.text) and (column := columns.column_at(last)):
@@ -238,6 +241,19 @@ def _take_labelled_date(parts: LineParts, words: Sequence[PageWord]) -> bool:
                 parts.labelled = printed
             return label == "date"
     return False
+
+
+def _take_value_date_cell(words: list[PageWord], height: float) -> PrintedDate | None:
+    """Remove a value date with its label from a cell right of others, "Valuta 02-01-2025", and return it."""
+    for cell in split_cells(words, LOOSE * height)[1:]:
+        for count in range(1, min(len(cell), _MOST_LABEL_WORDS + 1)):
+            text = join_words(cell[count:])
+            printed = parse_date(text)
+            if match_column(join_words(cell[:count])) == "value_date" and printed and printed.length == len(text):
+                for word in cell:
+                    words.remove(word)
+                return printed
+    return None
 
 
 def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, height: float) -> None:

@@ -25,6 +25,10 @@ _FIRST = {"dmy": "day", "mdy": "month", "ymd": "year"}
 _YEAR = timedelta(days=366)
 _BACK = timedelta(days=62)  # before a statement's date, if only that is printed
 _LEAST_ROWS = 3  # a period that none of so many rows falls into is a pair of other dates
+_CLOSED = re.compile(
+    r"(?<!next )(?<!previous )\b(?:(?:statement )?closing date|cut-?off date|fecha de (?:corte|cierre)"
+    r"|data de fechamento|date d'arrete|date de cloture|abschlussdatum|abrechnungsdatum)\b"
+)
 _NO_DATE = re.compile(r"sort ?code|routing|bankleitzahl|\bblz\b|\bbsb\b|card number|valid|expir|gultig bis")
 
 
@@ -55,6 +59,8 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
         doubt = "the year may be another one: the period is longer than a year" if end - start > _YEAR else ""
         return Dates(order, (start, end), True, _order_notes(printed, order), doubt)
     notes = _order_notes(printed, order)
+    if closing := _closing_period(own or everything, printed, order):
+        return Dates(order, closing, True, notes)
     if not any(each.year is None for each in printed):
         return Dates(order, notes=notes)
     figures = [line.text for account, line in reading.figure_lines if account == items[0].account]
@@ -108,6 +114,20 @@ def _single_date(texts: Sequence[str], order: DateOrder) -> tuple[date | None, s
     most = max(years, key=lambda year: (years[year], year))
     doubt = "the year may be another one: several are printed" if max(years) - min(years) > 1 else ""
     return max(each for each in dates if each.year == most), doubt
+
+
+def _closing_period(texts: Iterable[str], printed: Sequence[PrintedDate], order: DateOrder) -> Period | None:
+    """From the first row to the day on which the statement was closed, such as that of a card."""
+    for text in texts:
+        match = _CLOSED.search(normalize(text))
+        found = find_dates(normalize(text)[match.end() :]) if match else []
+        end = resolve_date(found[0], order, None) if found else None
+        around = (end - _BACK, end) if end else None
+        days = [resolve_date(each, order, around) for each in printed] if around else []
+        known = [day for day in days if day]
+        if around and known and len(known) == len(printed) and around[0] <= min(known) and max(known) <= around[1]:
+            return min(known), around[1]
+    return None
 
 
 def _lines_of_balances(texts: Iterable[str]) -> list[str]:

@@ -40,14 +40,14 @@ def find_places(
     statement: Statement, items: Sequence[RawRow | RawFigure], reading: RawDocument, mark: DecimalMark, dates: Dates
 ) -> Places:
     """Where the values of a header are printed. `items`: of its account."""
-    account = statement.account
+    account = items[0].account if items else statement.account
     outside = [line for name, line in reading.outside if name == account]
     own = [*outside, *(line for name, line in (*reading.not_rows, *reading.figure_lines) if name == account)]
     figures = [item for item in items if isinstance(item, RawFigure)]
     opening = _find_figure(statement.opening, ("opening", "carried"), figures, mark)
     closing = _find_figure(statement.closing, ("closing",), figures[::-1], mark) or _find_row(statement)
     return Places(
-        account=_find_text(account, [*own, *reading.lines]),
+        account=_find_text(statement.account, [*own, *reading.lines]),
         holder=_find_text(statement.holder, outside),
         currency=_find_currency(statement.currency, own),
         period=_find_period(dates, [*outside, *(line for _, line in reading.outside)]),

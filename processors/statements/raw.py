@@ -74,4 +74,5 @@ class RawDocument:
     frames: dict[int, PageFrame] = field(default_factory=dict)  # by page, where it is known
     last_account: str = ""  # named last, maybe below all rows
     are_columns_named: bool = True  # by headings, not inferred
+    is_net: bool = False  # each amount follows from two others of its row: a wallet's gross and fee
     is_exact: bool = False  # the text is that of the file, not of OCR

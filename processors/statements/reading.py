@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from processors.statements.columns import add_first_dates, find_first_row
 from processors.statements.conventions import Conventions
+from processors.statements.currency_accounts import find_currencies
 from processors.statements.dates import PrintedDate, parse_date
 from processors.statements.header import (
     AccountTracker,
@@ -15,6 +16,7 @@ from processors.statements.header import (
     separate_cells,
     separate_summaries,
 )
+from processors.statements.headings import Heading
 from processors.statements.keywords import Column, Section
 from processors.statements.line_dates import take_date
 from processors.statements.lines import (
@@ -27,7 +29,7 @@ from processors.statements.lines import (
 from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.records import Unread
 from processors.statements.row_builder import CLOSE, RowBuilder
-from processors.statements.table import AmountCell, Heading, MoneyColumns, Table, find_amounts, find_tables
+from processors.statements.table import AmountCell, MoneyColumns, Table, find_amounts, find_tables
 from processors.statements.words import PageWords, TextLine, group_lines, line_height, unite
 
 
@@ -36,6 +38,7 @@ class TableModel:
     """How to read the tables of a document."""
 
     headings: tuple[Heading, ...] = ()  # of all tables; empty: each has its own
+    is_net: bool = False  # of three amounts in each row, the last one is the sum or the difference of the others
     balances_alone: bool = False  # a line with a balance and no other amount is not a row
     row_lines: RowLines = RowLines()
     conventions: Conventions = Conventions()  # of earlier documents of the same layout
@@ -49,8 +52,9 @@ def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> 
 
 
 def _read_pages(pages: Sequence[PageWords], model: TableModel) -> "_PageReader":
-    reader = _PageReader(model)
+    reader = _PageReader(model, find_currencies(pages))
     reader.document.are_columns_named = not model.headings
+    reader.document.is_net = model.is_net
     reader.document.is_exact = all(page.source == "text layer" for page in pages)
     reader.document.frames = {page.number: page.frame for page in pages if page.frame}
     for page in pages:
@@ -59,11 +63,11 @@ def _read_pages(pages: Sequence[PageWords], model: TableModel) -> "_PageReader":
 
 
 class _PageReader:
-    def __init__(self, model: TableModel):
+    def __init__(self, model: TableModel, currencies: frozenset[str]):
         self.document = RawDocument()
         self.line_counts = LineCounts()
         self._model = model
-        self._accounts = AccountTracker()
+        self._accounts = AccountTracker(currencies)
         self._headings: Sequence[Heading] = ()
         self._rows = RowBuilder(self.document, self._accounts, model.row_lines)
 
@@ -87,9 +91,9 @@ class _PageReader:
             for line in headings:
                 self._rows.begin_section(find_section(line, line_height(lines)))
             own = lines[table.start : end]
-            self._headings = self._model.headings or add_first_dates(table.headings, own, line_height(lines))
             if table.is_beside_another:
                 own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
+            self._headings = self._model.headings or add_first_dates(table.headings, own, line_height(lines))
             self._read_table(own, line_height(lines))
         self.document.last_account = self._accounts.current or self._accounts.wallet
         rows = [item for item in self.document.items[before:] if isinstance(item, RawRow)]
@@ -219,6 +223,7 @@ class _PageReader:
             rows.extend_by_text(parts)
         else:
             rows.end_at_heading(parts.line.page)
+            self.document.not_rows.append((self._accounts.current, parts.line))
 
     def _find_section_among_headings(self, parts: LineParts, height: float) -> Section | None:
         is_text = not parts.date and not parts.money and not parts.text_follows

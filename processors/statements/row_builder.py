@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from processors.statements.dates import PrintedDate
 from processors.statements.header import AccountTracker
+from processors.statements.headings import Heading
 from processors.statements.keywords import Section
 from processors.statements.lines import LineParts, RowLines, starts_in_text, text_left
 from processors.statements.raw import RawDocument, RawRow
 from processors.statements.records import Unread
-from processors.statements.table import Heading
 from processors.statements.words import unite
 
 CLOSE = 0.8  # line heights between a row and its further lines; an account begins further below

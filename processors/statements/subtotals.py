@@ -127,6 +127,9 @@ def drop_turnovers(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
     debits = credits = Decimal(0)
     for item in items:
         if not isinstance(item, RawRow):
+            if _is_turnover(item, [debits, credits], mark):
+                debits = credits = Decimal(0)
+                run = []
             continue
         values = [_value(item, column, mark) for column in ("debit", "credit")]
         if _has_both(item) and values == [debits, credits]:
@@ -143,6 +146,14 @@ def drop_turnovers(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
         if row.date and turnover.date and _day(row.date) != _day(turnover.date):
             row.doubts.append(f"its date is not that of the turnover of its day, {turnover.date.text}")
     return [item for item in items if not any(item is each for each in turnovers)]
+
+
+def _is_turnover(figure: RawFigure, sums: Sequence[Decimal], mark: DecimalMark) -> bool:
+    """True for totals of both columns that are the sums of the rows since the turnover before."""
+    if not figure.money.keys() >= {"debit", "credit"}:
+        return False
+    amounts = [parse_amount(figure.money[column], mark) for column in ("debit", "credit")]
+    return [amount.value if amount else None for amount in amounts] == list(sums)
 
 
 def _day(printed: PrintedDate) -> tuple[object, ...]:

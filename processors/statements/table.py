@@ -9,14 +9,10 @@ from dataclasses import dataclass
 
 from processors.statements import currencies
 from processors.statements.amounts import looks_like_amount
-from processors.statements.keywords import Column, match_column
+from processors.statements.headings import MONEY, Heading, find_headings, find_side_by_side
+from processors.statements.keywords import Column
 from processors.statements.words import PageWord, TextLine, WordRun, split_cells
 
-MONEY: frozenset[Column] = frozenset({"debit", "credit", "amount", "balance"})
-_MOST_HEADING_WORDS = 5
-_LEAST_HEADINGS = 3
-_NAMED_SHARE = 0.6  # of a heading row's words that must be headings
-_HEADING_GAP = 0.9  # line heights between words of one heading
 _DIGIT_GAP = 0.55  # between groups of digits of one amount
 _DIGIT_GAP_WIDTHS = 1.1  # the same in character widths: a typewriter's space is as wide as its digits
 _SIGN_GAP = 1.6  # between an amount and its sign, currency or CR
@@ -27,15 +23,7 @@ _MOST_AMOUNT_WORDS = 5
 _UNNAMED_SHARE = 0.5  # of the amounts of the fullest column that make a column of amounts in the text
 _BESIDE = 1.0  # line heights that a date may be left of its heading, in a table beside another
 _LEAST_FILLERS = 3  # of a word in columns of amounts; fewer may be text
-_PAYMENTS = re.compile(r"payments?\b")
 _ALIGNED = 1.0  # line heights by which the right edges of one column differ
-
-
-@dataclass(frozen=True)
-class Heading:
-    column: Column
-    left: float
-    right: float
 
 
 @dataclass(frozen=True)
@@ -63,50 +51,6 @@ class Table:
         """The part of a line between the table's edges; None if there is none."""
         words = tuple(word for word in line.words if self.left <= word.left < self.right)
         return TextLine(line.page, words) if words else None
-
-
-def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
-    """The headings, if the line is the heading row of a table: it names a date and money, and little else."""
-    words = line.words
-    found: list[Heading] = []
-    named = at = 0
-    while at < len(words):
-        run = _longest_heading(words[at : at + _MOST_HEADING_WORDS], height)
-        if run:
-            column, count = run
-            taken = {heading.column for heading in found}
-            if column == "date" and column in taken:
-                column = "value_date"
-            if column == "debit" and column in taken and _PAYMENTS.match(words[at].text.lower()):
-                column = "credit"  # beside charges or purchases: what was paid on them
-            if column not in taken:
-                found.append(Heading(column, words[at].left, words[at + count - 1].right))
-            named += count
-        at += run[1] if run else 1
-    columns = {heading.column for heading in found}
-    if "date" not in columns and "value_date" in columns:
-        found = [Heading("date", h.left, h.right) if h.column == "value_date" else h for h in found]
-        columns = {heading.column for heading in found}
-    is_heading = len(found) >= _LEAST_HEADINGS and "date" in columns and columns & MONEY
-    return tuple(found) if is_heading and named >= _NAMED_SHARE * len(words) else None
-
-
-def find_side_by_side(line: TextLine, height: float) -> list[tuple[Heading, ...]]:
-    """The headings of tables side by side: the same two or more columns again, from the date on."""
-    words = line.words
-    found: list[list[Heading]] = []
-    named = at = 0
-    while at < len(words):
-        column, count = _longest_heading(words[at : at + _MOST_HEADING_WORDS], height) or (None, 1)
-        if column == "date":
-            found.append([])
-        if column and found:
-            found[-1].append(Heading(column, words[at].left, words[at + count - 1].right))
-        named += count if column else 0
-        at += count
-    alike = {tuple(heading.column for heading in group) for group in found}
-    is_repeated = len(found) > 1 and len(alike) == 1 and set(*alike) & MONEY
-    return [tuple(group) for group in found] if is_repeated and named >= _NAMED_SHARE * len(words) else []
 
 
 def find_tables(lines: Sequence[TextLine], height: float) -> list[Table]:
@@ -247,15 +191,6 @@ class _Cluster:
     dated: int  # of them, those on lines with a date
 
 
-def _longest_heading(words: Sequence[PageWord], height: float) -> tuple[Column, int] | None:
-    for count in range(len(words), 0, -1):
-        run = words[:count]
-        together = all(b.left - a.right <= _HEADING_GAP * height for a, b in zip(run, run[1:], strict=False))
-        if together and (column := match_column(" ".join(word.text for word in run))):
-            return column, count
-    return None
-
-
 def _joined(run: Sequence[PageWord], height: float) -> str | None:
     if not any(char.isdigit() for word in run for char in word.text):
         return None
@@ -265,8 +200,8 @@ def _joined(run: Sequence[PageWord], height: float) -> str | None:
         if b.left - a.right > (_SIGN_GAP * height if signs else digits):
             return None
     for text in (" ".join(word.text for word in run), "".join(word.text for word in run)):
-        if looks_like_amount(text):
-            return text
+        if looks_like_amount(text.removeprefix(":")):
+            return text.removeprefix(":")
     return None
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from processors.statements.headings import MONEY, Heading
 from processors.statements.keywords import normalize
 from processors.statements.layouts.record import MAX_HEADINGS, ColumnPlace, HeadingCell
-from processors.statements.table import MONEY, Heading
 from processors.statements.words import PageWord, TextLine, split_cells
 
 _CELL_GAP = 0.9  # line heights between two headings

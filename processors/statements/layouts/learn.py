@@ -6,13 +6,14 @@ from datetime import date
 
 from processors.statements.amounts import detect_decimal_mark
 from processors.statements.columns import find_first_row
+from processors.statements.headings import MONEY, Heading
 from processors.statements.keywords import normalize
 from processors.statements.layouts.headings import find_heading_row, heading_cells, place_column, plain
 from processors.statements.layouts.pages import FirstPages, PageLines
 from processors.statements.layouts.record import MAX_HEADINGS, Bank, HeadingCell, RememberedLayout
 from processors.statements.reading import TableModel
 from processors.statements.records import StatementDocument
-from processors.statements.table import MONEY, Heading, find_amounts, find_tables
+from processors.statements.table import find_amounts, find_tables
 from processors.statements.words import TextLine
 
 _LONGEST_NAME = 32

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from processors.statements.conventions import Conventions
+from processors.statements.headings import MONEY
 from processors.statements.keywords import Column
-from processors.statements.table import MONEY
 
 VERSION = 1  # of the format; a file of another version is ignored
 MAX_HEADINGS = 20

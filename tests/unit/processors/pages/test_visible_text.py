@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pdf_files import LINES, form, one_page, show, stream, to_unicode
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfgen.canvas import Canvas
 
 from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
@@ -162,6 +165,37 @@ def test_invisible_text_is_left_out(read, kind: str):
     assert (review == ("page 1: text that is covered or switched off was left out: 11 characters",)) == (
         kind in _IS_REPORTED
     )
+
+
+def _chinese(path: Path, *hiding: str) -> bytes:
+    """A page of Chinese in a font that the file does not contain, and of which nothing is drawn where it is missing."""
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    canvas = Canvas(str(path))
+    canvas.setFont("STSong-Light", 12)
+    if "white" in hiding:
+        canvas.setFillColorRGB(1, 1, 1)
+    canvas.drawString(60, 740, "华江银行")
+    if "covered" in hiding:
+        canvas.setFillColorRGB(1, 1, 1)
+        canvas.rect(50, 730, 300, 30, fill=1, stroke=0)
+    canvas.setFillColorRGB(0, 0, 0)
+    canvas.setFont("Helvetica", 12)
+    canvas.drawString(60, 600, "Total due: 940.00 CNY")
+    canvas.save()
+    return path.read_bytes()
+
+
+def test_text_in_a_font_that_is_missing_is_read_and_reported(read, tmp_path):
+    text, review = read(_chinese(tmp_path / "a.pdf"))
+    assert text.split("\n")[0] == "华江银行"
+    assert review == (
+        "page 1: text in a font that the file does not contain could not be compared with the page: 4 characters",
+    )
+
+
+@pytest.mark.parametrize("hiding", ["white", "covered"])
+def test_hidden_text_in_a_font_that_is_missing_is_left_out(read, tmp_path, hiding: str):
+    assert read(_chinese(tmp_path / "a.pdf", hiding))[0].splitlines() == ["Total due: 940.00 CNY"]
 
 
 _VISIBLE = {

@@ -5,8 +5,10 @@ from decimal import Decimal
 from typed_pages import read_typed, typed_page
 
 from processors.statements import reasons
+from processors.statements.dates import find_dates
+from processors.statements.headings import Heading
 from processors.statements.lines import split_line
-from processors.statements.table import Heading, MoneyColumns, find_amounts
+from processors.statements.table import MoneyColumns, find_amounts
 from processors.statements.words import group_lines
 
 
@@ -126,3 +128,43 @@ def test_sign_of_an_amount_that_is_not_read_is_no_sign_of_another():
     parts = split_line(line, headings, MoneyColumns(headings, find_amounts(line.words, 10.0), 10.0), 10.0)
     assert parts.side is None
     assert not parts.money
+
+
+def test_second_date_without_a_year_gives_none_to_the_first():
+    document = read_typed("""
+        Periodo DEL 04/01/2025 AL 03/02/2025
+
+        OPER   LIQ     DESCRIPCION         CARGOS    ABONOS      SALDO
+                       SALDO ANTERIOR                           100.00
+        09/ENE 09/ENE  OXXO                 10.00                90.00
+        13 ENE 14 ENE  SPEI                           50.00     140.00
+        19/ENE 19/ENE  CFE                  20.00               120.00
+        24 ENE 27 ENE  RETIRO               30.00                90.00
+    """)
+    assert [str(row.date) for row in document.rows] == ["2025-01-09", "2025-01-13", "2025-01-19", "2025-01-24"]
+
+
+def test_date_right_behind_an_ideograph_is_found():
+    assert [each.day for each in find_dates("対象期間2024年12月1日～2025年2月28日")] == [1, 28]
+
+
+def test_dates_without_marks_and_of_the_buddhist_era():
+    assert [(each.year, each.month, each.day) for each in find_dates("20250301 - 20250331")] == [
+        (2025, 3, 1),
+        (2025, 3, 31),
+    ]
+    assert find_dates("01/02/2568")[0].year == 2025
+
+
+def test_opening_balance_in_the_table_counts_more_than_a_balance_above_it():
+    (statement,) = read_typed("""
+        Account              Balance
+        120-33871-4         1,010.00
+
+        DATE      DETAILS               WITHDRAWAL   DEPOSIT     BALANCE
+                  BALANCE B/F                                   1,000.00
+        06 JAN 25 FAST PAYMENT               20.00                980.00
+        09 JAN 25 SALARY                               50.00    1,030.00
+        11 JAN 25 NETS                       20.00              1,010.00
+    """).statements
+    assert (str(statement.opening), str(statement.closing)) == ("1000.00", "1010.00")

@@ -1,0 +1,89 @@
+"""Credit cards, whose purchases and payments explain the balances as well the other way round."""
+
+import pytest
+from typed_pages import read_typed
+
+from processors.statements import reasons
+from processors.statements.cards import LOAN_DOUBT
+
+ACCOUNT = """
+        {}
+        Account number 7720194458
+
+        Date        Description              Amount      Balance
+        02/01/2025  CARD PURCHASE            -20.00       980.00
+        14/01/2025  PAYROLL                2,000.00     2,980.00
+        15/01/2025  CREDIT CARD BILL        -880.00     2,100.00
+        16/01/2025  PHONE                   -100.00     2,000.00
+"""
+
+
+@pytest.mark.parametrize("title", ["Current account", "Ask us about our credit card and its credit limit"])
+def test_account_that_mentions_a_card_is_none(title):
+    document = read_typed(ACCOUNT.format(title))
+    assert [str(row.change) for row in document.rows] == ["-20.00", "2000.00", "-880.00", "-100.00"]
+    assert not document.statements[0].is_liability
+
+
+FATURA = """
+        {0}                          Emissão: 01/03/2025
+        {1} 10/03/2025
+
+        DATA     DESCRIÇÃO                    VALOR EM R$
+        10/02    PAGAMENTO EM CONTA             -1.320,45
+        11/02    MERCADO BOM DIA                    80,64
+        12/02    PADARIA IPE                       247,27
+        13/02    FARMACIA VIDA                     403,04
+        14/02    STREAM TV                         301,50
+"""
+
+
+def test_card_is_known_by_the_day_on_which_it_must_be_paid():
+    document = read_typed(FATURA.format("Cartão final 2207", "Vencimento:"))
+    changes = [str(row.change) for row in document.rows]
+    assert changes == ["1320.45", "-80.64", "-247.27", "-403.04", "-301.50"]
+
+
+LOAN = """
+        Home loan statement
+        Loan account 12-3188-0044521-90      1 January 2025 to 30 June 2025
+
+        Date          Details                  Drawn / charged     Repaid     Balance owing
+                      Balance owing at start                                      1,000.00
+        05 Jan 2025   Repayment                                    100.00           900.00
+        28 Jan 2025   Interest at 5.89%                 5.00                        905.00
+        05 Feb 2025   Repayment                                    100.00           805.00
+        28 Feb 2025   Interest at 5.89%                 4.00                        809.00
+        05 Mar 2025   Repayment                                    100.00           709.00
+"""
+
+
+def test_repayments_of_a_loan_lower_the_balance_that_is_owed():
+    document = read_typed(LOAN)
+    assert [str(row.change) for row in document.rows] == ["100.00", "-5.00", "100.00", "-4.00", "100.00"]
+    assert document.statements[0].is_liability
+    assert not any(row.flags for row in document.rows)
+
+
+def test_signs_of_a_loan_with_one_column_of_amounts_are_in_doubt():
+    document = read_typed(ACCOUNT.format("Loan account"))
+    assert LOAN_DOUBT in reasons(document)
+
+
+BESIDE = """
+        Cartão final 2207    Vencimento: 10/03/2025
+
+        Fecha    Comercio          Pesos         Fecha    Comercio          Pesos
+        04/02    MERCADO           34,29         14/02    STREAM TV        241,50
+        05/02    PADARIA          411,10         14/02    CINE              73,43
+        06/02    LOJA             418,25         16/02    TAXI             274,73
+        08/02    FARMACIA         210,95         17/02    MUSICA           384,48
+"""
+
+
+@pytest.mark.parametrize("misread", ["Pesos", "Pes0s"])
+def test_tables_side_by_side_are_known_by_their_repeated_headings(misread):
+    document = read_typed(BESIDE.replace("Pesos", misread, 1))
+    rows = [(str(row.date)[5:], row.description, str(row.debit)) for row in document.rows]
+    assert rows[0] == ("02-04", "MERCADO", "34.29") and rows[-1] == ("02-17", "MUSICA", "384.48")
+    assert len(rows) == 8
