@@ -38,7 +38,7 @@ choose_base() {
 	[[ -z ${BASE:-} && $EUID == 0 ]] && command -v mmdebstrap > /dev/null || skip "cannot get $base"
 	base=localhost/inboxd-base:bookworm
 	is_here "$base" || mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates,tini bookworm - |
-		"$tool" import - "$base" > /dev/null
+		"$tool" import - "$base" > /dev/null || skip "mmdebstrap cannot make $base"
 }
 # The build downloads as this machine does: its network, and pip's settings, certificates and folder of wheels.
 host_options() {
@@ -52,6 +52,7 @@ host_options() {
 image=${IMAGE:-localhost/inboxd:none}
 if [[ -z ${IMAGE:-} ]]; then
 	choose_base
+	"$tool" run --rm --network host "$base" true > /dev/null 2> "$scratch/why" || skip "no container runs: $(tail -n 1 "$scratch/why")"
 	started=$SECONDS
 	make --no-print-directory image TORCH=none CONTAINER="$tool" \
 		IMAGE_OPTIONS="--build-arg BASE=$base $(host_options | xargs) ${IMAGE_OPTIONS:-}"

@@ -269,7 +269,7 @@ class Outcomes:
             backoff=rules.backoff,
             backoff_max=rules.backoff_max,
             may_use_cpu=may_use_cpu,
-            has_first_result=(self._layout.checkpoints / job.id / FIRST_RESULTS).is_dir(),
+            has_first_result=self._has_first_result(job),
         )
         match decision:
             case retry.GiveUp():
@@ -279,6 +279,13 @@ class Outcomes:
                 self._pools.park(slot, message)
             case retry.Again() as again:
                 self._try_again(job, failure, message, again)
+
+    def _has_first_result(self, job: Job) -> bool:
+        """True also if a disk error hides it: the job then gets one attempt more, and is not lost."""
+        try:
+            return (self._layout.checkpoints / job.id / FIRST_RESULTS).is_dir()
+        except OSError:
+            return True
 
     def _note_failure(self, slot: Slot, failure: FailureKind, message: str, batch_size: int) -> FailureKind:
         """Apply to the slot and the disks what a failure tells about them. Return the failure to charge."""

@@ -14,6 +14,7 @@ from daemon.core.messages import WorkerMessage
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
 from processors.contract import FailureKind, WorkProgress
+from processors.steps.saved import FIRST_RESULTS
 
 # ---------------------------------------------------------------------------------------- failures of a job
 
@@ -310,6 +311,22 @@ def test_failure_while_the_inbox_is_absent_is_not_charged(bench: Bench):
     bench.wait(10)
     job = bench.job("x.txt")
     assert job.state in ("queued", "running") and job.charged == 0
+
+
+def test_failure_is_settled_although_a_disk_hides_whether_there_is_a_first_result(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    bench.begin("x.txt")
+    stat = Path.stat
+
+    def fail(path: Path, **options: Any) -> Any:
+        if path.name == FIRST_RESULTS:
+            raise OSError(errno.EIO, "injected", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", fail)
+    bench.fail_file("x.txt", FailureKind.BAD_INPUT)
+    assert bench.job("x.txt").state == "failed"
 
 
 def test_failure_of_a_job_whose_original_was_removed_is_final(bench: Bench):
