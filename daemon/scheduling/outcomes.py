@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from daemon.config.current import CurrentSettings
 from daemon.core.clock import Clock
-from daemon.core.errors import StartOver, StorageError
+from daemon.core.errors import InboxdError, StartOver, StorageError
 from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.core.messages import WorkerExited, WorkerMessage
@@ -17,6 +17,7 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone
 from daemon.publishing.finished_attempt import FinishedAttempt
+from daemon.publishing.parked import INTERNAL_ERROR
 from daemon.publishing.publisher import Publisher
 from daemon.publishing.result_documents import MadeBy
 from daemon.scheduling import retry
@@ -258,7 +259,22 @@ class Outcomes:
         batch_size: int = 1,
         may_use_cpu: bool = False,
     ) -> None:
-        """Carry out what `retry` decides on a failed attempt."""
+        """Carry out what `retry` decides on a failed attempt. No worker has the job any more: whatever happens here, it
+        must not stay `running`."""
+        try:
+            self._decide(job, slot, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
+        except (OSError, StorageError) as error:
+            self._disk_retry.note(error, can_take=True)
+            self._attempts.requeue(job, outcome=failure, detail=message)
+        except InboxdError:
+            raise
+        except Exception as error:  # error boundary: one job
+            log.error("%s %s: internal error", job.id[:8], job.path, exc_info=error, extra=about(job))
+            self._publishing.give_up(job, FailureKind.ERROR, INTERNAL_ERROR)
+
+    def _decide(
+        self, job: Job, slot: Slot, failure: FailureKind, message: str, *, batch_size: int, may_use_cpu: bool
+    ) -> None:
         failure = self._note_failure(slot, failure, message, batch_size)
         rules = self._settings.value.retry
         decision = retry.decide(
@@ -269,7 +285,7 @@ class Outcomes:
             backoff=rules.backoff,
             backoff_max=rules.backoff_max,
             may_use_cpu=may_use_cpu,
-            has_first_result=self._has_first_result(job),
+            has_first_result=(self._layout.checkpoints / job.id / FIRST_RESULTS).is_dir(),
         )
         match decision:
             case retry.GiveUp():
@@ -279,13 +295,6 @@ class Outcomes:
                 self._pools.park(slot, message)
             case retry.Again() as again:
                 self._try_again(job, failure, message, again)
-
-    def _has_first_result(self, job: Job) -> bool:
-        """True also if a disk error hides it: the job then gets one attempt more, and is not lost."""
-        try:
-            return (self._layout.checkpoints / job.id / FIRST_RESULTS).is_dir()
-        except OSError:
-            return True
 
     def _note_failure(self, slot: Slot, failure: FailureKind, message: str, batch_size: int) -> FailureKind:
         """Apply to the slot and the disks what a failure tells about them. Return the failure to charge."""

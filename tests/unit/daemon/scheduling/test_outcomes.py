@@ -11,6 +11,7 @@ from manual_daemon import finished
 
 from daemon import config
 from daemon.core.messages import WorkerMessage
+from daemon.scheduling import retry
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
 from processors.contract import FailureKind, WorkProgress
@@ -313,7 +314,7 @@ def test_failure_while_the_inbox_is_absent_is_not_charged(bench: Bench):
     assert job.state in ("queued", "running") and job.charged == 0
 
 
-def test_failure_is_settled_although_a_disk_hides_whether_there_is_a_first_result(
+def test_failure_is_tried_again_if_a_disk_hides_whether_there_is_a_first_result(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ):
     bench.begin("x.txt")
@@ -324,9 +325,25 @@ def test_failure_is_settled_although_a_disk_hides_whether_there_is_a_first_resul
             raise OSError(errno.EIO, "injected", str(path))
         return stat(path, **options)
 
-    monkeypatch.setattr(Path, "stat", fail)
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "stat", fail)
+        bench.fail_file("x.txt", FailureKind.BAD_INPUT)
+    bench.end_batch()
+    bench.wait(10)
+    assert (bench.job("x.txt").state, bench.job("x.txt").charged) == ("running", 0)
     bench.fail_file("x.txt", FailureKind.BAD_INPUT)
     assert bench.job("x.txt").state == "failed"
+
+
+def test_failure_that_cannot_be_judged_ends_its_job(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    bench.begin("x.txt")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(retry, "decide", fail)
+    bench.fail_file("x.txt")
+    assert bench.job("x.txt").state == "failed" and "nternal error" in bench.job("x.txt").error
 
 
 def test_failure_of_a_job_whose_original_was_removed_is_final(bench: Bench):
