@@ -4,6 +4,7 @@ A submitted file is complete and brings its options, so it neither settles nor w
 refuses it and leaves it where it is. After its move to .taken, it is a taken file like any other.
 """
 
+import errno
 import functools
 import os
 from collections.abc import Callable, Mapping
@@ -154,6 +155,11 @@ class Submissions:
                 return None
             fix = "Write the complete file there, then submit it."
             raise InvalidSubmission(f"There is no file {printable(upload)} in {self._incoming.path}.", fix) from None
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ELOOP):  # a link, a pipe, a folder …
+                raise
+            fix = "Submit the file itself."
+            raise InvalidSubmission(f"{printable(upload)} is not a regular file.", fix) from error
 
     def _sidecars(self, submission: Submission) -> dict[str, bytes]:
         """The contents of the sidecars that the file would have had in the inbox, by suffix."""
