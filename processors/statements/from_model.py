@@ -202,7 +202,7 @@ class _AnswerReader:
 
 
 def _line(page: int, text: str) -> TextLine:
-    return TextLine(page, (PageWord(text, 0, 0, 1, 1),))
+    return TextLine(page=page, words=(PageWord(text, 0, 0, 1, 1),))
 
 
 def _standardize(item: RawRow | RawFigure, notation: Notation, reading: RawDocument) -> None:

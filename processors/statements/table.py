@@ -50,7 +50,7 @@ class Table:
     def cut(self, line: TextLine) -> TextLine | None:
         """The part of a line between the table's edges; None if there is none."""
         words = tuple(word for word in line.words if self.left <= word.left < self.right)
-        return TextLine(line.page, words) if words else None
+        return TextLine(page=line.page, words=words) if words else None
 
 
 def find_tables(lines: Sequence[TextLine], height: float) -> list[Table]:
@@ -101,7 +101,7 @@ def join_lines(upper: TextLine, lower: TextLine) -> TextLine:
         )
         for run in merged
     ]
-    return TextLine(upper.page, tuple(words))
+    return TextLine(page=upper.page, words=tuple(words))
 
 
 def find_amounts(words: Sequence[PageWord], height: float) -> list[AmountCell]:

@@ -64,27 +64,14 @@ class WordRun:
 
 
 @dataclass(frozen=True)
-class TextLine:
+class TextLine(WordRun):
     """Words from left to right."""
 
     page: int
-    words: tuple[PageWord, ...]
 
     @property
     def text(self) -> str:
         return join_words(self.words)
-
-    @property
-    def top(self) -> float:
-        return min(word.top for word in self.words)
-
-    @property
-    def bottom(self) -> float:
-        return max(word.bottom for word in self.words)
-
-    @property
-    def box(self) -> Box | None:
-        return unite(word.box for word in self.words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +141,7 @@ def group_lines(page: PageWords) -> list[TextLine]:
             groups[-1].append(word)
         else:
             groups.append([word])
-    return [TextLine(page.number, tuple(sorted(group, key=lambda each: each.left))) for group in groups]
+    return [TextLine(page=page.number, words=tuple(sorted(group, key=lambda each: each.left))) for group in groups]
 
 
 def line_height(lines: Iterable[TextLine]) -> float:

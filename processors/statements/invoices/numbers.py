@@ -81,7 +81,7 @@ def unglue(line: TextLine) -> TextLine:
         text = _GLUED.sub(" ", word.text)
         box = word.left, word.top, word.right, word.bottom
         found += split_words(text, *box, word.confidence) if " " in text else [word]
-    return TextLine(line.page, tuple(found))
+    return TextLine(page=line.page, words=tuple(found))
 
 
 def last_label(text: str) -> str:

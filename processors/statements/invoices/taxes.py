@@ -44,4 +44,4 @@ def _cut(line: NumberedLine) -> list[TextLine]:
 
 def _part(line: NumberedLine, start: int, end: int) -> TextLine:
     words = [word for (begin, _), word in zip(line.places, line.line.words, strict=True) if start <= begin < end]
-    return TextLine(line.line.page, tuple(words))
+    return TextLine(page=line.line.page, words=tuple(words))
