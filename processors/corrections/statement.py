@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from processors.corrections.changes import AMOUNTS, InvalidChange, RowChange
-from processors.statements.csv_style import CsvOptions
-from processors.statements.outputs import write_document
+from processors.statements.checks.verify import reasons, verify
 from processors.statements.records import MIN_CONFIDENCE, Row, StatementDocument
-from processors.statements.verify import reasons, verify
+from processors.statements.writing.csv_style import CsvOptions
+from processors.statements.writing.outputs import write_document
 
 _DOCUMENT = TypeAdapter(StatementDocument)
 FORMATS = ("md", "csv", "xlsx", "json", "ofx", "qif", "beancount")

@@ -6,10 +6,13 @@ The model copies text as printed; notation, years and signs are decided here, as
 import re
 from collections.abc import Mapping, Sequence
 
-from processors.statements.amounts import (
+from processors.statements.account.assembly import assemble
+from processors.statements.account.cards import names_card
+from processors.statements.account.integers import remove_decimals
+from processors.statements.notation.amounts import (
     looks_like_amount,
 )
-from processors.statements.answers import (
+from processors.statements.notation.answers import (
     SHARED_SIGNS,
     Answer,
     Notation,
@@ -21,15 +24,12 @@ from processors.statements.answers import (
     read_amount,
     text_schema,
 )
-from processors.statements.assembly import assemble
-from processors.statements.cards import names_card
-from processors.statements.dates import PrintedDate, parse_date
-from processors.statements.integers import remove_decimals
-from processors.statements.keywords import match_section
-from processors.statements.raw import RawDocument, RawFigure, RawRow
+from processors.statements.notation.dates import PrintedDate, parse_date
+from processors.statements.notation.keywords import match_section
+from processors.statements.notation.words import PageWord, TextLine
 from processors.statements.records import StatementDocument, Unread
-from processors.statements.table import AmountCell
-from processors.statements.words import PageWord, TextLine
+from processors.statements.table.raw import RawDocument, RawFigure, RawRow
+from processors.statements.table.table import AmountCell
 
 _MOST_ROWS = 1000  # of one account on one page, for `row_index`
 _EAST_ASIAN = re.compile(r"(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")

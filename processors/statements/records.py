@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from processors.statements.conventions import Conventions
-from processors.statements.words import Box
+from processors.statements.notation.conventions import Conventions
+from processors.statements.notation.words import Box
 
 MIN_CONFIDENCE = 0.7  # of a row's least certain word or value: below this it is flagged
 

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from processors.statements.iban import find_ibans, has_valid_check_digits
 from processors.statements.invoices.records import Invoice
+from processors.statements.notation.iban import find_ibans, has_valid_check_digits
 from processors.statements.receipts.records import TaxLine
 from processors.statements.receipts.taxes import confirm_tax
 

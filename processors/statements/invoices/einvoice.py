@@ -11,10 +11,10 @@ from decimal import Decimal, InvalidOperation
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from processors.statements.checks.verify import occurs
 from processors.statements.invoices.confirmation import confirm_figures, take_iban
 from processors.statements.invoices.records import Invoice, InvoiceLine
 from processors.statements.receipts.records import TaxLine
-from processors.statements.verify import occurs
 
 NAMES = ("factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml")  # of the attachment, in lower case
 MAX_BYTES = 4 * 1024 * 1024

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from processors.statements.answers import Answer, Schema, amount_schema, object_schema, text_schema
 from processors.statements.invoices.confirmation import confirm_figures, take_iban
 from processors.statements.invoices.records import Invoice, InvoiceLine
+from processors.statements.notation.answers import Answer, Schema, amount_schema, object_schema, text_schema
 from processors.statements.receipts.from_model import (
     AnsweredAmounts,
     parse_rate,

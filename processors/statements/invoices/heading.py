@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from processors.statements.dates import PrintedDate, resolve_date
-from processors.statements.iban import find_ibans, has_valid_check_digits
 from processors.statements.invoices.keywords import Field, find_field, promises_payment
+from processors.statements.notation.dates import PrintedDate, resolve_date
+from processors.statements.notation.iban import find_ibans, has_valid_check_digits
+from processors.statements.notation.words import TextLine, WordRun, split_cells
 from processors.statements.receipts.heading import detect_order, find_printed_dates
-from processors.statements.words import TextLine, WordRun, split_cells
 
 _GAP = 1.2  # line heights between the words of one cell
 _BELOW = 2.6  # line heights: a value is not further below its label

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
+from processors.statements.notation.words import PageWord, TextLine, split_words
 from processors.statements.receipts.amounts import CURRENCY, Notation
-from processors.statements.words import PageWord, TextLine, split_words
 
 _WIDE = 1.0  # line heights: a gap of a column, not a space between words
 _COLUMN = "   "  # stands for such a gap

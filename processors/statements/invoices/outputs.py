@@ -7,11 +7,11 @@ from pathlib import Path
 
 from processors import wellformed
 from processors.contract import Work
-from processors.statements.csv_style import DEFAULT_STYLE, CsvStyle
-from processors.statements.csv_tables import escape_markdown, to_json, write_table
-from processors.statements.finish import FinishedDocument
 from processors.statements.invoices.records import Invoice, InvoiceLine
 from processors.statements.invoices.verify import verify_invoice
+from processors.statements.writing.csv_style import DEFAULT_STYLE, CsvStyle
+from processors.statements.writing.csv_tables import escape_markdown, to_json, write_table
+from processors.statements.writing.finished import FinishedDocument
 
 _HEADINGS = ("supplier", "number", "date", "page", "description", "quantity", "unit", "unit_price", "discount")
 _HEADINGS += ("tax_rate", "amount", "currency")

@@ -13,11 +13,11 @@ from processors.statements.invoices.rows import drop_codes, read_lines
 from processors.statements.invoices.table import Table, find_columns, find_product, find_table
 from processors.statements.invoices.taxes import find_tax_lines
 from processors.statements.invoices.totals import Figure, Totals, find_figures, solve
+from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height
 from processors.statements.receipts.amounts import Notation, detect_notation, spaced
 from processors.statements.receipts.currency import find_currency
 from processors.statements.receipts.records import TaxLine
 from processors.statements.receipts.taxes import Taxes, find_rate, find_taxes
-from processors.statements.words import PageWords, TextLine, group_lines, line_height
 
 _EXPLAIN_NOTHING = ("information", "carried", "payment", "withheld")
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from processors.statements.invoices.numbers import Number, NumberedLine
 from processors.statements.invoices.records import Invoice, InvoiceLine
 from processors.statements.invoices.table import Concept, Heading, Row, Table, find_product
-from processors.statements.words import PageWord, TextLine
+from processors.statements.notation.words import PageWord, TextLine
 
 _NEAR = 1.8  # line heights: a line of text further away belongs to no row
 _POSITION = re.compile(r"\d{1,3}[.)]?")

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from processors.statements.invoices.keywords import Concept, find_concept, find_invoice_role
 from processors.statements.invoices.numbers import Number, NumberedLine
+from processors.statements.notation.words import PageWord
 from processors.statements.receipts.keywords import names_tax
-from processors.statements.words import PageWord
 
 _GAP = 1.6  # line heights: words further apart are no heading together
 _LONGEST_HEADING = 4  # words

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from processors.statements.invoices.keywords import find_invoice_role
 from processors.statements.invoices.numbers import NumberedLine, last_label
-from processors.statements.words import TextLine
+from processors.statements.notation.words import TextLine
 
 _NO_TAX = ("withheld", "charge", "discount", "payment", "information", "carried", "rounding")
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
+from processors.statements.checks.verify import is_confirmed_by, occurs
 from processors.statements.invoices.records import Invoice, InvoiceLine
 from processors.statements.records import MIN_CONFIDENCE
-from processors.statements.verify import is_confirmed_by, occurs
 
 _CENT = Decimal("0.0051")
 _PAYMENTS = (("paid", "paid amount"), ("withheld", "withheld amount"))

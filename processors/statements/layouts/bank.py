@@ -8,12 +8,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from processors.statements.bank_names import names_bank
-from processors.statements.holder import find_holder
-from processors.statements.iban import find_ibans
-from processors.statements.keywords import normalize
 from processors.statements.layouts.record import MAX_KEYS, Bank
-from processors.statements.words import TextLine, line_height, split_cells
+from processors.statements.notation.bank_names import names_bank
+from processors.statements.notation.iban import find_ibans
+from processors.statements.notation.keywords import normalize
+from processors.statements.notation.words import TextLine, line_height, split_cells
+from processors.statements.table.holder import find_holder
 
 _CELL_GAP = 2.0  # line heights between two texts of one line
 _MOST_WORDS = 6

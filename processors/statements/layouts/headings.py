@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from processors.statements.headings import MONEY, Heading
-from processors.statements.keywords import normalize
 from processors.statements.layouts.record import MAX_HEADINGS, ColumnPlace, HeadingCell
-from processors.statements.words import PageWord, TextLine, split_cells
+from processors.statements.notation.keywords import normalize
+from processors.statements.notation.words import PageWord, TextLine, split_cells
+from processors.statements.table.headings import MONEY, Heading
 
 _CELL_GAP = 0.9  # line heights between two headings
 _LONGEST = 60

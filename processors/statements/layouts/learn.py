@@ -4,17 +4,17 @@ import re
 from collections.abc import Sequence
 from datetime import date
 
-from processors.statements.amounts import detect_decimal_mark
-from processors.statements.columns import find_first_row
-from processors.statements.headings import MONEY, Heading
-from processors.statements.keywords import normalize
 from processors.statements.layouts.headings import find_heading_row, heading_cells, place_column, plain
 from processors.statements.layouts.pages import FirstPages, PageLines
 from processors.statements.layouts.record import MAX_HEADINGS, Bank, HeadingCell, RememberedLayout
-from processors.statements.reading import TableModel
+from processors.statements.notation.amounts import detect_decimal_mark
+from processors.statements.notation.keywords import normalize
+from processors.statements.notation.words import TextLine
 from processors.statements.records import StatementDocument
-from processors.statements.table import find_amounts, find_tables
-from processors.statements.words import TextLine
+from processors.statements.table.columns import find_first_row
+from processors.statements.table.headings import MONEY, Heading
+from processors.statements.table.reading import TableModel
+from processors.statements.table.table import find_amounts, find_tables
 
 _LONGEST_NAME = 32
 _LEAST_COLUMNS = 2

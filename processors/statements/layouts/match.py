@@ -7,12 +7,12 @@ is never a candidate, whatever its headings.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from processors.statements.columns import find_first_row
-from processors.statements.headings import MONEY, Heading
 from processors.statements.layouts.headings import Fit, fit_headings, is_same_row, place_column
 from processors.statements.layouts.pages import FirstPages, PageLines
 from processors.statements.layouts.record import Bank, RememberedLayout
-from processors.statements.table import find_amounts
+from processors.statements.table.columns import find_first_row
+from processors.statements.table.headings import MONEY, Heading
+from processors.statements.table.table import find_amounts
 
 _ALIGNED = 1.5  # line heights by which an amount may be off its column
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from processors.statements.columns import find_cells
 from processors.statements.layouts.bank import find_bank
 from processors.statements.layouts.headings import plain
 from processors.statements.layouts.record import Bank
-from processors.statements.table import find_amounts
-from processors.statements.words import PageWords, TextLine, group_lines, line_height
+from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height
+from processors.statements.table.columns import find_cells
+from processors.statements.table.table import find_amounts
 
 _MOST_PAGES = 3  # the first ones, among which the first table is
 _FOOTER_GAP = 3.0  # line heights above the lines below a table

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from processors.statements.conventions import Conventions
-from processors.statements.hypotheses import confirmation, find_best, is_confirmed, is_sure, rate
 from processors.statements.layouts.learn import describe_layout
 from processors.statements.layouts.match import Candidate, find_candidates, others_of_bank
 from processors.statements.layouts.pages import FirstPages
 from processors.statements.layouts.record import RememberedLayout
 from processors.statements.layouts.store import Damaged, LayoutStore
-from processors.statements.reading import TableModel
+from processors.statements.notation.conventions import Conventions
+from processors.statements.notation.words import PageWords
 from processors.statements.records import StatementDocument
-from processors.statements.words import PageWords
+from processors.statements.table.hypotheses import confirmation, find_best, is_confirmed, is_sure, rate
+from processors.statements.table.reading import TableModel
 
 log = logging.getLogger(__name__)
 

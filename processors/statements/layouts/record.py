@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from processors.statements.conventions import Conventions
-from processors.statements.headings import MONEY
-from processors.statements.keywords import Column
+from processors.statements.notation.conventions import Conventions
+from processors.statements.notation.keywords import Column
+from processors.statements.table.headings import MONEY
 
 VERSION = 1  # of the format; a file of another version is ignored
 MAX_HEADINGS = 20

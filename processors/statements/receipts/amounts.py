@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from processors.statements import currencies
-from processors.statements.amounts import DecimalMark
-from processors.statements.dates import find_dates
+from processors.statements.notation import currencies
+from processors.statements.notation.amounts import DecimalMark
+from processors.statements.notation.dates import find_dates
+from processors.statements.notation.words import TextLine
 from processors.statements.receipts.keywords import Role, find_role
-from processors.statements.words import TextLine
 
 _WIDE = 1.0  # line heights: a gap of a column, not a space between words
 _COLUMN = "   "  # stands for such a gap

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from processors.statements.currencies import detect_currency
+from processors.statements.notation.currencies import detect_currency
 from processors.statements.receipts.keywords import fold
 
 _OF_MANY = {  # signs of several countries, and those it may be

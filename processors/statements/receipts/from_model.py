@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from processors.statements.amounts import parse_amount
-from processors.statements.answers import Answer, Notation, Schema, amount_schema, object_schema, text_schema
-from processors.statements.currencies import CODES, CODES_LIKE_WORDS
+from processors.statements.checks.verify import occurs
+from processors.statements.notation.amounts import parse_amount
+from processors.statements.notation.answers import Answer, Notation, Schema, amount_schema, object_schema, text_schema
+from processors.statements.notation.currencies import CODES, CODES_LIKE_WORDS
 from processors.statements.receipts.currency import find_currency
 from processors.statements.receipts.heading import find_date
 from processors.statements.receipts.records import Item, Receipt, TaxLine
 from processors.statements.receipts.taxes import confirm_tax
-from processors.statements.verify import occurs
 
 _SUMS = ("subtotal", "tax", "total", "tip", "rounding", "paid", "change")
 _QUANTITY = re.compile(r"-?\d[\d.,'’ \u00a0\u202f]*")

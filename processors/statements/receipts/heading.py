@@ -4,7 +4,7 @@ import datetime
 import re
 from collections.abc import Sequence
 
-from processors.statements.dates import DateOrder, PrintedDate, detect_date_order, find_dates, resolve_date
+from processors.statements.notation.dates import DateOrder, PrintedDate, detect_date_order, find_dates, resolve_date
 from processors.statements.receipts.keywords import fold
 
 _NO_SHOP = re.compile(  # what stands above the shop's name on some receipts

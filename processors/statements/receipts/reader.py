@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from processors.statements.dates import find_dates
+from processors.statements.notation.dates import find_dates
+from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height
 from processors.statements.receipts.amounts import (
     Notation,
     PricedLine,
@@ -17,7 +18,6 @@ from processors.statements.receipts.heading import find_date, find_shop
 from processors.statements.receipts.records import Item, Receipt
 from processors.statements.receipts.sums import Sums, confirmations, find_cash, find_labelled_total, find_sums
 from processors.statements.receipts.taxes import find_taxes
-from processors.statements.words import PageWords, TextLine, group_lines, line_height
 
 _NO_ITEMS = ("payment", "change", "information", "quantity", "tax", "subtotal", "net", "total", "rounding", "tip")
 

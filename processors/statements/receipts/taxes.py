@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from processors.statements.notation.words import TextLine
 from processors.statements.receipts.amounts import Notation, find_cells, spaced
 from processors.statements.receipts.keywords import find_role, names_tax
 from processors.statements.receipts.records import TaxLine
-from processors.statements.words import TextLine
 
 _RATE = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?) ?%|% ?(\d{1,2})(?![\d.,])")
 _BARE_RATE = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,2})?)(?![\d.,])")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
+from processors.statements.checks.verify import is_confirmed_by, occurs
 from processors.statements.receipts.records import Receipt
 from processors.statements.records import MIN_CONFIDENCE
-from processors.statements.verify import is_confirmed_by, occurs
 
 
 def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, min_confidence: float = MIN_CONFIDENCE) -> None:

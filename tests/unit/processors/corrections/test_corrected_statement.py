@@ -11,9 +11,9 @@ from openpyxl import load_workbook
 
 from processors.corrections.changes import InvalidChange
 from processors.corrections.write import write
+from processors.statements.checks.verify import verify
 from processors.statements.records import Row, SecondReading, Statement, StatementDocument
-from processors.statements.verify import verify
-from processors.statements.writers import write_json
+from processors.statements.writing.writers import write_json
 
 
 def row(day: int, debit: str, balance: str, **more: object) -> Row:

@@ -4,7 +4,7 @@ import pytest
 from typed_pages import read_typed
 
 from processors.statements import reasons
-from processors.statements.cards import LOAN_DOUBT
+from processors.statements.account.cards import LOAN_DOUBT
 
 ACCOUNT = """
         {}

@@ -11,9 +11,9 @@ from babel.dates import format_date
 from babel.languages import get_official_languages
 from babel.numbers import format_currency, get_currency_precision, get_territory_currencies
 
-from processors.statements.amounts import detect_decimal_mark, parse_amount
-from processors.statements.currencies import CODES, CODES_LIKE_WORDS
-from processors.statements.dates import parse_date, resolve_date
+from processors.statements.notation.amounts import detect_decimal_mark, parse_amount
+from processors.statements.notation.currencies import CODES, CODES_LIKE_WORDS
+from processors.statements.notation.dates import parse_date, resolve_date
 
 LANGUAGES = ("en", "de", "fr", "es", "nl", "it")
 VALUES = (Decimal("12.50"), Decimal("1234.50"), Decimal("1234567.89"), Decimal("-1234.50"))

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from processors.statements.amounts import Amount
-from processors.statements.conventions import Conventions, find_conventions, join_conventions
-from processors.statements.dates import parse_date
-from processors.statements.debit_credit import RowAmounts
+from processors.statements.notation.amounts import Amount
+from processors.statements.notation.conventions import Conventions, find_conventions, join_conventions
+from processors.statements.notation.dates import parse_date
+from processors.statements.notation.debit_credit import RowAmounts
 
 
 def row(direction: int, sign: str = "", side: str = "") -> RowAmounts:

@@ -12,7 +12,7 @@ from processors import statements
 from processors.ocr import ReadOptions
 from processors.statements import CsvStyle, Row, Statement, StatementDocument
 from processors.statements.receipts import Item, Receipt
-from processors.statements.writers import write_receipt_csv
+from processors.statements.receipts import outputs as receipt_files
 from processors.vlm import AskOptions
 
 
@@ -44,7 +44,7 @@ def test_decimal_comma_is_written_with_another_separator(document: StatementDocu
 
 def test_receipts_are_written_in_the_same_style(tmp_path: Path):
     receipt = Receipt(shop="Käserei", items=[Item(1, "Brie", Decimal("3.90"))], currency="EUR")
-    write_receipt_csv(receipt, tmp_path / "r.csv", style(csv_locale="fr_FR"))
+    receipt_files.write_csv(receipt, tmp_path / "r.csv", style(csv_locale="fr_FR"))
     assert (tmp_path / "r.csv").read_text().splitlines()[1] == ";Käserei;Brie;3,90;EUR"
 
 

@@ -5,11 +5,11 @@ from decimal import Decimal
 from typed_pages import read_typed, typed_page
 
 from processors.statements import reasons
-from processors.statements.dates import find_dates
-from processors.statements.headings import Heading
-from processors.statements.lines import split_line
-from processors.statements.table import MoneyColumns, find_amounts
-from processors.statements.words import group_lines
+from processors.statements.notation.dates import find_dates
+from processors.statements.notation.words import group_lines
+from processors.statements.table.headings import Heading
+from processors.statements.table.lines import split_line
+from processors.statements.table.table import MoneyColumns, find_amounts
 
 
 def _rows(document):

@@ -16,7 +16,7 @@ from processors.statements import (
     row_index,
     verify,
 )
-from processors.statements.answers import clean_account, is_same_account, read_amount
+from processors.statements.notation.answers import clean_account, is_same_account, read_amount
 
 _ROW = ("date", "description", "reference", "debit", "credit", "amount", "balance")
 _PAGE = ("account", "holder", "currency", "period", "opening", "closing", "total_debits", "total_credits")

@@ -3,8 +3,8 @@
 import pytest
 from typed_pages import read_typed, typed_page
 
-from processors.statements.holder import find_holder
-from processors.statements.words import group_lines
+from processors.statements.notation.words import group_lines
+from processors.statements.table.holder import find_holder
 
 ROWS = """
         Date        Description              Amount      Balance

@@ -7,7 +7,7 @@ from babel import Locale
 from typed_pages import read_typed
 
 from processors.statements import reasons
-from processors.statements.dates import PrintedDate, parse_date
+from processors.statements.notation.dates import PrintedDate, parse_date
 
 DUTCH = """
     Rekeningafschrift

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from processors.statements.amounts import Amount, detect_decimal_mark, parse_amount
-from processors.statements.currencies import detect_currency
-from processors.statements.dates import detect_date_order, find_dates, find_period, parse_date, resolve_date
+from processors.statements.notation.amounts import Amount, detect_decimal_mark, parse_amount
+from processors.statements.notation.currencies import detect_currency
+from processors.statements.notation.dates import detect_date_order, find_dates, find_period, parse_date, resolve_date
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from typed_pages import read_typed, typed_page
 
 from processors.statements import PageWords, read_statements, reasons, verify
-from processors.statements.words import TextLine, group_lines
+from processors.statements.notation.words import TextLine, group_lines
 
 AMOUNTS_LAST = """
     Account number: 00012345

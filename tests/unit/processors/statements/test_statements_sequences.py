@@ -2,7 +2,7 @@
 
 import pytest
 
-from processors.statements.sequences import align, find_out_of_order
+from processors.statements.checks.sequences import align, find_out_of_order
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from processors import statements
 from processors.statements import Row, Statement, StatementDocument, Unread
-from processors.statements.workbook import amount_format
-from processors.statements.writers import HEADINGS
+from processors.statements.writing.workbook import amount_format
+from processors.statements.writing.writers import HEADINGS
 
 
 def _document(*, currency: str = "GBP", flags: tuple[str, ...] = ()) -> StatementDocument:

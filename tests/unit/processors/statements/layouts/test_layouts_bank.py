@@ -7,7 +7,7 @@ from typed_pages import typed_page
 
 from processors.statements.layouts.bank import find_bank
 from processors.statements.layouts.record import Bank
-from processors.statements.words import group_lines
+from processors.statements.notation.words import group_lines
 
 
 def bank_of(text: str) -> Bank:

@@ -1,0 +1,188 @@
+"""Opening and closing balances and directions by the sums of the rows, whatever the words. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from processors.statements.account.subtotals import as_figure, single_value
+from processors.statements.checks.links import find_links
+from processors.statements.notation.amounts import DecimalMark, parse_amount
+from processors.statements.notation.debit_credit import RowAmounts
+from processors.statements.notation.words import TextLine, line_height
+from processors.statements.records import PrintedBalance, Statement, Unread
+from processors.statements.table.raw import NO_DATE, RawFigure, RawRow
+from processors.statements.table.table import find_amounts
+
+_LEAST_ROWS = 3  # whose sum can be that of a balance by chance too easily if they are fewer
+_LEAST_LINKS = 3  # balances that must follow from the rows before them
+_MOST_WORDS = 40
+
+
+def find_values(lines: Sequence[TextLine], items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> set[Decimal]:
+    """The amounts on lines outside the rows, and the totals among the items."""
+    height = line_height(lines)
+    texts = [cell.text for line in lines for cell in find_amounts(line.words, height)]
+    totals = [item for item in items if isinstance(item, RawFigure) and item.name == "total"]
+    texts += [text for item in totals for text in item.money.values()]
+    return {amount.signed for text in texts if (amount := parse_amount(text, mark))}
+
+
+def infer_ends(
+    statement: Statement, values: set[Decimal], *, are_signed: bool, printed: Sequence[Decimal] = ()
+) -> None:
+    """Set the opening and closing balance of rows without balances: the only two amounts that the sum of the rows leads
+    from one to the other.
+
+    A pair explains the opposite sum, too, if taken the other way round. So one of the two must be named as what it is,
+    or `are_signed`: the sign of each row is printed, not that of its column. Or else the opening balance must be the
+    first of the two in `printed`, the amounts in the order of the page, of a document in which a minus is money out.
+    """
+    known = statement.opening, statement.closing
+    is_open = known == (None, None) and (are_signed or printed) or (known[0] is None) != (known[1] is None)
+    if not is_open or len(statement.rows) < _LEAST_ROWS or any(row.balance is not None for row in statement.rows):
+        return
+    total = sum((row.change for row in statement.rows), Decimal(0)) * (-1 if statement.is_liability else 1)
+    values = values | {value for value in known if value is not None}
+    pairs = {(each, each + total) for each in values if each + total in values}
+    pairs = {pair for pair in pairs if all(name in (None, value) for name, value in zip(known, pair, strict=True))}
+    if known == (None, None) and not are_signed:
+        pairs = {pair for pair in pairs if printed.index(pair[0]) < printed.index(pair[1])} if total else set()
+    if total and len(pairs) == 1:
+        statement.opening, statement.closing = next(iter(pairs))
+        statement.anchors = [PrintedBalance(len(statement.rows), "closing", statement.closing, statement.rows[-1].page)]
+
+
+def derive_ends(statement: Statement, values: set[Decimal], *, is_exact: bool) -> None:
+    """Set the opening balance to the first printed one less the rows before it, the closing balance to the last row's.
+
+    The opening balance must be printed somewhere, unless no digit can be misread and three other balances follow from
+    the rows before them: otherwise nothing proves the rows before the first balance.
+    """
+    rows = statement.rows
+    if statement.closing is None and rows and not statement.anchors:
+        statement.closing = rows[-1].balance
+    first = _first_balance(statement)
+    if statement.opening is not None or first is None:
+        return
+    factor = -1 if statement.is_liability else 1
+    count, balance = first
+    opening = balance - factor * sum((row.change for row in rows[:count]), Decimal(0))
+    links, _ = find_links(statement)
+    is_proven = len(links) >= _LEAST_LINKS and all(link.gap == 0 for link in links)
+    if opening in values or (is_exact and is_proven):
+        statement.opening = opening
+
+
+def _first_balance(statement: Statement) -> tuple[int, Decimal] | None:
+    """The first printed balance, and the number of rows before it; None if it is that before the first row."""
+    rows = statement.rows
+    found = [(at + 1, row.balance) for at, row in enumerate(rows) if row.balance is not None][:1]
+    found += [(anchor.at, anchor.balance) for anchor in statement.anchors]
+    first = min(found, key=lambda each: each[0], default=None)
+    return first if first and first[0] else None
+
+
+def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total: Decimal | None) -> None:
+    """Set unknown directions by a word such as "Af" or "Bij" that all rows of one direction have, and no others.
+
+    It is the word by which the rows come to `total`, the change of the balance.
+    """
+    unknown = [(row, set(text.split())) for row, text in zip(amounts, texts, strict=True) if _is_unknown(row)]
+    if total is None or len(unknown) < _LEAST_ROWS:
+        return
+    rest = total - sum((row.change for row in amounts), Decimal(0))
+    counts = Counter(word for _, words in unknown for word in words)
+    for word, count in counts.most_common(_MOST_WORDS):
+        if count == len(unknown):
+            continue
+        change = sum((row.value if word in words else -row.value for row, words in unknown), Decimal(0))
+        if abs(change) == abs(rest):
+            for row, words in unknown:
+                row.direction = (1 if change == rest else -1) * (1 if word in words else -1)
+            return
+
+
+def choose_total(
+    printed: Sequence[Decimal], values: Sequence[Decimal | None], outside: set[Decimal], ends: Sequence[Decimal | None]
+) -> Decimal | None:
+    """The printed total of one direction: the one that the rows come to, or the sum of those of several sections.
+
+    outside: the amounts outside the rows; what many rows come to is their total, whatever else is called so.
+    ends: the opening and closing balance, which a column's total may include.
+    """
+    total = sum((value for value in values if value), Decimal(0))
+    is_outside = sum(value is not None for value in values) >= _LEAST_ROWS and total in outside
+    includes_end = any(end is not None and total + abs(end) in printed for end in ends)
+    is_sum = total in printed or total in (sum(printed), sum(set(printed)))
+    if not printed or is_outside or includes_end or is_sum:
+        return total if printed else None
+    return printed[-1]
+
+
+def owes_negative(statement: Statement, amounts: Sequence[RowAmounts]) -> bool:
+    """True for a card that prints what is owed, and most of its rows, with a minus."""
+    ends = [value for value in (statement.opening, statement.closing) if value]
+    minuses = sum(row.amount is not None and row.amount.sign == "-" for row in amounts)
+    return bool(ends) and max(ends) < 0 and 2 * minuses > len(amounts)
+
+
+def infer_owed(statement: Statement, values: set[Decimal]) -> None:
+    """Set the closing balance of a card without balances to the sum of its rows, if that is printed outside them."""
+    rows = statement.rows
+    is_open = statement.opening is None and statement.closing is None and not statement.anchors
+    owed = -sum((row.change for row in rows), Decimal(0))
+    if is_open and len(rows) >= _LEAST_ROWS and owed > 0 and owed in values:
+        statement.closing = owed
+        statement.anchors = [
+            PrintedBalance(0, "opening", Decimal(0), rows[0].page),
+            PrintedBalance(len(rows), "closing", owed, rows[-1].page),
+        ]
+
+
+def take_summary(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
+    """The items with the lines of a summary below the last row as what they are: an opening and a closing balance.
+
+    They look like rows of the last day, but the sum of the rows above leads from one of them to another.
+    """
+    count = next((n for n, item in enumerate(reversed(items)) if not _looks_like_summary(item)), len(items))
+    rows, summary = list(items[: len(items) - count]), [item for item in items[len(items) - count :]]
+    values = [single_value(item, mark) for item in rows]
+    if len(summary) < 2 or len(values) < _LEAST_ROWS or None in values:
+        return list(items)
+    total = sum((value for value in values if value), Decimal(0))
+    named = [(single_value(item, mark), item) for item in summary if isinstance(item, RawRow)]
+    pairs = [(first, last) for a, first in named for b, last in named if a is not None and b == a + total]
+    if not total or len(pairs) != 1:
+        return list(items)
+    first, last = (as_figure(row, name) for row, name in zip(pairs[0], ("opening", "closing"), strict=True))
+    return [first, *rows, last]
+
+
+def _looks_like_summary(item: RawRow | RawFigure) -> bool:
+    return isinstance(item, RawRow) and item.date_is_inherited and item.money.keys() == {"amount"}
+
+
+def drop_explained(unread: Sequence[Unread], statement: Statement, mark: DecimalMark) -> list[Unread]:
+    """Lines without those whose amounts are all balances or totals of the statement."""
+    known = _known_values(statement)
+    return [
+        each
+        for each in unread
+        if each.why != NO_DATE or not (amounts := _amounts_of(each, mark)) or not amounts <= known
+    ]
+
+
+def _known_values(statement: Statement) -> set[Decimal]:
+    debits = sum((row.debit for row in statement.rows if row.debit), Decimal(0))
+    credits = sum((row.credit for row in statement.rows if row.credit), Decimal(0))
+    ends = [value for value in (statement.opening, statement.closing) if value is not None]
+    return {abs(value) for value in (debits, credits, debits - credits, *ends, Decimal(0))}
+
+
+def _amounts_of(line: Unread, mark: DecimalMark) -> set[Decimal]:
+    words = line.text.split()
+    return {amount.value for word in words if (amount := parse_amount(word, mark))}
+
+
+def _is_unknown(row: RowAmounts) -> bool:
+    return row.direction == 0 and bool(row.value)

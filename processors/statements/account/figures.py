@@ -1,0 +1,103 @@
+"""The printed figures of a statement: its balances and totals. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from processors.statements.notation.amounts import Amount, DecimalMark, parse_amount
+from processors.statements.notation.debit_credit import RowAmounts
+from processors.statements.notation.words import line_height
+from processors.statements.records import PrintedBalance, Statement
+from processors.statements.table.raw import RawDocument, RawFigure, RawRow
+from processors.statements.table.table import find_amounts
+
+
+def printed_amounts(reading: RawDocument) -> list[str]:
+    """The amounts of all rows and figures, as they are printed."""
+    rows = [cell.text for item in reading.items if isinstance(item, RawRow) for cell in item.money.values()]
+    return rows + [text for item in reading.items if isinstance(item, RawFigure) for text in item.money.values()]
+
+
+def printed_values(reading: RawDocument, account: str, mark: DecimalMark) -> list[Decimal]:
+    """The amounts outside the rows of an account, in the order in which they are printed."""
+    lines = [line for name, line in reading.not_rows if name == account]
+    texts = [cell.text for line in lines for cell in find_amounts(line.words, line_height(lines))]
+    return [amount.signed for text in texts if (amount := parse_amount(text, mark))]
+
+
+def change(statement: Statement) -> Decimal | None:
+    """The change from the opening to the closing balance, as credits less debits."""
+    if statement.opening is None or statement.closing is None:
+        return None
+    return (statement.closing - statement.opening) * (-1 if statement.is_liability else 1)
+
+
+def negate_balances(statement: Statement, amounts: Sequence[RowAmounts]) -> None:
+    """Make what is owed positive, as on other cards."""
+    statement.opening = None if statement.opening is None else -statement.opening
+    statement.closing = None if statement.closing is None else -statement.closing
+    for anchor in statement.anchors:
+        anchor.balance = -anchor.balance
+    for each in amounts:
+        each.balance = None if each.balance is None else -each.balance
+
+
+def add_figures(
+    statement: Statement, items: Sequence[RawRow | RawFigure], mark: DecimalMark
+) -> dict[str, list[Decimal]]:
+    """Add the printed balances, and return the printed totals of debits and of credits."""
+    totals: dict[str, list[Decimal]] = {"debits": [], "credits": []}
+    at = 0
+    for item in items:
+        if isinstance(item, RawRow):
+            at += 1
+            continue
+        read = {column: amount for column, text in item.money.items() if (amount := parse_amount(text, mark))}
+        if not read:
+            continue
+        if item.name in ("opening", "carried", "closing"):
+            column = "balance" if "balance" in read else next(iter(read))
+            balance = -read[column].value if column == "debit" else read[column].signed
+            in_table = column != ""
+            _add_balance(statement, PrintedBalance(at, item.name, balance, item.page, item.box), in_table=in_table)
+        else:
+            for name, value in _find_totals(item.name, read).items():
+                totals[name].append(value)
+    if statement.anchors and statement.anchors[-1].name == "carried" and statement.anchors[-1].at == at:
+        statement.anchors[-1].name = "closing"  # nothing follows what is carried forward
+    closings = [anchor.balance for anchor in statement.anchors if anchor.name == "closing"]
+    statement.closing = closings[-1] if closings else None
+    return totals
+
+
+def _add_balance(statement: Statement, anchor: PrintedBalance, *, in_table: bool) -> None:
+    """Set the first opening balance as the statement's; a later one must follow from the rows before it.
+
+    A summary above a table is about the complete statement, and may be repeated on each page.
+    """
+    if not in_table and anchor.name == "opening" and anchor.balance == statement.opening:
+        return
+    if in_table and anchor.name == "opening" and anchor.at == 0 and not statement.anchors:
+        statement.opening = anchor.balance  # a summary above may list the balances at the end
+        return
+    if not in_table and anchor.name == "closing":
+        anchor.at = len(statement.rows)
+        statement.anchors = [
+            each
+            for each in statement.anchors
+            if (each.at, each.name, each.balance) != (anchor.at, "closing", anchor.balance)
+        ]
+    if anchor.name == "opening" and statement.opening is None and (anchor.at == 0 or not in_table):
+        statement.opening = anchor.balance
+    elif anchor.name == "closing" and anchor.at == 0:
+        statement.anchors.append(replace(anchor, at=len(statement.rows)))
+    else:
+        statement.anchors.append(anchor)
+
+
+def _find_totals(name: str, read: Mapping[str, Amount]) -> dict[str, Decimal]:
+    """The totals of debits and credits on one line, by its columns or its name."""
+    found = {f"{column}s": amount.value for column, amount in read.items() if column in ("debit", "credit")}
+    if name in ("debits", "credits"):
+        found |= dict.fromkeys([name], next(iter(read.values())).value) if not found else {}
+    return found

@@ -1,0 +1,154 @@
+"""Whether day or month comes first, and the period of a statement, by all dates of a document. Pure."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from processors.statements.notation.dates import (
+    DateOrder,
+    PrintedDate,
+    detect_date_order,
+    find_dates,
+    find_months,
+    find_periods,
+    resolve_date,
+)
+from processors.statements.notation.keywords import match_special, normalize
+from processors.statements.table.raw import RawDocument, RawFigure, RawRow
+
+Period = tuple[date, date]
+
+_LONGEST = timedelta(days=400)  # from the first to the last balance of a statement
+_FIRST = {"dmy": "day", "mdy": "month", "ymd": "year"}
+_YEAR = timedelta(days=366)
+_BACK = timedelta(days=62)  # before a statement's date, if only that is printed
+_LEAST_ROWS = 3  # a period that none of so many rows falls into is a pair of other dates
+_CLOSED = re.compile(
+    r"(?<!next )(?<!previous )\b(?:(?:statement )?closing date|cut-?off date|fecha de (?:corte|cierre)"
+    r"|data de fechamento|date d'arrete|date de cloture|abschlussdatum|abrechnungsdatum)\b"
+)
+_NO_DATE = re.compile(r"sort ?code|routing|bankleitzahl|\bblz\b|\bbsb\b|card number|valid|expir|gultig bis")
+
+
+@dataclass(frozen=True)
+class Dates:
+    """How to read the dates of one account."""
+
+    order: DateOrder
+    period: Period | None = None
+    is_printed: bool = False  # False: the period only serves to find the years
+    notes: tuple[str, ...] = ()
+    doubt: str = ""  # why a person should look at each row whose year is not printed
+
+
+def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, known: DateOrder | None = None) -> Dates:
+    """For one account; another account's period is taken if it prints none of its own. `known`: see
+    `detect_date_order`."""
+    printed = [item.date for item in items if isinstance(item, RawRow) and item.date]
+    own = [line.text for account, line in reading.outside if account == items[0].account]
+    everything = [line.text for _, line in reading.outside]
+    order = detect_date_order(printed, None, known)
+    found = _best_period(own, printed, order) or _best_period(everything, printed, order)
+    if not found and (month := _month_of_rows(own or everything, printed)):
+        return Dates(order, month, True, _order_notes(printed, order))
+    if found:
+        order = detect_date_order(printed, found, known)
+        start, end = _best_period(own, printed, order) or found
+        doubt = "the year may be another one: the period is longer than a year" if end - start > _YEAR else ""
+        return Dates(order, (start, end), True, _order_notes(printed, order), doubt)
+    notes = _order_notes(printed, order)
+    if closing := _closing_period(own or everything, printed, order):
+        return Dates(order, closing, True, notes)
+    if not any(each.year is None for each in printed):
+        return Dates(order, notes=notes)
+    figures = [line.text for account, line in reading.figure_lines if account == items[0].account]
+    single, doubt = _single_date(own or everything, order)
+    if found := _period_by_balances(items, [*_lines_of_balances(own), *figures], order, single):
+        return Dates(order, found, found[1] - found[0] != _BACK, notes)
+    if single is None:
+        return Dates(order, notes=notes)
+    note = f"no period is printed; years are inferred from the date {single}"
+    return Dates(order, (single - _BACK, single), False, (note, *notes), doubt)
+
+
+def _order_notes(printed: Iterable[PrintedDate], order: DateOrder) -> tuple[str, ...]:
+    has_pairs = any(each.pair for each in printed)
+    return (f"dates are read as {_FIRST[order]} first",) if has_pairs else ()
+
+
+def _best_period(texts: Sequence[str], printed: Sequence[PrintedDate], order: DateOrder) -> Period | None:
+    """The first of the printed periods that most rows fall into; in the other order of day and month if need be."""
+    orders: tuple[DateOrder, ...] = (order, "mdy" if order == "dmy" else "dmy")
+    for each in orders:
+        candidates = list(find_periods(texts, each))
+        if candidates:
+            best = max(candidates, key=lambda period: _count_inside(printed, period))
+            if len(printed) < _LEAST_ROWS or _count_inside(printed, best):
+                return best
+    return None
+
+
+def _month_of_rows(texts: Sequence[str], printed: Sequence[PrintedDate]) -> Period | None:
+    """The printed month that all rows fall into."""
+    months = find_months(texts)
+    return next((month for month in months if printed and _count_inside(printed, month) == len(printed)), None)
+
+
+def _count_inside(printed: Sequence[PrintedDate], period: Period) -> int:
+    order = detect_date_order(printed, period)
+    dates = [resolve_date(each, order, period) for each in printed]
+    return sum(each is not None and period[0] <= each <= period[1] for each in dates)
+
+
+def _single_date(texts: Sequence[str], order: DateOrder) -> tuple[date | None, str]:
+    """The latest date of the year that is printed most often, and why it may be another year."""
+    lines = [text for text in texts if not _NO_DATE.search(normalize(text))]
+    found = [(each, text) for text in lines for one in find_dates(text) if (each := resolve_date(one, order, None))]
+    full = [each for each, text in found if str(each.year) in text]  # two digits may be a part of another number
+    dates = full or [each for each, _ in found]
+    if not dates:
+        return None, ""
+    years = Counter(each.year for each in dates)
+    most = max(years, key=lambda year: (years[year], year))
+    doubt = "the year may be another one: several are printed" if max(years) - min(years) > 1 else ""
+    return max(each for each in dates if each.year == most), doubt
+
+
+def _closing_period(texts: Iterable[str], printed: Sequence[PrintedDate], order: DateOrder) -> Period | None:
+    """From the first row to the day on which the statement was closed, such as that of a card."""
+    for text in texts:
+        match = _CLOSED.search(normalize(text))
+        found = find_dates(normalize(text)[match.end() :]) if match else []
+        end = resolve_date(found[0], order, None) if found else None
+        around = (end - _BACK, end) if end else None
+        days = [resolve_date(each, order, around) for each in printed] if around else []
+        known = [day for day in days if day]
+        if around and known and len(known) == len(printed) and around[0] <= min(known) and max(known) <= around[1]:
+            return min(known), around[1]
+    return None
+
+
+def _lines_of_balances(texts: Iterable[str]) -> list[str]:
+    return [text for text in texts if match_special(text) in ("opening", "closing", "standing")]
+
+
+def _period_by_balances(
+    items: Sequence[RawRow | RawFigure], texts: Sequence[str], order: DateOrder, single: date | None
+) -> Period | None:
+    """The period from the first to the last date of a balance, or some weeks around the only one."""
+    around = (single - _BACK, single) if single else None
+    printed = [each for text in texts for each in find_dates(text)]
+    dates = sorted({found for each in printed if (found := _resolve_either(each, order, around))})
+    if not dates or dates[-1] - dates[0] > _LONGEST:
+        return None
+    if dates[0] < dates[-1]:
+        return dates[0], dates[-1]
+    is_first = isinstance(items[0], RawFigure)
+    return (dates[0], dates[0] + _BACK) if is_first else (dates[0] - _BACK, dates[0])
+
+
+def _resolve_either(printed: PrintedDate, order: DateOrder, around: Period | None) -> date | None:
+    other: DateOrder = "mdy" if order == "dmy" else "dmy"
+    return resolve_date(printed, order, around) or resolve_date(printed, other, around)

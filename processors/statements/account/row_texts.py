@@ -1,0 +1,40 @@
+"""Numbers and times of day before the texts of all rows: columns of their own, which describe nothing. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from processors.statements.table.line_dates import TIME
+from processors.statements.table.raw import RawRow
+
+_LEAST_ROWS = 4  # fewer show no rule
+_NEARLY_ALL = 0.9  # of the rows; OCR may misread some
+_MOST_DIGITS = 5
+
+
+def drop_columns_of_text(rows: Sequence[RawRow]) -> None:
+    """Remove the running number of each row from the start of its text, and then the time of day."""
+    if len(rows) < _LEAST_ROWS:
+        return
+    firsts = [_first_word(row) for row in rows]
+    numbers = [int(word) if word.isdecimal() and len(word) <= _MOST_DIGITS else None for word in firsts]
+    if _are_running(numbers) or _are_running(numbers[::-1]):
+        _drop([row for row, number in zip(rows, numbers, strict=True) if number is not None])
+    timed = [row for row in rows if TIME.fullmatch(_first_word(row))]
+    if len(timed) >= _NEARLY_ALL * len(rows):
+        _drop(timed)
+
+
+def _first_word(row: RawRow) -> str:
+    return next(iter(" ".join(row.text[:1]).split()), "")
+
+
+def _are_running(numbers: Sequence[int | None]) -> bool:
+    """True if nearly all are one more than the number before."""
+    starts = Counter(number - at for at, number in enumerate(numbers) if number is not None)
+    return bool(starts) and max(starts.values()) >= _NEARLY_ALL * len(numbers)
+
+
+def _drop(rows: Sequence[RawRow]) -> None:
+    for row in rows:
+        rest = row.text[0].partition(" ")[2]
+        row.text[:1] = [rest] if rest else []

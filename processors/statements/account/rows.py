@@ -1,0 +1,65 @@
+"""Rows of a statement from the raw rows of its pages, each with the doubts about it. Pure."""
+
+from collections.abc import Sequence
+
+from processors.statements.account.periods import Dates
+from processors.statements.notation.amounts import DecimalMark, parse_amount
+from processors.statements.notation.dates import PrintedDate, resolve_date
+from processors.statements.notation.debit_credit import RowAmounts
+from processors.statements.records import Row
+from processors.statements.table.raw import RawRow
+
+
+def row_of(raw: RawRow, dates: Dates) -> Row:
+    when, value_date = (each and resolve_date(each, dates.order, dates.period) for each in (raw.date, raw.value_date))
+    row = Row(raw.page, when, " ".join(raw.text), " ".join(raw.reference), value_date=value_date)
+    row.section, row.confidence, row.box = raw.section_number, raw.confidence, raw.box
+    if row.date is None:
+        row.flags.append(_why_no_date(raw.date, raw.date_like))
+    row.flags += raw.doubts
+    if dates.doubt and raw.date and raw.date.year is None:
+        row.flags.append(dates.doubt)
+    if raw.unreadable:
+        row.flags.append(f"in an amount column, but not an amount: {' '.join(raw.unreadable)}")
+    return row
+
+
+def _why_no_date(printed: PrintedDate | None, date_like: str) -> str:
+    """What is printed of a date that has no year, or is no day of the calendar."""
+    if date_like:
+        return f"the date is missing: {date_like!r} is no day of the calendar"
+    if printed is None:
+        return "the date is missing"
+    numbers = printed.pair or (printed.day, printed.month)
+    return f"the date is missing, or its year is unknown: {numbers[0]}/{numbers[1]} is printed"
+
+
+def amounts_of(raw: RawRow, mark: DecimalMark) -> RowAmounts:
+    amounts = {column: parse_amount(cell.text, mark) for column, cell in raw.money.items()}
+    balance = amounts.pop("balance", None)
+    return RowAmounts(**amounts, section=raw.section, balance=balance and balance.signed)
+
+
+def set_money(row: Row, amounts: RowAmounts, raw: RawRow, mark: DecimalMark) -> None:
+    row.balance = amounts.balance
+    for cell in raw.money.values():
+        if parse_amount(cell.text, mark) is None:
+            row.flags.append(f"the format of the amount {cell.text!r} differs from the others")
+    if amounts.debit and amounts.credit and amounts.debit.value and amounts.credit.value:
+        row.debit, row.credit = amounts.debit.value, amounts.credit.value
+        row.flags.append("has both a debit and a credit")
+        return
+    if amounts.direction > 0:
+        row.credit = amounts.value
+    elif amounts.direction < 0 or amounts.value:
+        row.debit = amounts.value
+    if amounts.direction == 0:
+        row.flags.append("may be a debit or a credit" if amounts.value else "has no amount")
+
+
+def is_newest_first(rows: Sequence[Row]) -> bool | None:
+    """None: the dates do not show it."""
+    known = [row.date for row in rows if row.date]
+    falls = sum(b < a for a, b in zip(known, known[1:], strict=False))
+    rises = sum(b > a for a, b in zip(known, known[1:], strict=False))
+    return None if falls == rises else falls > rises

@@ -1,0 +1,77 @@
+"""Doubts about the dates of a verified statement's rows: each adds flags and changes no value. Pure.
+
+A date is doubted if it is out of order, outside the period, in the future, far from all others, or not as far from
+its value date as the others are. One misread digit that none of these shows is detected by no check.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+
+from processors.statements.checks.sequences import find_out_of_order
+from processors.statements.records import Row, Statement
+
+_MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the statement does not list its rows by date
+_AHEAD = timedelta(days=31)  # after today; bookings are announced
+_LEAST_ROWS = 8  # fewer show no rule
+_LEAST_DAYS = 4  # the two nearest and the two furthest
+_USUAL_SPAN = 35  # days of the other rows, of a monthly statement
+_FAR = 62  # days from all of them
+_YEARS = 400  # days; no row of any statement is further from the next one
+_VALUE_SLACK = 1  # days by which a value date may be further from its booking date than all others
+
+
+def check_dates(statement: Statement, today: date | None = None) -> None:
+    """Flag the rows with doubtful dates. `today`: None if unknown."""
+    dated = [row for row in statement.rows if row.date]
+    for section in sorted({row.section for row in dated}):
+        _check_order([row for row in dated if row.section == section])
+    for row, day in _days(dated):
+        if statement.start and statement.end and not statement.start <= day <= statement.end:
+            row.flags.append(f"its date {day} is outside the period {statement.start} to {statement.end}")
+        if today and day > today + _AHEAD:
+            row.flags.append(f"its date {day} is in the future")
+    _check_distance(dated)
+    _check_value_dates(dated)
+
+
+def _days(rows: Sequence[Row]) -> Iterator[tuple[Row, date]]:
+    return ((row, row.date) for row in rows if row.date)
+
+
+def _check_order(dated: Sequence[Row]) -> None:
+    if _is_by_value_date(dated):
+        return
+    fewest_wrong, doubtful = find_out_of_order([day.toordinal() for _, day in _days(dated)])
+    if fewest_wrong <= _MOST_OUT_OF_ORDER * len(dated):
+        for at in doubtful:
+            dated[at].flags.append(f"its date {dated[at].date} is out of order")
+
+
+def _is_by_value_date(dated: Sequence[Row]) -> bool:
+    """True if the second date of each row, such as that of its posting, is in order: rows are listed by that date."""
+    days = [row.value_date for row in dated if row.value_date]
+    return len(days) == len(dated) >= _LEAST_DAYS and days == sorted(days)
+
+
+def _check_distance(dated: Sequence[Row]) -> None:
+    """Flag the first or the last day if it is far from all others, which are close together."""
+    ordered = sorted(_days(dated), key=lambda each: each[1])
+    if len(ordered) < _LEAST_DAYS:
+        return
+    first, second, *_, next_to_last, last = ordered
+    for (row, day), (_, nearest), (_, furthest) in ((first, second, last), (last, next_to_last, first)):
+        gap, span = abs((day - nearest).days), abs((nearest - furthest).days)
+        is_alone = len(ordered) >= _LEAST_ROWS and span <= _USUAL_SPAN and gap > _FAR
+        if gap > _YEARS or is_alone:
+            row.flags.append(f"its date {day} is {gap} days from the next")
+
+
+def _check_value_dates(dated: Sequence[Row]) -> None:
+    """Flag a row whose value date is further from its booking date than that of any other row."""
+    both = [(row, (row.value_date - day).days) for row, day in _days(dated) if row.value_date]
+    if len(both) < _LEAST_ROWS:
+        return
+    for at, (row, days) in enumerate(both):
+        others = [each for _, each in both[:at] + both[at + 1 :]]
+        if not min(others) - _VALUE_SLACK <= days <= max(others) + _VALUE_SLACK:
+            row.flags.append(f"its date {row.date} is {abs(days)} days from its value date {row.value_date}")

@@ -1,0 +1,1 @@
+"""How money, dates and names are printed: values from text, and the words that announce them. Pure."""

@@ -1,0 +1,167 @@
+"""Keywords for the columns and special lines of statements, in English, German, French, Spanish, Dutch and Italian.
+Pure."""
+
+import re
+import unicodedata
+from typing import Literal
+
+from processors.statements.notation.currencies import CODES
+
+Column = Literal["date", "value_date", "description", "reference", "debit", "credit", "amount", "balance", "other"]
+Special = Literal["opening", "closing", "carried", "standing", "debits", "credits", "total"]
+Section = Literal["debits", "credits"]
+
+# columns: each pattern matches a complete heading
+_COLUMNS: dict[Column, str] = {
+    "value_date": r"value\.?(?: (?:date|dt\.?))?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung"
+    r"|rentedatum|rentedato|rantedag|arvopv|arvopaiva|valutadato|valutadatum|data valuta"
+    r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
+    "date": r"date|(?:transaction|posting|posted|booking|trans\.?|post|process(?:ing)?|entry) date|date posted|buchung"
+    r"|buchungs?(?:tag|datum)|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
+    r"|boekdatum|bokfort|bogfort|bokforingsdag|bokforingsdato|kirjauspaiva"
+    r"|data(?: (?:contabile|operazione|mov\.?|registrazione))?"
+    r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag",
+    "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
+    r"|memo|payee|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang"
+    r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle(?: (?:de l'|des )?operations?)?"
+    r"|operations?|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what"
+    r"|omschrijving|naam ?/ ?omschrijving|mededeling(?:en)?|descrizione(?: (?:delle )?(?:operazion[ei]|moviment[io]))?"
+    r"|causale|dettagli|activity|forklaring|tekst|beskrivning|beskrivelse|selite"
+    r"|descricao|descritivo|historico|lancamentos?|estabelecimento|opis(?: operacji)?|popis|aciklama|keterangan"
+    r"|descriere"
+    r"|remarks?|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
+    "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
+    r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
+    r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",
+    "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"
+    r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debito|cargos?|debe|retraits?|depenses?"
+    r"|(?:bedrag )?af|ut(?: (?:av|fra) konto)?|ud|afschrijving(?:en)?|debet|dare|addebit[io]|uscite|adeudos?|salidas?"
+    r"|(?:debit|withdrawal) (?:amount|amt\.?)",
+    "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
+    r"|(?:bedrag )?bij|inn?(?: pa konto)?|ind|bijschrijving(?:en)?|avere|accredit[io]|entrate|depots?"
+    r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?"
+    r"|(?:credit|deposit) (?:amount|amt\.?)|paid into",
+    "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?"
+    r"|bedrag|importo|belop|beloeb|maara|kwota|castka|osszeg|tutar|valor",
+    "balance": r"(?:account |running |new |daily |closing )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
+    r"|restguthaben|bal\.?|saldo (?:disponible|contable)",
+}
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """Spaces are optional: OCR loses them."""
+    return re.compile(re.sub(r" \??", " ?", pattern))
+
+
+_CODE = "|".join(sorted(CODES)).lower()
+_CURRENCY_TAIL = rf"(?: ?[(\[]? ?(?:(?:in|en|em|i|w|v) )?(?:[a-z]{{0,3}}\$|£|€|₹|{_CODE}|euros?) ?[)\]]?)?"
+_COLUMN_PATTERNS = {
+    name: _compile(f"(?:{words}){'' if 'date' in name else _CURRENCY_TAIL}:?") for name, words in _COLUMNS.items()
+}
+# special lines: each pattern matches the start of a line or of a label
+_SPECIALS: tuple[tuple[Special, str], ...] = (
+    (
+        "carried",
+        r"(?:balance |total )?(?:carried (?:forward|over|down)|c/f|c/fwd|c/d)|zwischensaldo|a reporter"
+        r"|ubertrag auf (?:seite|blatt|neue|folge|nachste)[a-z]*|suma y sigue|solde a reporter|continued",
+    ),
+    (
+        "opening",
+        r"(?:your )?(?:opening|previous(?: statement)?|start(?:ing)?|beginning|old|last statement|former) balance"
+        r"|(?:balance |total )?(?:brought (?:forward|over|down)|b/f|b/fwd|b/d)|balance forward"
+        r"|balance (?:from )?(?:last|previous) statement|balance on last|anfangssaldo|alter (?:saldo|kontostand)"
+        r"|saldovortrag|vortrag|saldo ?ubertrag|ubertrag(?= (?:(?:von|aus) )?(?:seite|blatt|vor|letzt)|\W*(?:\d|$))"
+        r"|eroffnungssaldo"
+        r"|saldo (?:der |aus der )?letzte[nrs]? (?:abrechnung|rechnung)|solde (?:initial|precedent|anterieur|reporte)"
+        r"|(?:ancien|premier) solde|report|solde d'ouverture|saldo (?:inicial|anterior|de apertura|previo)"
+        r"|suma anterior|vorig saldo|beginsaldo|saldo (?:iniziale|precedente)"
+        r"|nyito egyenleg|alkusaldo|ingaende (?:saldo|balans)|inngaende saldo|pocatecni zustatek|saldo poczatkowe"
+        r"|acilis bakiyesi|devreden bakiye|sold (?:initial|anterior|precedent)|saldo awal",
+    ),
+    (
+        "closing",
+        r"(?:your |total )?(?:closing|new|ending|final|end|current statement) bal(?:ance)?|balance at (?:end|close)"
+        r"|endsaldo|neuer (?:saldo|kontostand)|schluss-?saldo|abschlusssaldo|(?:nouveau|dernier) solde"
+        r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo"
+        r"|nieuw saldo|eindsaldo|saldo finale|nuovo saldo|saldo al corte"
+        r"|zaro egyenleg|loppusaldo|utgaende (?:saldo|balans)|konecny zustatek|saldo koncowe|kapanis bakiyesi"
+        r"|sold final|saldo akhir",
+    ),
+    (
+        "standing",  # opening or closing, depending on its position
+        r"(?:saldo|solde|balance|kontostand|egyenleg)$|saldo (?:fra|fran|pr\.?|per|pa)"
+        r"|saldo i (?:deres|din|var) favor"
+        r"|kontostand (?:am|vom|zum)"
+        r"|balance (?:on|at|as (?:of|at|on))|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?|saldo (?:do|del) dia",
+    ),
+    (
+        "debits",
+        r"(?:total|sum of) (?:of )?(?:debits|money out|paid out|withdrawals|payments(?: out)?|charges|purchases"
+        r"|cargos|debe|adeudos|des debits|debits?|soll)|(?:money|paid) out|summe (?:soll|belastungen|lastschriften"
+        r"|ausgange)|tota(?:al|le) (?:af(?:geschreven|schrijvingen)?|debet|dare|addebiti|uscite)"
+        r"|withdrawals and (?:other )?debits|mutasi db|total salidas"
+        r"|terhelesek osszesen|otot yhteensa|sum ut|total de (?:saidas|retiros)",
+    ),
+    (
+        "credits",
+        r"(?:total|sum of) (?:of )?(?:credits|money in|paid in|deposits|receipts|payments received|abonos|haber"
+        r"|ingresos|des credits|credits?|haben)|(?:money|paid) in|summe (?:haben|gutschriften|eingange)"
+        r"|tota(?:al|le) (?:bij(?:geschreven|schrijvingen)?|credit|avere|accrediti|entrate)"
+        r"|deposits and (?:other )?credits|mutasi cr|total entradas|jovairasok osszesen|panot yhteensa|sum inn?"
+        r"|total de (?:entradas|depositos)",
+    ),
+    (
+        "total",
+        r"(?:sub)?totals?(?: des (?:mouvements|operations))?\b(?! [a-z]{3,})|summe(?:n)?\b|umsatzsumme|totaux"
+        r"|sumas?\b|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)"
+        r"|total (?:[a-z]+ ){1,3}(?:in (?:19|20)\d\d|(?:for )?this (?:period|year)|year.to.date)",
+    ),
+)
+# headings above some of the rows: each pattern matches a complete line
+_SECTIONS: dict[Section, str] = {
+    "debits": r"(?:(?:electronic|other|cash|atm(?: and debit card)?|card|online|automatic) )*"
+    r"(?:withdrawals|debits|payments|purchases)(?: and (?:other )?(?:debits|withdrawals|payments|subtractions))?"
+    r"|(?:new |other )*(?:charges|purchases)(?: and adjustments)?"
+    r"|checks(?: paid)?|cheques(?: paid)?|(?:service )?fees|service charges|money out|ausgaben|belastungen",
+    "credits": r"(?:(?:electronic|other|direct|mobile|atm) )*(?:deposits|credits|additions)"
+    r"(?: and (?:other )?(?:credits|additions|deposits))?|payments?,? (?:and )?(?:other )?credits(?: and adjustments)?"
+    r"|money in|interest paid|einnahmen|gutschriften",
+}
+_SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
+_SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
+
+
+_KANA_MARKS = "\u3099\u309a"  # they make another letter of the one before
+_LETTERS = str.maketrans({"’": "'", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "ı": "i"})
+
+
+def normalize(text: str) -> str:
+    """Lower case, without accents, one space between words; kana and hangul as they are usually encoded."""
+    split = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    plain = "".join(char for char in split if char in _KANA_MARKS or not unicodedata.combining(char))
+    return " ".join(unicodedata.normalize("NFC", plain).lower().split())
+
+
+def match_column(text: str) -> Column | None:
+    """The column that a heading names; None if `text` is not a heading as a whole."""
+    wanted = normalize(text)
+    found = next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
+    if found is None and "/" in wanted:  # two headings of one column, one below the other
+        first, *others = (match_column(part.strip()) for part in wanted.split("/"))
+        found = first if first and all(others) else None
+    return found
+
+
+def match_section(text: str) -> Section | None:
+    """Whether a line is a heading of debits or of credits, and nothing else."""
+    wanted = normalize(text).replace("&", "and").rstrip(": ")
+    return next((name for name, pattern in _SECTION_PATTERNS.items() if pattern.fullmatch(wanted)), None)
+
+
+def match_special(text: str) -> Special | None:
+    """What kind of line the text begins, other than a row: an opening balance, a total, …"""
+    wanted = normalize(text)
+    if wanted.startswith("total payments and ") and "credit" in wanted:
+        return "credits"  # what was paid on a card
+    found = next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
+    return found or (match_section(wanted.removeprefix("total ")) if wanted.startswith("total ") else None)

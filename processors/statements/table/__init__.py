@@ -1,0 +1,1 @@
+"""From the words of a page to the raw rows and values around them, as printed. Pure."""

@@ -1,0 +1,265 @@
+"""The columns of a table by geometry alone: dates share a left edge, amounts a right edge. Pure.
+
+Knows no heading words; what the columns mean is decided in `hypotheses`.
+"""
+
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from processors.statements.notation.dates import parse_date
+from processors.statements.notation.words import (
+    PageWord,
+    PageWords,
+    TextLine,
+    WordRun,
+    group_lines,
+    line_height,
+    split_cells,
+)
+from processors.statements.table.headings import MONEY, Heading
+from processors.statements.table.line_dates import TIME
+from processors.statements.table.table import AmountCell, find_amounts
+
+_DATE_WORDS = 4
+_DATE_GAP = 1.2  # line heights between the words of one date
+_DAY_AND_MONTH = re.compile(r"\d\d?[.,]\d\d")  # looks like an amount, but stands before all text
+_DATES_ALIGNED = 1.5  # line heights by which the left edges of one column differ
+_AMOUNTS_ALIGNED = 1.0  # the same for right edges of amounts
+_TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text
+_ABOVE = 2.5  # line heights between a balance above the first row and that row
+_MOST_DAY_WORDS = 2  # before the date of a day
+_LEAST_DATES = 3
+_ALIKE = 0.9  # of the longest column of dates
+_MOST_DATE_COLUMNS = 3
+_MOST_AMOUNT_COLUMNS = 5
+_LEAST_SHARE = 0.03  # of the rows that have an amount in a column
+_LEAST_PAIRED = 0.5  # of the rows that have a second date
+
+
+@dataclass(frozen=True)
+class DateCell(WordRun):
+    """A date on a line, of one or more words."""
+
+
+@dataclass(frozen=True)
+class CellLine:
+    """A line with the dates and amounts on it."""
+
+    line: TextLine
+    dates: tuple[DateCell, ...]
+    amounts: tuple[AmountCell, ...]
+
+
+@dataclass(frozen=True)
+class AmountColumn:
+    left: float
+    right: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to see the table: which dates are those of its rows, and what is right and left of them."""
+
+    height: float
+    date: tuple[float, float]  # left and right edge
+    value_date: tuple[float, float] | None
+    text: float  # left edge
+    amounts: tuple[AmountColumn, ...]  # from left to right
+
+    def is_row(self, line: CellLine) -> bool:
+        """True if the line has a date in the column of dates."""
+        return any(abs(cell.left - self.date[0]) <= _DATES_ALIGNED * self.height for cell in line.dates)
+
+    def column_of(self, cell: AmountCell) -> int | None:
+        """The position in `amounts` of the column that the amount is aligned with."""
+        distances = [abs(column.right - cell.right) for column in self.amounts]
+        nearest = min(distances)
+        return distances.index(nearest) if nearest <= 1.5 * _AMOUNTS_ALIGNED * self.height else None
+
+
+def find_cells(pages: Iterable[PageWords]) -> list[CellLine]:
+    """All lines of a document with their dates and amounts."""
+    found = []
+    for page in pages:
+        lines = group_lines(page)
+        height = line_height(lines)
+        found += [_find_cells(line, height) for line in lines]
+    return found
+
+
+def find_layouts(lines: Sequence[CellLine]) -> list[Layout]:
+    """The possible layouts, the one with most dates first; of columns about as long, the left one."""
+    height = line_height([each.line for each in lines])
+    dated = [(cell.left, cell) for line in lines for cell in line.dates]
+    clusters = _cluster(dated, _DATES_ALIGNED * height)
+    most = max(map(len, clusters), default=0)
+    columns = sorted(clusters, key=lambda cells: (-min(len(cells), _ALIKE * most), cells[0].left))[:_MOST_DATE_COLUMNS]
+    layouts = [_layout(lines, column, columns, height) for column in columns if len(column) >= _LEAST_DATES]
+    return [layout for layout in layouts if layout]
+
+
+def find_first_row(lines: Sequence[TextLine], headings: Sequence[Heading], height: float) -> int | None:
+    """The first line of a table without a heading row: the first with an amount and a date in its column, the day above
+    the rows of that day, or the lines with balances right above one of these. None: there is no such line."""
+    left = next(heading.left for heading in headings if heading.column == "date")
+    dated = [_has_date_at(line, left, height) for line in lines]
+    for at, line in enumerate(lines):
+        if not dated[at]:
+            continue
+        starts_day = at + 1 < len(lines) and not dated[at + 1] and _are_near(line, lines[at + 1], headings, height)
+        is_below = at > 0 and _is_balance_above(lines[at - 1], line, headings, height)
+        if is_below or starts_day or find_amounts(line.words, height):
+            while at and _is_balance_above(lines[at - 1], lines[at], headings, height):
+                at -= 1
+            return at
+    return None
+
+
+def add_first_dates(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
+    """The headings with a column of dates left of the one that is named, if nearly all rows begin with one.
+
+    Whatever its heading is called, the first date is that of the row; the other one is the value date.
+    """
+    named = next((heading for heading in headings if heading.column == "date"), None)
+    if named is None or any(heading.column == "value_date" for heading in headings):
+        return headings
+    firsts, rows = [], 0
+    for line in lines:
+        dates = _find_dates(line, height)
+        rows += any(abs(cell.left - named.left) <= _DATES_ALIGNED * height for cell in dates)
+        if dates and dates[0].words[0] is line.words[0] and named.left - dates[0].right > _TEXT_GAP * height:
+            following = line.words[len(dates[0].words) :]
+            firsts += [dates[0]] if following and following[0].left - dates[0].right > _TEXT_GAP * height else []
+    aligned = max(_cluster([(cell.left, cell) for cell in firsts], _DATES_ALIGNED * height), key=len, default=[])
+    if len(aligned) < max(_LEAST_DATES, _ALIKE * rows):
+        return headings
+    left, right = min(cell.left for cell in aligned), max(cell.right for cell in aligned)
+    others = [Heading("value_date", h.left, h.right) if h is named else h for h in headings]
+    return (Heading("date", left, right), *others)
+
+
+def _has_date_at(line: TextLine, left: float, height: float) -> bool:
+    return any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height))
+
+
+def _are_near(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:
+    """True if the line right below one of nothing but a day has an amount in a column."""
+    dates = _find_dates(line, height)
+    is_day = len(dates) == 1 and len(line.words) - len(dates[0].words) <= _MOST_DAY_WORDS
+    is_close = below.top - line.bottom < _ABOVE * height
+    return is_day and is_close and not find_amounts(line.words, height) and _has_amount(below, headings, height)
+
+
+def _is_balance_above(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:
+    return below.top - line.bottom < _ABOVE * height and _has_amount(line, headings, height)
+
+
+def _has_amount(line: TextLine, headings: Sequence[Heading], height: float) -> bool:
+    rights = [heading.right for heading in headings if heading.column in MONEY]
+    cells = find_amounts(line.words, height)
+    return any(abs(cell.right - right) < _DATES_ALIGNED * height for cell in cells for right in rights)
+
+
+def _find_cells(line: TextLine, height: float) -> CellLine:
+    dates = _find_dates(line, height)
+    taken = {id(word) for cell in dates for word in cell.words}
+    rest = [word for word in line.words if id(word) not in taken]
+    return CellLine(line, tuple(dates), tuple(find_amounts(rest, height)))
+
+
+def _find_dates(line: TextLine, height: float) -> list[DateCell]:
+    found, at, starts_line = [], 0, True
+    amounts = {id(word) for cell in find_amounts(line.words, height) for word in cell.words}
+    while at < len(line.words):
+        run = split_cells(line.words[at : at + _DATE_WORDS], _DATE_GAP * height)[0]
+        is_amount = id(run[0]) in amounts and not (starts_line and _DAY_AND_MONTH.fullmatch(run[0].text))
+        starts_line = starts_line and not any(char.isalpha() for char in run[0].text)
+        length = 0 if is_amount else _date_length(" ".join(word.text for word in run))
+        count = _count_words(run, length)
+        if count:
+            found.append(DateCell(tuple(run[:count])))
+        at += max(1, count)
+    return found
+
+
+def _date_length(text: str) -> int:
+    """Characters of the date that `text` starts with, if it ends there, or before a time of day or one of " /*."."""
+    printed = parse_date(text)
+    if not printed:
+        return 0
+    following = text[printed.length :].partition(" ")[0]
+    ends = not following or TIME.fullmatch(following) or (following[0] in "/.*" and printed.length > 4)
+    return printed.length if ends else 0
+
+
+def _count_words(run: Sequence[PageWord], length: int) -> int:
+    count = used = 0
+    while count < len(run) and used < length:
+        used += len(run[count].text) + 1
+        count += 1
+    return count
+
+
+def _layout(
+    lines: Sequence[CellLine], dates: Sequence[DateCell], others: Sequence[Sequence[DateCell]], height: float
+) -> Layout | None:
+    left = statistics.median(cell.left for cell in dates)
+    mine = {id(cell) for cell in dates}
+    rows = [line for line in lines if any(id(cell) in mine for cell in line.dates)]
+    amounts = _amount_columns(rows, lines, height)
+    taken = {id(word) for line in rows for cell in (*line.dates, *line.amounts) for word in cell.words}
+    text = _text_left(rows, taken, height)
+    if not amounts or text is None:
+        return None
+    pairs = [
+        each
+        for each in others
+        if each is not dates and len(each) >= _LEAST_PAIRED * len(dates) and abs(_edges(each)[0] - left) > 2 * height
+    ]
+    return Layout(height, _edges(dates), _edges(pairs[0]) if pairs else None, text, tuple(amounts))
+
+
+def _edges(dates: Sequence[DateCell]) -> tuple[float, float]:
+    return statistics.median(cell.left for cell in dates), statistics.median(cell.words[-1].right for cell in dates)
+
+
+def _amount_columns(rows: Sequence[CellLine], lines: Sequence[CellLine], height: float) -> list[AmountColumn]:
+    """The columns of the amounts on lines with a date; of all lines where amounts are below their dates."""
+    own = [(cell.right, cell) for line in rows for cell in line.amounts]
+    least = max(1.0, _LEAST_SHARE * len(rows))
+    if len(own) < 0.3 * len(rows):
+        own, least = [(cell.right, cell) for line in lines for cell in line.amounts], _LEAST_DATES
+    groups = [group for group in _cluster(own, _AMOUNTS_ALIGNED * height) if len(group) >= least]
+    kept = sorted(groups, key=len, reverse=True)[:_MOST_AMOUNT_COLUMNS]
+    columns = [
+        AmountColumn(
+            statistics.median(cell.left for cell in group), statistics.median(cell.right for cell in group), len(group)
+        )
+        for group in kept
+    ]
+    return sorted(columns, key=lambda column: column.right)
+
+
+def _text_left(rows: Sequence[CellLine], taken: set[int], height: float) -> float | None:
+    """The left edge of the widest text of most rows."""
+    edges = []
+    for row in rows:
+        words = [w for w in row.line.words if id(w) not in taken and any(char.isalpha() for char in w.text)]
+        cells = split_cells(words, _TEXT_GAP * height)
+        if cells:
+            edges.append(max(cells, key=lambda cell: sum(len(word.text) for word in cell))[0].left)
+    return statistics.median_low(edges) if edges else None
+
+
+def _cluster(values: Sequence[tuple[float, DateCell | AmountCell]], gap: float) -> list[list]:
+    """Cells whose edges follow each other within `gap`."""
+    groups: list[list[tuple[float, DateCell | AmountCell]]] = []
+    for value in sorted(values, key=lambda pair: pair[0]):
+        if groups and value[0] - groups[-1][-1][0] <= gap:
+            groups[-1].append(value)
+        else:
+            groups.append([value])
+    return [[cell for _, cell in group] for group in groups]

@@ -1,0 +1,280 @@
+"""What the columns of a table mean, by the arithmetic of the document instead of by heading words. Pure.
+
+Each assignment of {debit, credit | amount, balance} to the columns of amounts is scored on vectors of numbers, by how
+many printed balances follow from the amounts before them; only the best few are then read as tables.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from processors.statements.checks.links import find_links
+from processors.statements.notation.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
+from processors.statements.notation.keywords import Column
+from processors.statements.notation.words import PageWords
+from processors.statements.records import Statement, StatementDocument
+from processors.statements.table.columns import CellLine, Layout, find_cells, find_layouts
+from processors.statements.table.headings import Heading
+from processors.statements.table.reading import TableModel
+
+_MOST_READ = 4  # hypotheses that are read as tables
+LEAST_LINKS = 3  # balances that must follow from the amounts before them to confirm a reading …
+_LEAST_ROWS = 5  # … or rows between an opening and a closing balance
+_BETTER = 0.5  # confirmed rows by which a hypothesis must exceed the reading by heading words
+_BETTER_SHARE = 0.1  # the same, of all rows: a misread digit must not make another column the better one
+_FURTHER_ROW = 0.5  # what each further row before one balance counts: a balance for each row proves more
+_PROVEN_SHARE = 0.8  # of the rows, as `rate` counts them, that end the search
+_DOUBT = 0.3  # what a row without date or direction costs, in confirmed rows
+_CONTRADICTED = 0.02  # what a row is worth whose balance does not follow: it is read at least
+_UNREAD_AMOUNT = 0.2
+_SURE_SHARE = 0.1  # of rows or lines that may lack a check
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Positions of the columns of amounts; the others are not read."""
+
+    debit: int | None = None
+    credit: int | None = None
+    amount: int | None = None
+    balance: int | None = None
+
+
+@dataclass(frozen=True)
+class _Event:
+    """The amounts of one line, in columns."""
+
+    is_row: bool
+    cents: dict[int, int]  # as a balance: negative if marked as a debit
+    values: dict[int, int]  # without sign
+    marked: frozenset[int]  # columns in which the amount has a sign or letters
+
+
+def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], StatementDocument]) -> StatementDocument:
+    """Read a document by its heading words, and if balances do not confirm that, by each hypothesis: the reading that
+    its own arithmetic confirms most."""
+    best = read(TableModel())
+    if is_sure(best):
+        return best
+    others = [TableModel(balances_alone=True)] if best.rows else []
+    others += find_hypotheses(pages)
+    for model in others:
+        other = read(model)
+        if _is_better(other, best):
+            best = other
+            if model.headings:
+                _tell_inferred(best)
+        if is_sure(best) and best is other and rate(best) >= _PROVEN_SHARE * len(best.rows):
+            break
+    return best
+
+
+def _is_better(other: StatementDocument, best: StatementDocument) -> bool:
+    """True if balances confirm more rows of `other`; if they confirm none of them, it must not replace any rows."""
+    if not best.rows:
+        return bool(other.rows) and rate(other) > rate(best) - _DOUBT * len(other.rows)
+    confirmed = [is_confirmed(each) for each in other.statements]
+    proves = any(confirmed) and all(confirmed[at] or is_plausible(each) for at, each in enumerate(other.statements))
+    return proves and rate(other) > rate(best) + max(_BETTER, _BETTER_SHARE * len(other.rows))
+
+
+def _tell_inferred(document: StatementDocument) -> None:
+    """Note that the columns were inferred; flag the rows of statements of which no balance confirms them."""
+    document.notes.append("no heading row was understood: the columns were inferred from the printed balances")
+    for statement in document.statements:
+        if not is_confirmed(statement):
+            for row in statement.rows:
+                row.flags.append("its columns are inferred, and no balance confirms them")
+
+
+def find_hypotheses(pages: Sequence[PageWords]) -> list[TableModel]:
+    """The tables that the document might have, the most consistent first."""
+    lines = find_cells(pages)
+    mark = detect_decimal_mark(cell.text for line in lines for cell in line.amounts)
+    scored = []
+    for rank, layout in enumerate(find_layouts(lines)):
+        events = _events(lines, layout, mark)
+        loose = _loose_values(lines, layout, mark)
+        net = find_net(events)
+        for number, assignment in enumerate(_assignments(len(layout.amounts))):
+            is_net = assignment == Assignment(amount=net) and net is not None
+            score = max(_score(events, assignment, loose), _FURTHER_ROW * len(events) * is_net)
+            model = TableModel(headings=_headings(layout, assignment), balances_alone=True, is_net=is_net)
+            scored.append((-score, rank, number, model))
+    return [model for *_, model in sorted(scored, key=lambda each: each[:3])[:_MOST_READ]]
+
+
+def rate(document: StatementDocument) -> float:
+    """How well a reading is confirmed: about the number of rows that follow from printed balances."""
+    return sum(_rate(statement) for statement in document.statements) - _UNREAD_AMOUNT * _unread_amounts(document)
+
+
+def is_sure(document: StatementDocument) -> bool:
+    """True if nothing contradicts a reading and nearly all of it is confirmed: no other can be better."""
+    if not document.rows or _unread_amounts(document) > _SURE_SHARE * len(document.rows):
+        return False
+    confirmed = [confirmation(statement) for statement in document.statements]
+    return all(row.date for row in document.rows) and all(
+        not each.contradicted and each.rows and each.loose <= max(1, _SURE_SHARE * (each.rows + each.loose))
+        for each in confirmed
+    )
+
+
+def is_confirmed(statement: Statement) -> bool:
+    """True if the arithmetic of a statement proves that its columns are what they were taken for."""
+    found = confirmation(statement)
+    enough = found.links >= LEAST_LINKS or (found.links and found.rows >= _LEAST_ROWS)
+    return bool(enough) and found.rows > found.contradicted
+
+
+def is_plausible(statement: Statement) -> bool:
+    """True for a statement of too few rows to be confirmed, if its balances follow from them."""
+    found = confirmation(statement)
+    return len(statement.rows) < _LEAST_ROWS and bool(found.links) and not found.contradicted and not found.loose
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    links: int  # balances that follow from amounts before them
+    rows: int  # between them
+    weight: float  # of the rows, each further one before a balance less than the first
+    contradicted: int  # rows before balances that do not follow
+    loose: int  # rows that no balance covers
+
+
+def confirmation(statement: Statement) -> Confirmation:
+    """What the printed balances say of a statement's rows."""
+    links, loose = find_links(statement)
+    good = [link for link in links if link.gap == 0 and any(row.change for row in link.rows)]
+    bad = [link for link in links if link.gap != 0]
+    rows = sum(len(link.rows) for link in good)
+    weight = len(good) + _FURTHER_ROW * (rows - len(good))
+    return Confirmation(len(good), rows, weight, sum(max(1, len(link.rows)) for link in bad), len(loose))
+
+
+def _rate(statement: Statement) -> float:
+    found = confirmation(statement)
+    undated = sum(row.date is None for row in statement.rows)
+    undirected = sum((row.debit is None) == (row.credit is None) for row in statement.rows)
+    odd = sum(any("in an amount column" in flag for flag in row.flags) for row in statement.rows)
+    doubts = _DOUBT * (undated + undirected + odd)
+    return found.weight + 0.1 * found.loose + _CONTRADICTED * found.contradicted - doubts
+
+
+def _unread_amounts(document: StatementDocument) -> int:
+    return sum("amount" in each.why for each in document.unread)
+
+
+# ---------------------------------------------------------------------------------------------- vectors
+
+
+def _assignments(columns: int) -> Iterator[Assignment]:
+    places = range(columns)
+    for amount in places:
+        for balance in (*(each for each in places if each != amount), None):
+            yield Assignment(amount=amount, balance=balance)
+    for debit, credit in itertools.permutations(places, 2):
+        for balance in (*(each for each in places if each not in (debit, credit)), None):
+            yield Assignment(debit=debit, credit=credit, balance=balance)
+
+
+def _events(lines: Sequence[CellLine], layout: Layout, mark: DecimalMark) -> list[_Event]:
+    found = []
+    for line in lines:
+        amounts: dict[int, Amount] = {}
+        for cell in line.amounts:
+            column, amount = layout.column_of(cell), parse_amount(cell.text, mark)
+            if column is not None and amount:
+                amounts[column] = amount
+        if amounts:
+            cents = {column: int(amount.signed * 100) for column, amount in amounts.items()}
+            values = {column: int(amount.value * 100) for column, amount in amounts.items()}
+            marked = frozenset(column for column, amount in amounts.items() if amount.sign or amount.side)
+            found.append(_Event(layout.is_row(line), cents, values, marked))
+    return found
+
+
+def find_net(events: Sequence[_Event]) -> int | None:
+    """The column right of two others whose sum or difference it is in all rows, such as the net amount of a wallet."""
+    rows = [event for event in events if event.is_row]
+    for first, second, net in itertools.combinations(sorted({place for row in rows for place in row.cents}), 3):
+        full = [row.cents for row in rows if {first, second, net} <= row.cents.keys()]
+        changed = sum(row[second] != 0 for row in full)
+        is_all = len(full) == len(rows) and changed >= LEAST_LINKS
+        if is_all and any(all(row[net] == row[first] + sign * row[second] for row in full) for sign in (1, -1)):
+            return net
+    return None
+
+
+def _loose_values(lines: Sequence[CellLine], layout: Layout, mark: DecimalMark) -> set[int]:
+    """The amounts on lines that are no rows: balances and totals may be among them."""
+    cells = [cell for line in lines if not layout.is_row(line) for cell in line.amounts]
+    return {int(amount.signed * 100) for cell in cells if (amount := parse_amount(cell.text, mark))}
+
+
+def _score(events: Sequence[_Event], assignment: Assignment, loose: set[int]) -> float:
+    """About the number of rows that the assignment explains, oldest or newest first."""
+    if assignment.balance is None:
+        return _score_by_total(events, assignment, loose)
+    conventions = (1,) if assignment.amount is None else (1, -1, 0)
+    return max(
+        _count_explained(order, assignment, unmarked) for order in (events, events[::-1]) for unmarked in conventions
+    )
+
+
+def _score_by_total(events: Sequence[_Event], assignment: Assignment, loose: set[int]) -> float:
+    rows = [event for event in events if event.is_row]
+    changes = [change for event in rows if (change := _change(event, assignment, 1)) is not None]
+    total = sum(changes)
+    explained = bool(total) and any(value + total in loose or value - total in loose for value in loose)
+    return 0.01 * len(changes) + (_FURTHER_ROW * len(changes) if explained else 0)
+
+
+def _count_explained(events: Sequence[_Event], assignment: Assignment, unmarked: int) -> float:
+    """Rows between balances that follow from them; 0 for `unmarked`: a change in either direction."""
+    balance: int | None = None
+    change = rows = used = 0
+    explained = 0.0
+    for event in events:
+        moved = _change(event, assignment, unmarked)
+        if moved is not None:
+            change, rows, used = change + moved, rows + 1, used + 1
+        after = event.cents.get(assignment.balance)
+        if after is None:
+            continue
+        if balance is not None and rows and change:
+            gap = after - balance
+            fits = change == gap or (unmarked == 0 and abs(change) == abs(gap))
+            explained += 1 + _FURTHER_ROW * (rows - 1) if fits else 0
+        balance, change, rows = after, 0, 0
+    return explained + 0.01 * used
+
+
+def _change(event: _Event, assignment: Assignment, unmarked: int) -> int | None:
+    """The change of the balance in cents; None: the line is no row, or holds the totals of two columns."""
+    if assignment.amount is not None:
+        value = event.cents.get(assignment.amount)
+        if value is None:
+            return None
+        if unmarked and assignment.amount not in event.marked:
+            return value * unmarked
+        return value
+    out, into = event.values.get(assignment.debit), event.values.get(assignment.credit)
+    if out and into:
+        return None
+    return None if out is None and into is None else (into or 0) - (out or 0)
+
+
+def _headings(layout: Layout, assignment: Assignment) -> tuple[Heading, ...]:
+    names: dict[int | None, Column] = {
+        assignment.debit: "debit",
+        assignment.credit: "credit",
+        assignment.amount: "amount",
+        assignment.balance: "balance",
+    }
+    found = [
+        Heading(names.get(place, "other"), column.left, column.right) for place, column in enumerate(layout.amounts)
+    ]
+    found += [Heading("date", *layout.date), Heading("description", layout.text, layout.text + 5 * layout.height)]
+    found += [Heading("value_date", *layout.value_date)] if layout.value_date else []
+    return tuple(sorted(found, key=lambda heading: heading.left))

@@ -1,0 +1,297 @@
+"""One line of a statement's table, split into date, text and amounts by the table's headings. Pure."""
+
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from processors.statements.notation.amounts import looks_like_amount
+from processors.statements.notation.dates import PrintedDate, parse_date, shape_of
+from processors.statements.notation.keywords import Column, Section, match_column, match_section, match_special
+from processors.statements.notation.words import PageWord, TextLine, join_words, split_cells
+from processors.statements.table.headings import MONEY, Heading
+from processors.statements.table.line_dates import (
+    DATE_WORDS,
+    LOOSE,
+    RUNNING_GAP,
+    TIME,
+    YEAR,
+    date_window,
+    take_both_dates,
+    take_date,
+    take_time,
+    take_year,
+)
+from processors.statements.table.table import AmountCell, MoneyColumns, find_amounts
+
+LEADING_YEAR = re.compile(r"^(?:19|20)\d\d (?=\D)")  # "2025 OPENING BALANCE", right of day and month
+_MOST_LABEL_WORDS = 2  # before a date on a line of its own
+_CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
+_SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
+_CUT_OFF_GAP = 1.6  # line heights; closer digits may belong to the amount
+_LEAST_DATED = 3  # rows; fewer show no rule
+_NEARLY_ALL = 0.95
+_INDENT = 0.7  # line heights; text further right is indented
+_USUAL = 0.7  # of the rows of a document, what holds for all of them
+_NEAR = 2.0  # line heights between a line and the next of the same row
+
+
+@dataclass
+class LineParts:
+    """The parts of a line."""
+
+    line: TextLine
+    date: PrintedDate | None = None
+    value_date: PrintedDate | None = None
+    description: list[PageWord] = field(default_factory=list)
+    reference: list[PageWord] = field(default_factory=list)
+    money: dict[Column, AmountCell] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)  # in the money columns, with digits, but no amount
+    runs_on: bool = False  # an amount has text close after it
+    labelled: PrintedDate | None = None  # the value date, on a line of nothing else: "Valuta: 02.01.2025"
+    year: int | None = None  # without day and month, in the column of dates
+    side: tuple[Column, str] | None = None  # "CR" or "DR", below an amount of a column
+    has_other_amount: bool = False  # in a column that is not read
+    date_like: str = ""  # at the place of the date, in the shape of the others, but no day of the calendar
+    text_follows: bool = False  # close below, without date and amount: the line belongs to a row
+    is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
+
+    @property
+    def text(self) -> str:
+        return join_words(self.description)
+
+    @property
+    def text_left(self) -> float | None:
+        return min((word.left for word in (*self.description, *self.reference)), default=None)
+
+    def starts_at(self, left: float, height: float) -> bool:
+        return self.text_left is not None and abs(self.text_left - left) < _INDENT * height
+
+    @property
+    def has_amount(self) -> bool:
+        return bool(self.money.keys() - {"balance"})
+
+    @property
+    def is_balance_only(self) -> bool:
+        others = self.has_other_amount or any(looks_like_amount(word.text) for word in self.description)
+        return bool(self.money) and not self.has_amount and bool(self.text) and not others
+
+    @property
+    def is_total(self) -> bool:
+        """True for money both out and in without a date: the totals of the columns, whatever they are called."""
+        both = [self.money[column] for column in ("debit", "credit") if column in self.money]
+        return not self.date and len(both) == 2 and all(set(cell.text) & set("123456789") for cell in both)
+
+    @property
+    def section(self) -> Section | None:
+        return None if self.date or self.money or self.text_follows else match_section(self.line.text)
+
+    @property
+    def special(self) -> str | None:
+        text = LEADING_YEAR.sub("", self.text)
+        return match_special(text) or match_special(" ".join(w.text for w in self.reference + self.description))
+
+
+@dataclass(frozen=True)
+class RowLines:
+    """How the lines of one row follow each other."""
+
+    amounts_are_last: bool = False  # the amount of a row of several lines is on its last line
+    has_second_date: bool = False  # a second date, such as the value date, is below the first one
+    has_labelled_date: bool = False  # the value date is on a line of its own, with its label
+    dates_are_below: bool = False  # the date of a row is on the line below its amount
+    start_left: float | None = None  # the left edge of the first line of each row's text; further lines are indented
+
+
+@dataclass
+class LineCounts:
+    """Counts of rows that show how the lines of a row follow each other."""
+
+    first: int = 0  # rows with text below the amount, and a date after it
+    last: int = 0  # rows with a date, and an amount on the next line
+    dated: int = 0  # rows with a date and an amount on one line
+    labelled: int = 0  # lines of nothing but a value date and its label
+    amounts: int = 0  # lines with an amount
+    below: int = 0  # of them, those without a date and with one on the next line
+    second: int = 0  # of them, those with a date and no amount on the next line
+    lines: list[LineParts | None] = field(default_factory=list)  # None: a table ends
+    height: float = 1.0
+
+    def decide(self) -> RowLines:
+        has_second_date = self.dated >= _LEAST_DATED and self.second > _USUAL * self.dated
+        has_labels = self.labelled >= _LEAST_DATED and self.labelled > _USUAL * self.dated
+        start_left = find_start_left(self.lines, self.height)
+        if self.below >= _LEAST_DATED and self.below > _USUAL * self.amounts:
+            return RowLines(dates_are_below=True)
+        return RowLines(
+            self.last > self.first and start_left is None, has_second_date, has_labels, start_left=start_left
+        )
+
+    def count(self, lines: Sequence[LineParts], height: float) -> None:
+        for above, line, below in zip(lines, lines[1:], [*lines[2:], None], strict=False):
+            if above.date and not above.money and line.has_amount and not line.date:
+                self.last += 1
+            elif above.has_amount and not line.date and not line.money and below and below.date:
+                self.first += 1
+            is_near = line.line.top - above.line.bottom < _NEAR * height
+            self.below += bool(above.has_amount and not above.date and line.date and not line.money and is_near)
+            self.second += bool(above.date and above.has_amount and line.date and not line.money and is_near)
+        self.labelled += sum(line.labelled is not None for line in lines)
+        self.amounts += sum(line.has_amount for line in lines)
+        self.dated += sum(bool(line.date and line.has_amount) for line in lines)
+        self.lines += [*lines, None]
+        self.height = height
+
+
+def find_start_left(lines: Sequence[LineParts | None], height: float) -> float | None:
+    """The left edge at which the text of each row starts, if further lines of a row are indented, and some rows have
+    their amount on a further line. It holds only if it gives nearly all rows exactly one line with an amount."""
+    lefts = [left for line in lines if line and line.date and (left := line.text_left) is not None]
+    if len(lefts) < _LEAST_DATED:
+        return None
+    start = statistics.median(lefts)
+    rows: list[list[LineParts]] = []
+    for line in lines:
+        if line is None or line.special:
+            rows.append([])
+        elif line.date or line.starts_at(start, height):
+            rows.append([line])
+        elif rows and rows[-1]:
+            rows[-1].append(line)
+    counts = [sum(line.has_amount for line in row) for row in rows if row]
+    wrapped = [row for row in rows if row and not row[0].has_amount and any(line.has_amount for line in row)]
+    undated = [row for row in wrapped if not row[0].date]
+    is_rule = bool(undated) and counts.count(1) >= _NEARLY_ALL * len(counts)
+    return start if is_rule else None
+
+
+def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> LineParts:
+    """Split a line; each word ends up in exactly one part."""
+    parts = LineParts(line)
+    words = list(line.words)
+    parts.year = take_year(words, headings, height)
+    take_time(words, headings, height)
+    if _take_labelled_date(parts, words):
+        return parts
+    labelled = _take_value_date_cell(words, height)
+    parts.date, parts.value_date = take_both_dates(words, headings) or (
+        take_date(words, "date", headings, height),
+        take_date(words, "value_date", headings, height),
+    )
+    parts.value_date = parts.value_date or labelled
+    _take_money(parts, words, columns, height)
+    last = words[-1] if words else None  # what is left beside dates
+    if last and not parts.money and _SIDE.fullmatch(last.text) and (column := columns.column_at(last)):
+        parts.side = column, last.text
+        words.pop()
+    text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
+    for word in words:
+        if columns.covers(word) and (word.text == "0" or columns.is_filler(word)):
+            continue  # no amount; "0" where the others have no decimals
+        if columns.covers(word) and any(char.isdigit() for char in word.text):
+            parts.unreadable.append(word.text)
+        nearest = _text_column(word, text_headings, height)
+        (parts.reference if nearest == "reference" else parts.description).append(word)
+    return parts
+
+
+def find_impossible_dates(lines: Sequence[LineParts], headings: Sequence[Heading], height: float) -> None:
+    """Move what is printed like the dates of the other lines, but is no day of the calendar, from the text to
+    `date_like`."""
+    shapes = {shape_of(parts.date.text) for parts in lines if parts.date}
+    window = date_window("date", headings, height)
+    for parts in lines if window else ():
+        words = [word for word in parts.line.words if window[0] <= word.left < window[1]]
+        for count in range(0 if parts.date else min(DATE_WORDS, len(words)), 0, -1):
+            text = " ".join(word.text for word in words[:count])
+            if shape_of(text) in shapes and not parse_date(text):
+                parts.date_like = text
+                parts.description = [word for word in parts.description if word not in words[:count]]
+                parts.reference = [word for word in parts.reference if word not in words[:count]]
+                break
+
+
+def starts_in_text(line: TextLine, headings: Sequence[Heading], height: float) -> bool:
+    """True if the line begins below the heading of the text, like the next line of a wrapped description."""
+    dates = [heading for heading in headings if heading.column in ("date", "value_date")]
+    texts = [heading.left for heading in headings if heading.column == "description"]
+    first = min((heading.left for heading in dates), default=0.0)
+    left = text_left(line)
+    if texts and min(texts) < first:
+        return left >= min(texts) - LOOSE * height
+    return left > first + LOOSE * height
+
+
+def text_left(line: TextLine) -> float:
+    """The left edge of a line without a year or a time of day at its start."""
+    texts = (word.left for word in line.words if not YEAR.fullmatch(word.text) and not TIME.fullmatch(word.text))
+    return next(texts, line.words[0].left)
+
+
+def _take_labelled_date(parts: LineParts, words: Sequence[PageWord]) -> bool:
+    """Read a line of nothing but a date and its label; True for that of rows below, "Buchungsdatum: 02.01.2025"."""
+    for count in range(1, min(len(words), _MOST_LABEL_WORDS + 1)):
+        label = match_column(" ".join(word.text for word in words[:count]))
+        text = " ".join(word.text for word in words[count:])
+        printed = parse_date(text) if label in ("date", "value_date") else None
+        if printed and printed.length == len(text):
+            if label == "date":
+                parts.date = printed
+            else:
+                parts.labelled = printed
+            return label == "date"
+    return False
+
+
+def _take_value_date_cell(words: list[PageWord], height: float) -> PrintedDate | None:
+    """Remove a value date with its label from a cell right of others, "Valuta 02-01-2025", and return it."""
+    for cell in split_cells(words, LOOSE * height)[1:]:
+        for count in range(1, min(len(cell), _MOST_LABEL_WORDS + 1)):
+            text = join_words(cell[count:])
+            printed = parse_date(text)
+            if match_column(join_words(cell[:count])) == "value_date" and printed and printed.length == len(text):
+                for word in cell:
+                    words.remove(word)
+                return printed
+    return None
+
+
+def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, height: float) -> None:
+    for cell in find_amounts(words, height):
+        column = columns.column_of(cell)
+        if columns.is_unnamed(cell):
+            parts.unreadable.append(cell.text)
+        if column == "other":
+            parts.has_other_amount = True
+            _remove_words(words, cell)
+        if column not in MONEY or column in parts.money:
+            continue
+        if digits := _find_cut_off(cell, words, height):
+            parts.unreadable.append(digits.text)
+            parts.is_cut_off = True
+        after = [word for word in parts.line.words if 0 <= word.left - cell.right < RUNNING_GAP * height]
+        parts.runs_on |= any(char.isalpha() for word in after for char in word.text)
+        parts.money[column] = cell
+        _remove_words(words, cell)
+
+
+def _remove_words(words: list[PageWord], cell: AmountCell) -> None:
+    for word in cell.words:
+        words.remove(word)
+
+
+def _find_cut_off(cell: AmountCell, words: Sequence[PageWord], height: float) -> PageWord | None:
+    """The digits close before an amount that begins with three digits, or with its decimal mark.
+
+    If all amounts lost their thousands in the same way, all sums would still agree.
+    """
+    if not re.match(r"(?:\d{3})?[.,]\d{2}(?!\d)", cell.text):
+        return None
+    near = [word for word in words if 0 <= cell.left - word.right < _CUT_OFF_GAP * height]
+    return next((word for word in near if _CUT_OFF.fullmatch(word.text)), None)
+
+
+def _text_column(word: PageWord, headings: Sequence[Heading], height: float) -> Column:
+    """The last text column that starts left of the word."""
+    begun = [heading for heading in headings if heading.left - LOOSE * height <= word.left]
+    return max(begun, key=lambda heading: heading.left).column if begun else "description"

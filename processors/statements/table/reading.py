@@ -1,0 +1,304 @@
+"""From pages of words to raw rows, balances and totals, in page order. Pure; interprets no notation yet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from processors.statements.notation.conventions import Conventions
+from processors.statements.notation.currency_accounts import find_currencies
+from processors.statements.notation.dates import PrintedDate, parse_date
+from processors.statements.notation.keywords import Column, Section
+from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height, unite
+from processors.statements.records import Unread
+from processors.statements.table.columns import add_first_dates, find_first_row
+from processors.statements.table.header import (
+    AccountTracker,
+    find_account_below,
+    find_page_number,
+    find_section,
+    find_summary,
+    separate_cells,
+    separate_summaries,
+)
+from processors.statements.table.headings import Heading
+from processors.statements.table.line_dates import take_date
+from processors.statements.table.lines import (
+    LineCounts,
+    LineParts,
+    RowLines,
+    find_impossible_dates,
+    split_line,
+)
+from processors.statements.table.raw import NO_DATE, RawDocument, RawFigure, RawRow
+from processors.statements.table.row_builder import CLOSE, RowBuilder
+from processors.statements.table.table import AmountCell, MoneyColumns, Table, find_amounts, find_tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableModel:
+    """How to read the tables of a document."""
+
+    headings: tuple[Heading, ...] = ()  # of all tables; empty: each has its own
+    is_net: bool = False  # of three amounts in each row, the last one is the sum or the difference of the others
+    balances_alone: bool = False  # a line with a balance and no other amount is not a row
+    row_lines: RowLines = RowLines()
+    conventions: Conventions = Conventions()  # of earlier documents of the same layout
+
+
+def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> RawDocument:
+    """Read the tables of all pages; read them again if their rows turn out to be built in another way."""
+    reader = _read_pages(pages, model)
+    found = reader.line_counts.decide()
+    return (_read_pages(pages, replace(model, row_lines=found)) if found != model.row_lines else reader).document
+
+
+def _read_pages(pages: Sequence[PageWords], model: TableModel) -> "_PageReader":
+    reader = _PageReader(model, find_currencies(pages))
+    reader.document.are_columns_named = not model.headings
+    reader.document.is_net = model.is_net
+    reader.document.is_exact = all(page.source == "text layer" for page in pages)
+    reader.document.frames = {page.number: page.frame for page in pages if page.frame}
+    for page in pages:
+        reader.read_page(page)
+    return reader
+
+
+class _PageReader:
+    def __init__(self, model: TableModel, currencies: frozenset[str]):
+        self.document = RawDocument()
+        self.line_counts = LineCounts()
+        self._model = model
+        self._accounts = AccountTracker(currencies)
+        self._headings: Sequence[Heading] = ()
+        self._rows = RowBuilder(self.document, self._accounts, model.row_lines)
+
+    def read_page(self, page: PageWords) -> None:
+        lines = group_lines(page)
+        self.document.lines += lines
+        self._rows.begin_page()
+        before = len(self.document.items)
+        tables = self._find_tables(lines, line_height(lines))
+        if not tables and self._headings and not self._model.headings:
+            self.document.notes.append(f"page {page.number} has no headings; those of the page before were used")
+            tables = [Table(0, 0, tuple(self._headings))]
+        first = tables[0].top if tables else len(lines)
+        self._read_outside(lines[:first], line_height(lines))
+        for table in tables:
+            end = min((each.top for each in tables if each.top > table.top), default=len(lines))
+            headings = lines[table.top : table.start]
+            self.document.not_rows += [(self._accounts.current, line) for line in headings]
+            if table is not tables[0] and not table.is_beside_another:
+                self._end_section_above(lines[table.top - 1], line_height(lines))
+            for line in headings:
+                self._rows.begin_section(find_section(line, line_height(lines)))
+            own = lines[table.start : end]
+            if table.is_beside_another:
+                own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
+            self._headings = self._model.headings or add_first_dates(table.headings, own, line_height(lines))
+            self._read_table(own, line_height(lines))
+        self.document.last_account = self._accounts.current or self._accounts.wallet
+        rows = [item for item in self.document.items[before:] if isinstance(item, RawRow)]
+        if not rows and lines:
+            self.document.unread.append(Unread(page.number, "", "no rows were found on this page"))
+        if not lines:
+            self.document.unread.append(Unread(page.number, "", "no text was found on this page"))
+
+    def _end_section_above(self, line: TextLine, height: float) -> None:
+        """End the section if the title of a further table of a page, right above its headings, names no section."""
+        if not find_amounts(line.words, height) and not find_section(line, height):
+            self._rows.end_section()
+
+    def _take_rows_beside(self, lines: Sequence[TextLine], beside: Sequence[Table], table: Table) -> list[TextLine]:
+        """The rows of one of the tables beside each other; other lines, such as totals, belong to all of them."""
+        self._rows.begin_section_beside()
+        parts = [[each.cut(line) for each in beside] for line in lines]
+        is_row = [any(part and parse_date(part.text) for part in each) for each in parts]
+        if table is beside[-1]:
+            for line, is_one in zip(lines, is_row, strict=True):
+                self._read_outside([] if is_one else [line], line.words[0].height)
+        cut = [table.cut(line) for line, is_one in zip(lines, is_row, strict=True) if is_one]
+        return [part for part in cut if part]
+
+    def _find_tables(self, lines: Sequence[TextLine], height: float) -> list[Table]:
+        headings = self._model.headings
+        if not headings:
+            return find_tables(lines, height)
+        start = find_first_row(lines, headings, height)
+        return [] if start is None else [Table(start, start, headings)]
+
+    def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
+        for line, below in zip(lines, [*lines[1:], None], strict=False):
+            self._accounts.update(separate_cells(line, height), below=find_account_below(line, below, height))
+            self._rows.begin_section(find_section(line, height))
+        self.document.outside += [(self._accounts.current, line) for line in lines]
+        self.document.not_rows += [(self._accounts.current, line) for line in lines]
+        for line, below in zip(lines, [*lines[1:], None], strict=False):
+            for name, amount in find_summary(line, below, height):
+                self._add_figure(line.page, self._opening_or_closing(name, amount), {"": amount})
+
+    def _read_table(self, lines: Sequence[TextLine], height: float) -> None:
+        if {heading.column for heading in self._headings} == {"date", "balance"}:
+            return  # a ledger of daily balances lists no rows
+        lines, summaries = separate_summaries(lines, height)
+        columns = self._find_columns(lines, height)
+        columns.find_fillers(lines, height)
+        self._rows.row = None
+        taken = [split_line(line, self._headings, columns, height) for line in lines]
+        for parts, below in zip(taken, taken[1:], strict=False):
+            is_text = not below.date and not below.money and not below.section
+            parts.text_follows = is_text and below.line.top - parts.line.bottom < CLOSE * height
+        find_impossible_dates(taken, self._headings, height)
+        self.line_counts.count(taken, height)
+        for parts in taken:
+            is_apart = (
+                not parts.date and not parts.money and not self._rows.continues_row(parts, self._headings, height)
+            )
+            if is_apart and self._accounts.update(separate_cells(parts.line, height)):
+                self._rows.end()
+                self._rows.last_date = None
+            self._read_line(parts, height)
+        self._rows.end()
+        for page, name, amount in summaries:
+            self._add_figure(page, self._opening_or_closing(name, amount), {"": amount})
+
+    def _find_columns(self, lines: Sequence[TextLine], height: float) -> MoneyColumns:
+        cells, dated = [], set()
+        for line in lines:
+            found = find_amounts(line.words, height)
+            cells += found
+            if take_date(list(line.words), "date", self._headings, height):
+                dated |= {id(cell) for cell in found}
+        return MoneyColumns(self._headings, cells, height, dated)
+
+    def _read_line(self, parts: LineParts, height: float) -> None:
+        rows = self._rows
+        rows.read_year(parts)
+        if not parts.money and find_page_number([parts.line]):
+            rows.end()
+            return
+        special = parts.special or ("total" if parts.is_total else None)
+        if special and self._is_figure(parts):
+            rows.end()
+            if parts.is_cut_off:
+                self._report_unread(parts.line, "an amount whose first digits may be missing")
+            if parts.money and special in ("debits", "credits"):
+                rows.total_bottom = parts.line.bottom
+            if parts.money:
+                self.document.figure_lines.append((self._accounts.current, parts.line))
+                self._add_figure(
+                    parts.line.page, self._opening_or_closing(special, _first(parts.money)), parts.money, parts.date
+                )
+            elif special in ("debits", "credits"):
+                rows.begin_section(special)
+            return
+        if section := parts.section or self._find_section_among_headings(parts, height):
+            rows.end()
+            rows.begin_section(section)
+        elif rows.is_second_date(parts, height):
+            rows.row.value_date = rows.row.value_date or parts.date
+            rows.extend(parts)
+        elif self._model.balances_alone and parts.is_balance_only:
+            rows.end()
+            self._add_balance_line(parts)
+        elif rows.is_date_below(parts, height):
+            rows.row.date = rows.last_date = parts.date
+            rows.extend(parts)
+        elif parts.date or parts.date_like:
+            rows.end()
+            rows.begin(parts, parts.date)
+        elif parts.side and rows.row and rows.is_near(parts, height):
+            rows.row.mark_side(parts.side)
+            if parts.description:
+                rows.extend(parts)
+        elif rows.starts_row(parts, height):
+            rows.end()
+            rows.begin(parts, rows.last_date, inherited=True)
+        elif self._model.row_lines.dates_are_below and parts.has_amount:
+            rows.end()
+            rows.begin(parts, None)
+        elif parts.runs_on:
+            self._report_unread(parts.line, "an amount within a sentence")
+        elif parts.money:
+            self._read_undated(parts, height)
+        elif rows.row and rows.is_near(parts, height) and rows.is_further_text(parts, self._headings, height):
+            rows.extend_by_text(parts)
+        else:
+            rows.end_at_heading(parts.line.page)
+            self.document.not_rows.append((self._accounts.current, parts.line))
+
+    def _find_section_among_headings(self, parts: LineParts, height: float) -> Section | None:
+        is_text = not parts.date and not parts.money and not parts.text_follows
+        return find_section(parts.line, height) if is_text else None
+
+    def _add_balance_line(self, parts: LineParts) -> None:
+        self.document.figure_lines.append((self._accounts.current, parts.line))
+        self.document.not_rows.append((self._accounts.current, parts.line))
+        self._add_figure(
+            parts.line.page, self._opening_or_closing("standing", _first(parts.money)), parts.money, parts.date
+        )
+
+    def _opening_or_closing(self, name: str, amount: AmountCell) -> str:
+        """A balance "on" a day is the opening balance before the first row of its account, later the closing one.
+
+        A second one with another amount before the first row is the closing balance in a summary.
+        """
+        if name != "standing":
+            return name
+        own = [item for item in self.document.items if item.account == self._accounts.current]
+        is_other = any(
+            isinstance(item, RawFigure) and item.name == "opening" and amount.text not in item.money.values()
+            for item in own
+        )
+        return "closing" if is_other or any(isinstance(item, RawRow) for item in own) else "opening"
+
+    def _is_figure(self, parts: LineParts) -> bool:
+        has_balance = any(heading.column == "balance" for heading in self._headings)
+        return (
+            not parts.date
+            or not parts.has_amount
+            or (not has_balance and parts.special in ("opening", "closing", "standing"))
+        )
+
+    def _read_undated(self, parts: LineParts, height: float) -> None:
+        """An amount completes the row above if that has none; otherwise it is a row of the same day."""
+        rows = self._rows
+        if rows.row and rows.is_near(parts, height):
+            if not parts.money.keys() & rows.row.money.keys() and not (parts.has_amount and rows.row.has_amount):
+                rows.extend(parts)
+                return
+            if parts.has_amount:
+                rows.begin_undated(parts)
+                return
+        elif parts.has_amount and (parts.value_date or (rows.row is None and rows.is_of_last_day(parts))):
+            rows.begin_undated(parts)
+            return
+        elif rows.row is None and rows.is_below_total(parts, height):
+            rows.begin_undated(parts)
+            rows.row.is_below_total = True
+            return
+        self._report_unread(parts.line, NO_DATE)
+
+    def _add_figure(
+        self, page: int, name: str, cells: Mapping[str, AmountCell], date: PrintedDate | None = None
+    ) -> None:
+        money = {column: cell.text for column, cell in cells.items()}
+        if name == "opening" and self._is_of_another_account(money):
+            self._accounts.begin_numbered()
+        elif name == "closing":
+            self._accounts.numbered = ""  # that of the next account is further below
+        box = unite(cell.box for cell in cells.values() if cell.box)
+        self.document.items.append(RawFigure(page, self._accounts.current, name, money, date, box))
+
+    def _is_of_another_account(self, money: Mapping[str, str]) -> bool:
+        """True for an opening balance that is not the closing balance printed last."""
+        last = next((item for item in reversed(self.document.items) if isinstance(item, RawFigure)), None)
+        is_closed = last is not None and last.name == "closing" and last.account == self._accounts.current
+        return is_closed and last is self.document.items[-1] and not set(money.values()) & set(last.money.values())
+
+    def _report_unread(self, line: TextLine, why: str) -> None:
+        self.document.unread.append(Unread(line.page, line.text, why, line.box))
+        self.document.not_rows.append((self._accounts.current, line))
+
+
+def _first(money: Mapping[Column, AmountCell]) -> AmountCell:
+    """The balance of a line, or its only amount."""
+    return money.get("balance") or next(iter(money.values()))

@@ -1,0 +1,225 @@
+"""The table on a statement's page: its heading row, and which amounts are in which column. Pure."""
+
+import functools
+import re
+import statistics
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from processors.statements.notation import currencies
+from processors.statements.notation.amounts import looks_like_amount
+from processors.statements.notation.keywords import Column
+from processors.statements.notation.words import PageWord, TextLine, WordRun, split_cells
+from processors.statements.table.headings import MONEY, Heading, find_headings, find_side_by_side
+
+_DIGIT_GAP = 0.55  # between groups of digits of one amount
+_DIGIT_GAP_WIDTHS = 1.1  # the same in character widths: a typewriter's space is as wide as its digits
+_SIGN_GAP = 1.6  # between an amount and its sign, currency or CR
+_SIGNS = frozenset(
+    {"-", "−", "–", "+", "£", "$", "€", "EUR", "GBP", "USD", "CHF", "CR", "DR", "C", "D", "H", "S", "OD"}
+)
+_MOST_AMOUNT_WORDS = 5
+_UNNAMED_SHARE = 0.5  # of the amounts of the fullest column that make a column of amounts in the text
+_BESIDE = 1.0  # line heights that a date may be left of its heading, in a table beside another
+_LEAST_FILLERS = 3  # of a word in columns of amounts; fewer may be text
+_ALIGNED = 1.0  # line heights by which the right edges of one column differ
+
+
+@dataclass(frozen=True)
+class AmountCell(WordRun):
+    """An amount on a line, of one or more words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Lines of a page below one heading row, between two edges."""
+
+    top: int  # the first line of the headings
+    start: int  # the first line below them
+    headings: tuple[Heading, ...]
+    left: float = float("-inf")
+    right: float = float("inf")
+
+    @property
+    def is_beside_another(self) -> bool:
+        return (self.left, self.right) != (float("-inf"), float("inf"))
+
+    def cut(self, line: TextLine) -> TextLine | None:
+        """The part of a line between the table's edges; None if there is none."""
+        words = tuple(word for word in line.words if self.left <= word.left < self.right)
+        return TextLine(page=line.page, words=words) if words else None
+
+
+def find_tables(lines: Sequence[TextLine], height: float) -> list[Table]:
+    """The tables of a page by their heading rows, from top to bottom, then from left to right."""
+    found: list[Table] = []
+    at = 0
+    while at < len(lines):
+        if beside := find_side_by_side(lines[at], height):
+            lefts = [group[0].left - _BESIDE * height for group in beside]
+            edges = zip([float("-inf"), *lefts[1:]], [*lefts[1:], float("inf")], strict=True)
+            found += [Table(at, at + 1, group, *edge) for group, edge in zip(beside, edges, strict=True)]
+            at += 1
+            continue
+        used, headings = 1, find_headings(lines[at], height)
+        if at + 1 < len(lines) and lines[at + 1].top - lines[at].bottom < height:
+            both = find_headings(join_lines(lines[at], lines[at + 1]), height)
+            lower = find_headings(lines[at + 1], height)
+            if both and _is_better(both, headings, lower) and not find_amounts(lines[at + 1].words, height):
+                used, headings = 2, both
+        if headings:
+            found.append(Table(at, at + used, headings))
+        at += used if headings else 1
+    return found
+
+
+def _is_better(both: tuple[Heading, ...], upper: tuple[Heading, ...] | None, lower: tuple[Heading, ...] | None) -> bool:
+    """True if two lines joined are more of a heading row than each of them."""
+    return len(both) > len(lower or ()) and len(both) >= len(upper or ())
+
+
+def join_lines(upper: TextLine, lower: TextLine) -> TextLine:
+    """Join two lines: each word of the lower line follows the words of the upper line that it is below."""
+    merged: list[list[PageWord]] = [[word] for word in upper.words]
+    for word in lower.words:
+        over = next((run for run in merged if run[0].left < word.right and word.left < run[-1].right), None)
+        if over:
+            over.append(word)
+        else:
+            merged.append([word])
+    merged.sort(key=lambda run: min(word.left for word in run))
+    words = [
+        PageWord(
+            " ".join(word.text for word in run),
+            min(word.left for word in run),
+            min(word.top for word in run),
+            max(word.right for word in run),
+            max(word.bottom for word in run),
+        )
+        for run in merged
+    ]
+    return TextLine(page=upper.page, words=tuple(words))
+
+
+def find_amounts(words: Sequence[PageWord], height: float) -> list[AmountCell]:
+    """The amounts on a line, each as long as possible."""
+    found, at = [], 0
+    while at < len(words):
+        for count in range(min(_MOST_AMOUNT_WORDS, len(words) - at), 0, -1):
+            run = words[at : at + count]
+            text = _joined(run, height)
+            if text:
+                found.append(AmountCell(tuple(run), text))
+                at += count - 1
+                break
+        at += 1
+    return found
+
+
+class MoneyColumns:
+    """The money column of an amount, by the positions of all amounts of the table."""
+
+    def __init__(
+        self, headings: Sequence[Heading], cells: Sequence[AmountCell], height: float, dated: Collection[int] = ()
+    ):
+        """`dated`: the ids of the cells on lines with a date, which count more: others may be totals."""
+        self._fillers: frozenset[str] = frozenset()
+        self._clusters: list[_Cluster] = []
+        for group in _cluster_cells(sorted(cells, key=lambda cell: cell.right), height):
+            left = statistics.median(cell.left for cell in group)
+            right = statistics.median(cell.right for cell in group)
+            nearest = min(headings, key=lambda heading: _distance(heading, left, right))
+            column = nearest.column if nearest.column in MONEY or nearest.column == "other" else None
+            self._clusters.append(_Cluster(column, left, right, len(group), sum(id(cell) in dated for cell in group)))
+        for cluster in self._clusters:
+            main = max((c for c in self._clusters if c.column == cluster.column), key=lambda c: (c.dated, c.size))
+            if cluster.column != "other" and (cluster.right < main.left or cluster.left > main.right):
+                cluster.column = None
+
+    def column_of(self, cell: AmountCell) -> Column | None:
+        """None: the amount is part of the text, such as that of a purchase in a foreign currency."""
+        if not self._clusters:
+            return None
+        return min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right)).column
+
+    def is_unnamed(self, cell: AmountCell) -> bool:
+        """True if the amount is in a column of amounts without a known heading."""
+        if not self._clusters or self.column_of(cell) is not None:
+            return False
+        own = min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right))
+        return own.size > max(1, _UNNAMED_SHARE * max(cluster.size for cluster in self._clusters))
+
+    def column_at(self, word: PageWord) -> Column | None:
+        """The money column that the word is in, by its right edge."""
+        return next(
+            (
+                cluster.column
+                for cluster in self._clusters
+                if cluster.left < word.right <= cluster.right + 2 * word.height
+            ),
+            None,
+        )
+
+    def find_fillers(self, lines: Iterable[TextLine], height: float) -> None:
+        """Learn the word that each empty cell of a column of amounts contains, such as "blank" or "-"."""
+        found = Counter(
+            cell[0].text
+            for line in lines
+            for cell in split_cells(line.words, height)
+            if len(cell) == 1 and not any(char.isdigit() for char in cell[0].text) and self.covers(cell[0])
+        )
+        self._fillers = frozenset(text for text, count in found.items() if count >= _LEAST_FILLERS)
+
+    def is_filler(self, word: PageWord) -> bool:
+        return word.text in self._fillers
+
+    def covers(self, word: PageWord) -> bool:
+        """True if the word is where the amounts of a column that is read are."""
+        middle = (word.left + word.right) / 2
+        return any(cluster.column in MONEY and cluster.left < middle < cluster.right for cluster in self._clusters)
+
+
+@dataclass
+class _Cluster:
+    column: Column | None
+    left: float
+    right: float
+    size: int
+    dated: int  # of them, those on lines with a date
+
+
+def _joined(run: Sequence[PageWord], height: float) -> str | None:
+    if not any(char.isdigit() for word in run for char in word.text):
+        return None
+    for a, b in zip(run, run[1:], strict=False):
+        signs = _is_sign(a.text) or _is_sign(b.text)
+        digits = max(_DIGIT_GAP * height, _DIGIT_GAP_WIDTHS * (b.right - b.left) / len(b.text))
+        if b.left - a.right > (_SIGN_GAP * height if signs else digits):
+            return None
+    for text in (" ".join(word.text for word in run), "".join(word.text for word in run)):
+        if looks_like_amount(text.removeprefix(":")):
+            return text.removeprefix(":")
+    return None
+
+
+@functools.lru_cache(4096)
+def _is_sign(text: str) -> bool:
+    return text.strip("()").upper() in _SIGNS or re.fullmatch(currencies.PATTERN, text) is not None
+
+
+def _cluster_cells(cells: Sequence[AmountCell], height: float) -> list[list[AmountCell]]:
+    groups: list[list[AmountCell]] = []
+    for cell in cells:
+        if groups and cell.right - groups[-1][-1].right <= _ALIGNED * height:
+            groups[-1].append(cell)
+        else:
+            groups.append([cell])
+    return groups
+
+
+def _distance(heading: Heading, left: float, right: float) -> float:
+    middle = (left + right) / 2 - (heading.left + heading.right) / 2
+    return min(abs(heading.left - left), abs(heading.right - right), abs(middle))

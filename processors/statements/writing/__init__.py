@@ -1,0 +1,1 @@
+"""What was read, as files: CSV, JSON, XLSX, OFX, QIF, beancount, and the summary."""
