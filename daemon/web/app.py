@@ -18,27 +18,14 @@ from starlette.staticfiles import StaticFiles
 
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
-from daemon.web import (
-    actions,
-    bulk,
-    corrections,
-    follow_up,
-    job_page,
-    jobs,
-    list_page,
-    openapi,
-    search,
-    session,
-    submit,
-    system,
-    system_page,
-)
+from daemon.web.api import actions, jobs, openapi, submit, system
 from daemon.web.backend import Backend
 from daemon.web.compat import docling, open_webui, openai, openai_chat, whisper_asr
 from daemon.web.compat.detail import detail_shape
 from daemon.web.errors import Shape, WebError, api_shape, translate
 from daemon.web.guard import Guard, add_headers, inner_path
-from daemon.web.templating import STATIC, error_page, wants_page
+from daemon.web.pages import bulk, buttons, corrections, follow_up, job_page, list_page, search, session, system_page
+from daemon.web.pages.templating import STATIC, error_page, wants_page
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +58,7 @@ ROUTES: list[BaseRoute] = [
     *bulk.PAGES,
     *system_page.ROUTES,
     *session.ROUTES,
+    *buttons.ROUTES,
     Mount("/static", StaticFiles(directory=STATIC)),
 ]
 OTHERS = ("/v1/convert/", "/v1/status/", "/v1/result/", "/asr", "/detect-language")

@@ -14,11 +14,11 @@ from starlette.routing import Route
 from daemon.core.errors import UsageError
 from daemon.core.job import JobState
 from daemon.queue.rows import JobRow
+from daemon.web.api.jobs import MAX_WAIT_SECONDS, parse_number
 from daemon.web.backend import backend_of
 from daemon.web.compat.work import FOLDER, Finished, finished, only_file, submit, wait_for
 from daemon.web.errors import WebError
 from daemon.web.forms import Form, received_form
-from daemon.web.jobs import MAX_WAIT_SECONDS, parse_number
 
 _FORMATS = ("md", "text")  # which can be had; the others of docling are its own document types
 _STATUS = {

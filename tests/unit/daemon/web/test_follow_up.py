@@ -1,6 +1,6 @@
 """The prompt of a further question contains the earlier questions and answers."""
 
-from daemon.web.follow_up import _MAX_PROMPT_BYTES, prompt_for
+from daemon.web.pages.follow_up import _MAX_PROMPT_BYTES, prompt_for
 
 
 def test_first_question_is_the_prompt():

@@ -14,12 +14,12 @@ from starlette.routing import Route
 from daemon.queue.rows import JobRow
 from daemon.results import corrections, documents, result_files
 from daemon.server import api, client
+from daemon.web.api.jobs import find_row
 from daemon.web.backend import backend_of
 from daemon.web.errors import WebError
-from daemon.web.formats import Formats
-from daemon.web.jobs import find_row
-from daemon.web.session import small_form
-from daemon.web.templating import base_of, formats_of
+from daemon.web.pages.formats import Formats
+from daemon.web.pages.templating import base_of, formats_of
+from daemon.web.small_bodies import small_form
 
 NAME_COOKIE = "by"
 _MAX_BYTES = 256 * 1024

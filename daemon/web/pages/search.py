@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from daemon.core.errors import UsageError
 from daemon.search import hits, query
+from daemon.web.api.jobs import parse_number
 from daemon.web.backend import backend_of
 from daemon.web.errors import WebError
-from daemon.web.formats import Formats
-from daemon.web.jobs import parse_number
-from daemon.web.templating import base_of, formats_of, render, status_of
+from daemon.web.pages.formats import Formats
+from daemon.web.pages.templating import base_of, formats_of, render, status_of
 
 _LIMIT, _MOST = 20, 100
 

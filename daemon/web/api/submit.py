@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from daemon.core.errors import InboxdError, UsageError
+from daemon.web.api.jobs import MAX_WAIT_SECONDS, job_document, parse_number
 from daemon.web.backend import Backend, UploadOptions, backend_of
 from daemon.web.errors import WebError, translate
 from daemon.web.forms import receive_part, received_body, received_form
-from daemon.web.jobs import MAX_WAIT_SECONDS, job_document, parse_number
 from daemon.web.uploads import Upload
 
 _OFFSET = "Upload-Offset"

@@ -13,10 +13,10 @@ from daemon.core.errors import UsageError
 from daemon.core.names import is_job_id
 from daemon.queue.reader import JobFilter, JobLog
 from daemon.queue.rows import JobRow, PagedRow
-from daemon.web import rows
+from daemon.web.api.jobs import cursor_of, parse_cursor
 from daemon.web.backend import backend_of
-from daemon.web.jobs import cursor_of, parse_cursor
-from daemon.web.templating import base_of, formats_of, render, status_of
+from daemon.web.pages import rows
+from daemon.web.pages.templating import base_of, formats_of, render, status_of
 
 _PAGE_ROWS = 60
 _MOST_ROWS = 100  # of a request for some

@@ -14,12 +14,12 @@ from daemon.files import corrected
 from daemon.files.flat import shown
 from daemon.queue.rows import EventRow, JobRow
 from daemon.results import documents, result_files
-from daemon.web import correction_view, document_view, follow_up, rows
+from daemon.web.api.jobs import file_href, find_row, job_facts
 from daemon.web.backend import Backend, backend_of
 from daemon.web.errors import WebError
-from daemon.web.formats import Formats, clock_of
-from daemon.web.jobs import file_href, find_row, job_facts
-from daemon.web.templating import base_of, formats_of, render_values, status_of
+from daemon.web.pages import correction_view, document_view, follow_up, rows
+from daemon.web.pages.formats import Formats, clock_of
+from daemon.web.pages.templating import base_of, formats_of, render_values, status_of
 
 _LABELS = {".xlsx": "Excel", ".md": "Markdown", ".txt": "Text"}
 _ORDER = (".xlsx", ".csv", ".ofx", ".srt", ".vtt", ".txt", ".md", ".tsv", ".json")

@@ -13,12 +13,12 @@ from daemon.config.settings import Settings
 from daemon.queue.rows import JobRow
 from daemon.results import documents, result_files
 from daemon.results.result_files import Result
+from daemon.web.api.jobs import find_row, job_document
 from daemon.web.backend import UploadOptions, backend_of
 from daemon.web.compat.work import has_option, recipes_for
 from daemon.web.errors import WebError
-from daemon.web.jobs import find_row, job_document
-from daemon.web.session import small_form
-from daemon.web.templating import base_of
+from daemon.web.pages.templating import base_of
+from daemon.web.small_bodies import small_form
 from processors.contract import Kind
 
 RECIPE = "ask"

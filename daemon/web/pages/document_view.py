@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from daemon.results import documents
-from daemon.web.formats import Formats, amount_of, clock_of
+from daemon.web.pages.formats import Formats, amount_of, clock_of
 
 
 @dataclass(frozen=True, kw_only=True)

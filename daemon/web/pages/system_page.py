@@ -22,8 +22,8 @@ from daemon.queue.reader import JobLog
 from daemon.server import api
 from daemon.telemetry import gpu
 from daemon.web.backend import Backend, backend_of
-from daemon.web.formats import Formats
-from daemon.web.templating import formats_of, render, status_of
+from daemon.web.pages.formats import Formats
+from daemon.web.pages.templating import formats_of, render, status_of
 
 _HOUR_US = 3_600_000_000
 _HOURS = 24

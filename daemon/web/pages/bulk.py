@@ -13,21 +13,21 @@ from daemon.core.errors import UsageError
 from daemon.core.names import is_job_id
 from daemon.queue.reader import JobFilter, JobLog
 from daemon.queue.rows import PagedRow
-from daemon.server import api
 from daemon.server.client import Refused
 from daemon.web.backend import Backend, backend_of
+from daemon.web.commands import JOB_ACTIONS, act_on_job
 from daemon.web.errors import WebError
-from daemon.web.templating import base_of
+from daemon.web.pages.templating import base_of
+from daemon.web.small_bodies import small_body
 
 MOST = 500
 _MAX_BYTES = 64 * 1024
-ACTIONS = ("retry", "cancel", "reviewed", "unreviewed")
 
 
 class _BulkAction(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    action: str = Field(pattern=f"^({'|'.join(ACTIONS)})$")
+    action: str = Field(pattern=f"^({'|'.join(JOB_ACTIONS)})$")
     jobs: list[str] = Field(max_length=MOST)
 
 
@@ -44,13 +44,9 @@ async def _act_on(backend: Backend, action: str, job: str) -> Outcome:
         NotRunning: the daemon does not answer.
     """
     try:
-        match action:
-            case "retry":
-                await backend.ask(api.Retry(job=job), api.RetryReply)
-            case "cancel":
-                await backend.ask(api.Cancel(job=job), api.CancelReply)
-            case _:
-                await backend.ask(api.Reviewed(job=job, reviewed=action == "reviewed"), api.ReviewedReply)
+        await act_on_job(backend, action, job)
+    except WebError as error:
+        return Outcome(job=job, problem=str(error))
     except (Refused, UsageError) as error:
         return Outcome(job=job, problem=error.what)
     return Outcome(job=job, problem="")
@@ -61,12 +57,7 @@ async def _act_on_all(backend: Backend, chosen: _BulkAction) -> Sequence[Outcome
 
 
 async def _body(request: Request) -> bytes:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _MAX_BYTES:
-            raise WebError(413, "too_large", f"Name up to {MOST} jobs in one request.")
-    return bytes(content)
+    return await small_body(request, _MAX_BYTES, f"Name up to {MOST} jobs in one request.")
 
 
 async def act_on_jobs(request: Request) -> Response:
@@ -74,7 +65,7 @@ async def act_on_jobs(request: Request) -> Response:
     try:
         chosen = _BulkAction.model_validate_json(await _body(request))
     except ValidationError as error:
-        fix = f'Send JSON: {{"action": "retry", "jobs": [IDs, up to {MOST}]}}; actions: {", ".join(ACTIONS)}.'
+        fix = f'Send JSON: {{"action": "retry", "jobs": [IDs, up to {MOST}]}}; actions: {", ".join(JOB_ACTIONS)}.'
         raise WebError(400, "bad_parameter", "The request cannot be read.", fix) from error
     outcomes = await _act_on_all(backend_of(request), chosen)
     return JSONResponse(

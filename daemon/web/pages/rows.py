@@ -7,7 +7,7 @@ from itertools import groupby
 
 from daemon.queue.rows import JobRow
 from daemon.server import api
-from daemon.web.formats import Formats, clock_of
+from daemon.web.pages.formats import Formats, clock_of
 
 _STATES = {  # by state of the job log: the class, the icon and the word
     "queued": ("wait", "wait", "Waiting"),

@@ -15,9 +15,9 @@ from daemon.core.errors import InboxdError
 from daemon.server import api
 from daemon.web.backend import Backend, backend_of
 from daemon.web.errors import WebError
-from daemon.web.formats import Formats, locale_of
+from daemon.web.pages.formats import Formats, locale_of
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 _LOOKS = ("auto", "light", "dark")
 
 

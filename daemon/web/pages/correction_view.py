@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from daemon.results import documents, result_files
-from daemon.web.corrections import name_of
-from daemon.web.formats import Formats
+from daemon.web.pages.corrections import name_of
+from daemon.web.pages.formats import Formats
 
 _CORRECTABLE = (documents.Statement, documents.TextPages, documents.Transcript)
 

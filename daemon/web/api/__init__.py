@@ -1,0 +1,1 @@
+"""API v1: jobs, uploads, commands, the state of the daemon, and their description."""

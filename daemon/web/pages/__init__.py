@@ -1,0 +1,1 @@
+"""The console: pages, the forms on them, and how values are shown."""
