@@ -10,7 +10,7 @@ from daemon import config
 from daemon.core.errors import InboxdError
 from daemon.core.job import JobState
 from daemon.core.names import printable
-from daemon.queue.reader import JobLog
+from daemon.queue.reader import JobFilter, JobLog
 
 _MOST_JOBS = 200  # the newest
 _ID_CHARACTERS = 8
@@ -23,7 +23,7 @@ def jobs(source: Path | None, states: Iterable[str] = ()) -> Completions:
 
     def read() -> Iterator[tuple[str, str]]:
         with JobLog(config.load(source).database) as log:
-            for row in log.jobs(states=tuple(states), limit=_MOST_JOBS):
+            for row in log.jobs(JobFilter(states=tuple(states)), limit=_MOST_JOBS):
                 yield row["id"][:_ID_CHARACTERS], f"{printable(row['file'])}, {row['state']}"
 
     return _read(read)

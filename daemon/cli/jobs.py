@@ -18,8 +18,7 @@ from daemon.config.validation import nearest
 from daemon.core.errors import ConfigError, UsageError
 from daemon.core.job import JobState
 from daemon.core.names import printable
-from daemon.publishing import result_documents
-from daemon.queue.reader import JobLog
+from daemon.queue.reader import JobFilter, JobLog
 from daemon.server import api
 
 _RETRYABLE = ("failed", "cancelled", "queued")
@@ -67,21 +66,21 @@ def jobs(
     """List jobs, newest first."""
     states = [*(state or ()), *(["failed"] if failed else [])]
     _check_states(states)
-    since = None if since is None else to_utc(since)
+    since_us = None if since is None else to_microseconds(since)
     settings = load_settings_for_viewing(config_file)
     with JobLog(settings.database) as log:
         if recipe is not None:
             _check_recipe(recipe, log, config_file)
-        rows = log.jobs(
+        wanted = JobFilter(
             states=states,
             recipe=recipe,
             folder=folder,
             file=file,
             source=source,
             review=review,
-            since=since,
-            limit=limit,
+            since_us=since_us,
         )
+        rows = log.jobs(wanted, limit=limit)
         if folder is not None and not rows:
             _check_folder(folder, log, settings)
     if as_json:
@@ -126,14 +125,13 @@ def _check_recipe(recipe: str, log: JobLog, config_file: Path | None) -> None:
             raise UsageError(f"Unknown recipe {literal(recipe)}.", f"{hint}Known recipes: {', '.join(known)}.")
 
 
-def to_utc(text: str) -> str:
-    """A time as people write it, as the job log writes times.
+def to_microseconds(text: str) -> int:
+    """A time as people write it, in microseconds since the epoch.
 
     Raises:
         UsageError: it is not one.
     """
-    since = times.moment(text, datetime.now().astimezone())
-    return result_documents.iso((since - _EPOCH) // timedelta(microseconds=1))
+    return (times.moment(text, datetime.now().astimezone()) - _EPOCH) // timedelta(microseconds=1)
 
 
 def show(job: JobArgument, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:

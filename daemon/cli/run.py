@@ -17,6 +17,7 @@ from daemon.cli.context import DEFAULT_CONFIGS, enter_config_folder, load_settin
 from daemon.cli.jobs import with_reasons
 from daemon.cli.options import ConfigOption, JsonOption, completes
 from daemon.core.errors import JobsFailed, UsageError
+from daemon.core.times import iso
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import ShownRow
 
@@ -62,13 +63,12 @@ def run(
 def _summarize(settings: config.Settings, started: int, shown_from: Path) -> None:
     """Print the table at the end of a drain: the jobs that ended in this run, and those that are waiting."""
     from daemon.cli import terminal, views
-    from daemon.publishing import result_documents
 
     with JobLog(settings.database) as log:
         rows = [
             row
             for row in reversed(log.jobs())
-            if (row["finished_at"] or "9") >= result_documents.iso(started) or row["state"] == "queued"
+            if (row["finished_at"] or "9") >= iso(started) or row["state"] == "queued"
         ]
     if not rows:
         print("The inbox contained nothing to process.", file=sys.stderr)

@@ -10,11 +10,12 @@ import typer
 
 from daemon import config
 from daemon.cli.context import ask, load_settings, load_settings_for_viewing, print_json
-from daemon.cli.jobs import to_utc
+from daemon.cli.jobs import to_microseconds
 from daemon.cli.options import ConfigOption, JsonOption, UserOption
 from daemon.config.recipes import describe_recipes
 from daemon.config.toml import literal
 from daemon.core.errors import ConfigError, InboxdError, NotRunning, UsageError
+from daemon.core.times import iso
 from daemon.queue.reader import JobLog
 from daemon.server import api
 
@@ -36,7 +37,7 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 
     terminal.out().print(views.status_view(reply))
     with contextlib.suppress(InboxdError), JobLog(settings.database) as log:
-        for line in views.attention_lines(*log.attention(to_utc(f"{_RECENT_DAYS}d")), days=_RECENT_DAYS):
+        for line in views.attention_lines(*log.attention(iso(to_microseconds(f"{_RECENT_DAYS}d"))), days=_RECENT_DAYS):
             print(line)
 
 

@@ -24,7 +24,7 @@ from daemon.cli.views import jobs_table, problem_lines
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError, NotRunning
 from daemon.doctor.finding import shown_bytes
-from daemon.queue.reader import JobLog
+from daemon.queue.reader import JobFilter, JobLog
 from daemon.server import api, client
 from daemon.telemetry import gpu
 from daemon.workers.memory import resident_bytes
@@ -174,7 +174,7 @@ def _table(*names: str, cut: str) -> Table:
 def _recent(settings: Settings, count: int) -> list[_Part]:
     try:
         with JobLog(settings.database) as log:
-            found = log.jobs(states=("done", "failed", "cancelled"), by_end=True, limit=count)
+            found = log.jobs(JobFilter(states=("done", "failed", "cancelled")), by_end=True, limit=count)
     except InboxdError as error:
         return [safe_text(error.what, style="red")]
     return [jobs_table(found)] if found else [Text("No results yet.", style="dim")]

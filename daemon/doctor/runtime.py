@@ -15,7 +15,7 @@ from daemon.doctor.installation import Installation, run
 from daemon.install import resources, unit
 from daemon.queue import backup
 from daemon.queue.migrations import MIGRATIONS
-from daemon.queue.reader import JobLog
+from daemon.queue.reader import JobFilter, JobLog
 from daemon.recovery import unplaced
 from daemon.server import api, client
 
@@ -152,11 +152,11 @@ def _code_changed_at() -> float:
 
 def failures(settings: Settings, _: Installation | None) -> Findings:
     """Report the jobs that failed in the last day, and the time of the last failure."""
-    a_day_ago = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    a_day_ago = int((datetime.now(UTC) - timedelta(days=1)).timestamp() * 1e6)
     try:
         with JobLog(settings.database) as log:
-            last = log.jobs(states=("failed",), by_end=True, limit=1)
-            recent = log.jobs(states=("failed",), finished_since=a_day_ago)
+            last = log.jobs(JobFilter(states=("failed",)), by_end=True, limit=1)
+            recent = log.jobs(JobFilter(states=("failed",), finished_since_us=a_day_ago))
     except UsageError:
         return
     if not last:

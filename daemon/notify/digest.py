@@ -5,22 +5,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daemon import __version__
+from daemon.core.times import iso
 from daemon.notify.hook_calls import Payload
-from daemon.queue.reader import JobLog
+from daemon.queue.reader import JobFilter, JobLog
 
 
-def digest(database: Path, *, since: str) -> Payload | None:
-    """The failures and reviews since an ISO time, and the waiting jobs; None: there are none."""
+def digest(database: Path, *, since_us: int) -> Payload | None:
+    """The failures and reviews since then (µs since the epoch), and the waiting jobs; None: there are none."""
     with JobLog(database) as jobs:
-        failed = jobs.jobs(states=("failed",), finished_since=since)
-        review = jobs.jobs(states=("done",), review=True, finished_since=since)
-        waiting = [row for row in jobs.jobs(states=("queued",)) if row["waiting_for"]]
+        failed = jobs.jobs(JobFilter(states=("failed",), finished_since_us=since_us))
+        review = jobs.jobs(JobFilter(review=True, finished_since_us=since_us))
+        waiting = [row for row in jobs.jobs(JobFilter(states=("queued",))) if row["waiting_for"]]
     if not (failed or review or waiting):
         return None
     return {
         "event": "digest",
         "inboxd": __version__,
-        "since": since,
+        "since": iso(since_us),
         "failed": [_columns(row, "id", "file", "error_kind", "error", "result_path") for row in failed],
         "review": [
             {

@@ -41,7 +41,7 @@ class Hooks:
         self._settings = settings
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._digests: list[str] = []  # due digests: the start of the period of each
+        self._digests: list[int] = []  # due digests: the start of the period of each, microseconds since the epoch
         self._added_at: int | None = None  # when the first hook was added; None once the cursor is set to that
         self._is_saved = True  # whether hooks.json matches the last report
         self._problem = ""  # why it does not, or why the job log cannot be read
@@ -75,9 +75,9 @@ class Hooks:
         if self._settings.hooks:
             self._wake.set()
 
-    def send_digest(self, since: str) -> None:
-        """Report the failures and reviews since an ISO time, if there are any."""
-        self._digests.append(since)
+    def send_digest(self, since_us: int) -> None:
+        """Report the failures and reviews since a time (microseconds since the epoch), if there are any."""
+        self._digests.append(since_us)
         self._wake.set()
 
     def stop(self) -> None:
@@ -131,7 +131,7 @@ class Hooks:
             self._added_at = None
             self._save_cursor()
         while self._digests and not self._stopping.is_set():
-            found = digest(self._database, since=self._digests[0])
+            found = digest(self._database, since_us=self._digests[0])
             self._digests.pop(0)
             if found is not None:
                 self._send("digest", found)

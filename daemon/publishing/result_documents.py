@@ -5,28 +5,15 @@ result.json and error.json only ever gain keys.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TypedDict, Unpack, overload
+from typing import TypedDict, Unpack
 
 from daemon.core.job import Job
 from daemon.core.names import printable_lines
+from daemon.core.times import iso
 from processors import contract, protocol
 
 SCHEMA = 1
 _LINE_CHARS = 120
-
-
-@overload
-def iso(microseconds: int) -> str: ...
-@overload
-def iso(microseconds: None) -> None: ...
-@overload
-def iso(microseconds: int | None) -> str | None: ...
-def iso(microseconds: int | None) -> str | None:
-    """A time of the database as ISO 8601 in UTC."""
-    if microseconds is None:
-        return None
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class MadeBy(TypedDict, total=False):

@@ -33,8 +33,10 @@ class JobFilter:
     recipe: str | None = None
     folder: str | None = None  # with those below it
     file: str | None = None  # a part of the path
+    source: str | None = None
     review: bool = False  # only those with reasons for a review
     since_us: int | None = None  # received then or later, microseconds since the epoch
+    finished_since_us: int | None = None
 
     def condition(self) -> tuple[str, list[object]]:
         """The condition on a row of `jobs`, and its values."""
@@ -50,7 +52,9 @@ class JobFilter:
             ("recipe = ?", self.recipe),
             ("(folder = ? OR substr(folder, 1, length(?) + 1) = ? || '/')", self.folder),
             ("instr(lower(folder || '/' || name), lower(?)) > 0", self.file),
+            ("source = ?", self.source),
             ("received_at >= ?", self.since_us),
+            ("finished_at >= ?", self.finished_since_us),
         ):
             if value is not None:
                 parts.append(part)
@@ -58,48 +62,26 @@ class JobFilter:
         return " AND ".join(parts), values
 
 
+EVERY_JOB = JobFilter()
+
+
 class JobLog(ReadOnlyLog):
     """The view `job_log`, the attempts and the events."""
 
-    def jobs(
-        self,
-        *,
-        states: Sequence[str] = (),
-        recipe: str | None = None,
-        folder: str | None = None,
-        file: str | None = None,
-        source: str | None = None,
-        review: bool = False,
-        since: str | None = None,
-        finished_since: str | None = None,
-        by_end: bool = False,
-        limit: int | None = None,
-    ) -> list[JobRow]:
-        """Rows of `job_log`, newest first, or with `by_end` those that ended last. `file`: a part of the name; `since`:
-        ISO date or time, UTC."""
-        conditions: list[str] = []
-        values: list[object] = []
-        if states:
-            conditions.append(f"state IN ({', '.join('?' * len(states))})")
-            values += states
-        for condition, value in (
-            ("recipe = ?", recipe),
-            ("(folder = ? OR folder LIKE ? || '/%')", folder),
-            ("instr(lower(file), lower(?)) > 0", file),
-            ("source = ?", source),
-            ("received_at >= ?", since),
-            ("finished_at >= ?", finished_since),
-        ):
-            if value is not None:
-                conditions.append(condition)
-                values += [value] * condition.count("?")
-        if review:
-            conditions.append("review IS NOT NULL AND reviewed_at IS NULL")
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    def jobs(self, wanted: JobFilter = EVERY_JOB, *, by_end: bool = False, limit: int | None = None) -> list[JobRow]:
+        """Rows of `job_log`, newest first, or with `by_end` those that ended last."""
+        condition, values = wanted.condition()
         order = "finished_at DESC, id" if by_end else "received_at DESC, id"
-        return self._all(f"SELECT * FROM job_log {where} ORDER BY {order} LIMIT ?", *values, limit or -1)
+        # the tables, not the view: only they have indexes
+        ids = f"SELECT id, {order.split()[0]} AS at FROM jobs WHERE {condition} ORDER BY {order} LIMIT ?"
+        return self._all(
+            f"SELECT job_log.* FROM ({ids}) AS wanted JOIN job_log ON job_log.id = wanted.id "
+            "ORDER BY wanted.at DESC, wanted.id",
+            *values,
+            limit or -1,
+        )
 
-    def page(self, wanted: "JobFilter", *, before: tuple[int, str] | None = None, limit: int) -> list[PagedRow]:
+    def page(self, wanted: JobFilter, *, before: tuple[int, str] | None = None, limit: int) -> list[PagedRow]:
         """Rows of `job_log`, newest first, that come after the row `before` (its received_at in microseconds, and its
         id). Takes the same time however long the history is, unless `wanted` matches few of many jobs."""
         condition, values = wanted.condition()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from daemon.core import messages
 from daemon.core.errors import StartOver, StorageError
-from daemon.publishing import result_documents
 from daemon.recovery.retention import Removal
 from daemon.search import child, index
 from daemon.server import schedule
@@ -44,7 +43,7 @@ class Tasks:
                 app.store.tidy()
                 app.layout.incoming.tidy(app.clock.now_us() / 1e6)
             case schedule.DIGEST:
-                app.hooks.send_digest(since=result_documents.iso(app.clock.now_us() - _DAY_US))
+                app.hooks.send_digest(since_us=app.clock.now_us() - _DAY_US)
             case schedule.NIGHTLY:
                 settings = app.settings.value
                 totals.save(settings.database, settings.totals)  # before rows of the job log are removed

@@ -93,7 +93,7 @@ def test_digest_that_is_due_while_the_job_log_is_locked_for_readers_comes_later(
     hooks = Hooks(place.settings())
     hooks.start()
     with locked(place, "alone"):
-        hooks.send_digest("2020-01-01T00:00:00Z")
+        hooks.send_digest(0)
         wait_for(lambda: "locked" in hooks._problem, "the complaint")
     wait_for(lambda: told.exists() and "bad.bin" in told.read_text(), "the digest")
     hooks.stop()

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from factories import make_job
 
 from daemon.core.errors import NoJobLog, UsageError
-from daemon.queue.reader import JobLog
+from daemon.queue.reader import JobFilter, JobLog
+from daemon.queue.store import Store
 
 _KILLED_WHILE_IT_MADE_ITS_TABLES = """
 import os, sqlite3, sys
@@ -61,3 +63,13 @@ def as_nobody(reachable: Path) -> Iterator[None]:
     finally:
         os.seteuid(0)
         outer.chmod(0o700)
+
+
+def test_folder_means_this_folder_and_those_below_it(tmp_path: Path):
+    """Not those that a pattern of LIKE would match: "_" is any character there, and case does not count."""
+    store = Store(tmp_path / "jobs.db")
+    store.insert([make_job(folder=folder) for folder in ("a_b", "a_b/sub", "axb/sub", "A_B/sub", "a_bc", "")])
+    store.close()
+    with JobLog(tmp_path / "jobs.db") as log:
+        found = {row["folder"] for row in log.jobs(JobFilter(folder="a_b"))}
+    assert found == {"a_b", "a_b/sub"}
