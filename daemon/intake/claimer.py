@@ -20,7 +20,7 @@ from daemon.files.taken import OriginalGone
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import sniff
 from daemon.intake.hasher import Checksums
-from daemon.intake.readiness import UNEXPECTED, PendingFiles, Ready
+from daemon.intake.pending_files import UNEXPECTED, PendingFiles, Ready
 from daemon.queue.store import Store, new_id
 from daemon.telemetry.histogram import Histogram
 

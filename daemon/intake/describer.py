@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.config.settings import Settings
+from daemon.config.current import CurrentSettings
 from daemon.core import regular_files
 from daemon.core.job import DROPPED, Entry, Job, JobState, Overrides
 from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
@@ -21,10 +21,10 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Describer:
-    """Describes taken files. `settings` returns the current settings; `now_us` the time, microseconds since the
+    """Describes taken files. `now_us` returns the time, microseconds since the
     epoch."""
 
-    def __init__(self, settings: Callable[[], Settings], layout: Layout, *, now_us: Callable[[], int]):
+    def __init__(self, settings: CurrentSettings, layout: Layout, *, now_us: Callable[[], int]):
         self._settings = settings
         self._inbox = layout.inbox
         self._taken = layout.taken
@@ -62,7 +62,7 @@ class Describer:
         """Choose the recipe and its options. If an options file has become invalid since the file was found complete,
         config.toml alone decides."""
         sidecar = taken.path.with_name(taken.path.name + OPTIONS_SUFFIX)
-        settings = self._settings()
+        settings = self._settings.value
         try:
             has_sidecar = self._inbox.look(sidecar) is not None
             return choose(settings, self._inbox, folder, content.kind, sidecar if has_sidecar else None)

@@ -1,12 +1,13 @@
 """From a file in the inbox to a row in the queue.
 
-The scanner finds files, `readiness` decides which are complete, the claimer takes and records them, the hasher computes
-the checksums of large ones.
+The scanner finds files, `pending_files` decides which are complete, the claimer takes and records them, the hasher
+computes the checksums of large ones.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
+from daemon.config.current import CurrentSettings
 from daemon.config.settings import Settings
 from daemon.core.job import DROPPED, Entry, Job
 from daemon.core.messages import Hashed, LookAt
@@ -16,7 +17,7 @@ from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content
 from daemon.intake.hasher import Checksums, Hasher
-from daemon.intake.readiness import PendingFiles
+from daemon.intake.pending_files import PendingFiles
 from daemon.intake.scanner import Scanner
 from daemon.intake.submissions import Submission, Submissions
 from daemon.intake.watcher import Watcher
@@ -30,7 +31,7 @@ class Intake:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: CurrentSettings,
         store: Store,
         layout: Layout,
         disk_retry: DiskRetry,
@@ -40,24 +41,22 @@ class Intake:
         now_us: Callable[[], int],
         hasher: Hasher | None = None,
     ):
-        self.settings = settings
+        self._ignored = settings.value.ignore
         self._submitted = layout.submitted
         self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, on which recovery failed, and why
         self._is_outdated = False  # other files may be ignored than at the last scan
         self._hasher = hasher or Hasher(post, layout.taken.path / ".copy.hasher")
         self._checksums = Checksums(store, disk_retry, self._hasher)
-        self._describer = Describer(lambda: self.settings, layout, now_us=now_us)
-        self._files = PendingFiles(lambda: self.settings, layout.inbox)
-        self._scanner = Scanner(lambda: self.settings, layout, watcher, self._files)
+        self._describer = Describer(settings, layout, now_us=now_us)
+        self._files = PendingFiles(settings, layout.inbox)
+        self._scanner = Scanner(settings, layout, watcher, self._files)
         self._claimer = Claimer(store, layout, disk_retry, self._files, self._describer, self._checksums)
-        self._submissions = Submissions(
-            lambda: self.settings, store, layout, disk_retry, self._describer, self._claimer
-        )
+        self._submissions = Submissions(settings, store, layout, disk_retry, self._describer, self._claimer)
 
     def apply(self, settings: Settings) -> None:
         """Apply other settings to everything that is taken from now on."""
-        self._is_outdated = self._is_outdated or settings.ignore != self.settings.ignore
-        self.settings = settings
+        self._is_outdated = self._is_outdated or settings.ignore != self._ignored
+        self._ignored = settings.ignore
         self._files.apply(settings)
 
     def step(self, now: float) -> int:

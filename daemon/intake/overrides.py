@@ -6,7 +6,7 @@ corrected. They are opened through their folders, never by path, and only up to 
 
 In an inbox of several users, nobody may set options for the files of another: an options file counts only if it
 belongs to root, to the user of this service, to the owner of its folder or, for a sidecar, to the owner of the file
-NAME. All others are ignored; `why_ignored` gives the reason.
+NAME. All others are ignored; `why_untrusted` gives the reason.
 """
 
 import functools
@@ -187,7 +187,7 @@ def _merged(recipe: Recipe, overrides: Mapping[str, object]) -> dict[str, object
     return {**recipe.recipe_options.model_dump(), **overrides}
 
 
-def why_ignored(inbox: Inbox, path: Path) -> str | None:
+def why_untrusted(inbox: Inbox, path: Path) -> str | None:
     """The reason why a `.inboxd.toml`, or a sidecar whose file NAME is in the inbox, is ignored; None if it is not
     ignored or does not exist.
 
@@ -229,7 +229,7 @@ def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
 def _read_folder_file(inbox: Inbox, path: Path) -> bytes | None:
     """Read a `.inboxd.toml`; None: there is none, or it is ignored."""
     try:
-        if why_ignored(inbox, path):
+        if why_untrusted(inbox, path):
             return None
         with inbox.opened(path.parent) as folder:
             owner = os.fstat(folder).st_uid

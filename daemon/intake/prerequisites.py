@@ -5,9 +5,10 @@ The messages are for the person who put the file into the inbox.
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from daemon.config.current import CurrentSettings
 from daemon.config.settings import Settings
 from daemon.core.job import Entry
 from daemon.core.names import DONE_SUFFIX, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, SIDECAR_SUFFIXES, printable_path
@@ -22,9 +23,9 @@ _EMPTY = unsupported.EMPTY
 
 
 class Prerequisites:
-    """Checks complete files. `settings` returns the current settings."""
+    """Checks complete files."""
 
-    def __init__(self, settings: Callable[[], Settings], inbox: Inbox):
+    def __init__(self, settings: CurrentSettings, inbox: Inbox):
         self._settings = settings
         self._inbox = inbox
 
@@ -36,7 +37,7 @@ class Prerequisites:
         Raises:
             OSError: a file beside it cannot be read.
         """
-        settings = self._settings()
+        settings = self._settings.value
         folder = printable_path(path.parent.relative_to(self._inbox.path))
         rules = settings.folder(folder)
         beside = {sidecar.path.suffix: sidecar.path for sidecar in sidecars}

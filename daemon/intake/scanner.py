@@ -6,11 +6,11 @@ Hints only say where to look. An unexpected error in a folder affects that folde
 import collections
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.config.settings import Settings
+from daemon.config.current import CurrentSettings
 from daemon.core.errors import InboxdError
 from daemon.core.messages import LookAt
 from daemon.core.names import SIDECAR_SUFFIXES
@@ -18,9 +18,10 @@ from daemon.files.disk_retry import describe
 from daemon.files.inbox import Found
 from daemon.files.layout import Layout
 from daemon.intake.ignored_names import is_ignored
+from daemon.intake.obstacles import error_pause
 from daemon.intake.overrides import FOLDER_FILE
 from daemon.intake.path_states import Agenda, FolderState
-from daemon.intake.readiness import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
+from daemon.intake.pending_files import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
 from daemon.intake.watcher import Watcher
 
 _SCAN_PAUSE = 3.0  # a folder rests for this multiple of the duration of its last scan
@@ -43,9 +44,9 @@ class _Scan:
 
 
 class Scanner:
-    """Called by the main thread only; `now` is monotonic seconds. `settings` returns the current settings."""
+    """Called by the main thread only; `now` is monotonic seconds."""
 
-    def __init__(self, settings: Callable[[], Settings], layout: Layout, watcher: Watcher, files: PendingFiles):
+    def __init__(self, settings: CurrentSettings, layout: Layout, watcher: Watcher, files: PendingFiles):
         self._settings = settings
         self._layout = layout
         self._inbox = layout.inbox
@@ -154,7 +155,7 @@ class Scanner:
             self._files.left.report(scan.folder, f"it cannot be read: {describe(error)}")
             state = self._state(scan.folder)
             state.failures += 1
-            self._scans.set(scan.folder, now + self._files.error_pause(state.failures))
+            self._scans.set(scan.folder, now + error_pause(state.failures, len(self._files.left)))
             scan.subfolders = []
             return True
         except InboxdError:
@@ -207,4 +208,4 @@ class Scanner:
 
     def _give_up(self, folder: Path, error: Exception, now: float) -> None:
         self._files.left.report(folder, _UNEXPECTED, error)
-        self._scans.set(folder, now + self._settings().schedule.rescan)
+        self._scans.set(folder, now + self._settings.value.schedule.rescan)

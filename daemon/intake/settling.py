@@ -1,7 +1,7 @@
 """Decides when a file has stopped changing. Only differences between looks count, never the file's own times.
 
 Pure: paths, fingerprints and the time are passed in, so neither a clock step nor an mtime in the future can delay a
-file. `readiness` looks, and checks whether a writer still has the file open.
+file. `pending_files` looks, and checks whether a writer still has the file open.
 """
 
 from dataclasses import dataclass

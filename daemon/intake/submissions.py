@@ -7,11 +7,11 @@ refuses it and leaves it where it is. After its move to .taken, it is a taken fi
 import errno
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from daemon.config.settings import Settings
+from daemon.config.current import CurrentSettings
 from daemon.config.toml import key_literal, literal, walk
 from daemon.core import regular_files
 from daemon.core.errors import InboxdError, StorageError
@@ -65,11 +65,11 @@ class Submission:
 
 
 class Submissions:
-    """Called by the main thread only. `settings` returns the current settings."""
+    """Called by the main thread only."""
 
     def __init__(
         self,
-        settings: Callable[[], Settings],
+        settings: CurrentSettings,
         store: Store,
         layout: Layout,
         disk_retry: DiskRetry,
@@ -138,7 +138,7 @@ class Submissions:
         path = self._inbox.path / folder / name
         if self._inbox.is_too_deep(path.parent):
             raise InvalidSubmission(f"{printable(folder)} is nested too deeply.")
-        patterns = ignore_patterns(self._settings().ignore)
+        patterns = ignore_patterns(self._settings.value.ignore)
         if patterns is not None and patterns.match(path.relative_to(self._inbox.path)):
             raise InvalidSubmission(f"A pattern of [inbox] ignore matches {printable(name)}.", "Choose another name.")
         return path
@@ -177,7 +177,7 @@ class Submissions:
         return sidecars
 
     def _choose(self, path: Path, content: Content, sidecars: Mapping[str, bytes]) -> Choice:
-        settings, name = self._settings(), path.name + OPTIONS_SUFFIX
+        settings, name = self._settings.value, path.name + OPTIONS_SUFFIX
         own = UnwrittenSidecar(name=name, content=sidecars[OPTIONS_SUFFIX]) if OPTIONS_SUFFIX in sidecars else None
         try:
             choice = choose(settings, self._inbox, path.parent, content.kind, own)

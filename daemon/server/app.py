@@ -110,7 +110,7 @@ def build(
     background = background or Background(post)
     publishing = Publisher(current, store, layout, disk_retry, background)
     watcher = Watcher(post)
-    intake = Intake(settings, store, layout, disk_retry, watcher, post, now_us=clock.now_us, hasher=hasher)
+    intake = Intake(current, store, layout, disk_retry, watcher, post, now_us=clock.now_us, hasher=hasher)
 
     pause = Pause(current, ignored=ignore_pause)
     pools, attempts, progress = (

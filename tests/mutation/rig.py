@@ -69,8 +69,8 @@ _OF_THE_STORE = (
 )
 TESTS = {  # module: its unit tests, which are run first
     "intake.scanner": ("intake/test_scanner", "intake/test_intake", "recovery/test_startup"),
-    "intake.readiness": (
-        "intake/test_readiness",
+    "intake.pending_files": (
+        "intake/test_pending_files",
         "intake/test_intake",
         "intake/test_claimer",
         "intake/test_move_errors",
@@ -78,7 +78,7 @@ TESTS = {  # module: its unit tests, which are run first
     "intake.prerequisites": ("intake/test_prerequisites", "intake/test_intake", "intake/test_foreign_options"),
     "intake.path_states": (
         "intake/test_path_states",
-        "intake/test_readiness",
+        "intake/test_pending_files",
         "intake/test_scanner",
         "intake/test_intake",
         "intake/test_claimer",
@@ -91,7 +91,7 @@ TESTS = {  # module: its unit tests, which are run first
         "intake/test_scanner",
         "intake/test_intake",
     ),
-    "intake.ignored_names": ("intake/test_ignored_names", "intake/test_readiness", "intake/test_scanner"),
+    "intake.ignored_names": ("intake/test_ignored_names", "intake/test_pending_files", "intake/test_scanner"),
     "intake.submissions": ("intake/test_submissions", "files/test_incoming"),
     "intake.unsupported": ("intake/test_document_types", "scheduling/test_outcomes", "publishing/test_publisher"),
     "intake.move_errors": ("intake/test_move_errors", "intake/test_claimer", "intake/test_intake"),

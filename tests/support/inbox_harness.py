@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon import config
+from daemon.config.current import CurrentSettings
+from daemon.config.settings import Settings
 from daemon.core.messages import Hashed
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
@@ -29,14 +31,22 @@ class InboxHarness:
         self._config = home / "config.toml"
         self._config.write_text(toml)
         settings = config.load(self._config)
+        self._current = CurrentSettings(settings)
         self.layout = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         self.layout.prepare()
         self.store = Store(settings.database)
         self.mailbox: queue.SimpleQueue[Hashed] = queue.SimpleQueue()
         self.disk_retry = DiskRetry(self.layout, self.store, clock=time.monotonic)
         post = self.mailbox.put
-        self.intake = Intake(settings, self.store, self.layout, self.disk_retry, Watcher(post), post, now_us=now_us)
+        self.intake = Intake(
+            self._current, self.store, self.layout, self.disk_retry, Watcher(post), post, now_us=now_us
+        )
+        self._current.subscribe(self.intake.apply)
         self.path = settings.inbox
+
+    @property
+    def settings(self) -> Settings:
+        return self._current.value
 
     def write(self, name: str, content: str | bytes = "text") -> Path:
         path = self.path / name
@@ -52,7 +62,7 @@ class InboxHarness:
 
     def configure(self, toml: str) -> None:
         self._config.write_text(toml)
-        self.intake.apply(config.load(self._config))
+        self._current.replace(config.load(self._config))
 
     def scan(self, now: float) -> int:
         self.intake.look_everywhere(now)

@@ -73,7 +73,12 @@ def test_unreadable_file_is_left_and_reported(inbox: InboxHarness):
 
 def test_flood_is_taken_in_several_steps(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr("daemon.intake.claimer._TAKE_SECONDS", 0.0)
-    limits = ("readiness.LOOK_SECONDS", "scanner.LOOK_SECONDS", "claimer._DESCRIBE_SECONDS", "claimer._RECORD_SECONDS")
+    limits = (
+        "pending_files.LOOK_SECONDS",
+        "scanner.LOOK_SECONDS",
+        "claimer._DESCRIBE_SECONDS",
+        "claimer._RECORD_SECONDS",
+    )
     for limit in limits:
         monkeypatch.setattr(f"daemon.intake.{limit}", 60.0)
     for number in range(600):

@@ -13,7 +13,7 @@ from inbox_harness import InboxHarness
 
 from daemon.core.errors import StorageError
 from daemon.core.messages import LookAt
-from daemon.intake.readiness import DRAIN_TRIES
+from daemon.intake.pending_files import DRAIN_TRIES
 
 
 def test_hidden_folder_is_not_scanned_even_if_it_was_renamed_in(inbox: InboxHarness):

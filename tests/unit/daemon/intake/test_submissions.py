@@ -358,7 +358,7 @@ def test_file_taken_without_a_row_is_adopted_with_its_options(inbox: InboxHarnes
     with pytest.raises(KeyboardInterrupt):
         inbox.intake.submit(Submission(source="web", upload=file, folder="b", name="a.txt", options={"upper": True}))
     inbox.close()
-    daemon = ManualDaemon(inbox.intake.settings)
+    daemon = ManualDaemon(inbox.settings)
     job = daemon.store.get(file)
     assert job is not None and (job.path, job.overrides["options"]) == ("b/a.txt", {"upper": True})
     if "user.inboxd.source" in os.listxattr(daemon.folders.taken.original(file).path):
@@ -386,7 +386,7 @@ def test_crash_in_the_middle_of_the_move_leaves_no_options_behind(
         inbox.intake.submit(Submission(source="web", upload=file, folder="b", name="a.txt", options={"upper": True}))
     monkeypatch.undo()
     inbox.close()
-    daemon = ManualDaemon(inbox.intake.settings)
+    daemon = ManualDaemon(inbox.settings)
     job = daemon.store.get(file)
     assert (job is not None) == is_moved and (inbox.path / ".incoming" / file).exists() == (not is_moved)
     assert job is None or job.overrides["options"] == {"upper": True}

@@ -5,36 +5,31 @@ and is retried once it or one of its sidecars changes.
 """
 
 import itertools
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from daemon.config.current import CurrentSettings
 from daemon.config.settings import Settings
 from daemon.core import regular_files
 from daemon.core.errors import InboxdError
 from daemon.core.job import Entry
 from daemon.core.names import SIDECAR_SUFFIXES
-from daemon.files.disk_retry import describe
 from daemon.files.inbox import Inbox
 from daemon.intake.filetype import Content
 from daemon.intake.ignored_names import ignore_patterns
-from daemon.intake.move_errors import explain_move_error, permissions
-from daemon.intake.overrides import FOLDER_FILE, Choice, why_ignored
-from daemon.intake.path_states import Agenda, Block, FileStates, SetAside
-from daemon.intake.prerequisites import Prerequisites, snapshot
+from daemon.intake.left_files import LeftFiles
+from daemon.intake.obstacles import PAUSE_PER_LEFT, Obstacles
+from daemon.intake.overrides import FOLDER_FILE, Choice, why_untrusted
+from daemon.intake.path_states import Agenda, FileStates
+from daemon.intake.prerequisites import Prerequisites
 from daemon.intake.settling import Settling
-from daemon.intake.skipped import SkippedFiles
 
 LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
 _HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, then set its mode by name
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
-_ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
-_OBSTACLE_PAUSE_MAX = 300.0  # the same where a person must change something in the inbox first
-_SET_ASIDE_PAUSE = 5.0  # seconds between checks whether a file that was set aside has changed
-_PAUSE_PER_LEFT = 0.001  # seconds: the more files are left, the longer the pauses between looks at them
 DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
 UNEXPECTED = "Internal error (see the log). inboxd retries when this file or one of its sidecars changes."
 
@@ -47,21 +42,19 @@ class Ready(NamedTuple):
 
 
 class PendingFiles:
-    """The files in the inbox that have not been taken. Called by the main thread only; `now` is monotonic seconds.
+    """The files in the inbox that have not been taken. Called by the main thread only; `now` is monotonic seconds."""
 
-    `settings` returns the current settings.
-    """
-
-    def __init__(self, settings: Callable[[], Settings], inbox: Inbox):
+    def __init__(self, settings: CurrentSettings, inbox: Inbox):
         self._settings = settings
         self._inbox = inbox
-        self._settling = Settling(settings().settle_seconds)
+        self._settling = Settling(settings.value.settle_seconds)
         self._prerequisites = Prerequisites(settings, inbox)
         self._states = FileStates()
         self._looks = Agenda()
         self._ready: dict[Path, Ready] = {}  # in the order in which they are to be taken
         self._reviews: dict[Path, None] = {}  # refused files, in order: are the reasons still true?
-        self.left = SkippedFiles(inbox.path)
+        self.left = LeftFiles(inbox.path)
+        self._obstacles = Obstacles(inbox, self._states, self._looks, self.left)
 
     def apply(self, settings: Settings) -> None:
         self._settling.settle_seconds = settings.settle_seconds
@@ -89,7 +82,7 @@ class PendingFiles:
             return
         self.not_renamed_in(path)
         self._settling.stir(path, now)
-        self._looks.set(path, now + min(_HINT_PAUSE, self._settings().settle_seconds))
+        self._looks.set(path, now + min(_HINT_PAUSE, self._settings.value.settle_seconds))
 
     def renamed_in(self, path: Path) -> None:
         """The file is complete at the next look."""
@@ -182,7 +175,7 @@ class PendingFiles:
         is_changed = state.entry != entry
         state.entry = entry
         self._ready.pop(path, None)
-        if self._is_set_aside(entry, now) or self._is_blocked(path, now):
+        if self._obstacles.is_set_aside(entry, now) or self._obstacles.is_blocked(path, now):
             return
         self._settling.see(path, (entry.inode, entry.size_bytes, entry.mtime_ns, entry.ctime_ns), now)
         if state.is_renamed_in:
@@ -200,42 +193,8 @@ class PendingFiles:
 
     def is_ignored(self, path: Path) -> bool:
         """True if a pattern of `[inbox] ignore` matches a path in the inbox, or a folder that holds it."""
-        patterns = ignore_patterns(self._settings().ignore)
+        patterns = ignore_patterns(self._settings.value.ignore)
         return patterns is not None and patterns.match(path.relative_to(self._inbox.path))
-
-    def _is_set_aside(self, entry: Entry, now: float) -> bool:
-        """True if a file that caused an error has not changed; it is then looked at again later."""
-        state = self._states.of(entry.path)
-        if state.set_aside is None:
-            return False
-        before = state.set_aside.snapshot
-        if before is not None and before == snapshot(self._inbox, entry):
-            self._looks.set(entry.path, now + self._look_pause)
-            return True
-        state.set_aside = None
-        if before is not None:
-            self.left.clear(entry.path)
-        return False
-
-    def _is_blocked(self, path: Path, now: float) -> bool:
-        """True if a file still cannot be moved and its pause is not over; it is then looked at again later."""
-        state = self._states.of(path)
-        if state.block is None:
-            return False
-        is_changed = state.block.permissions != permissions(self._inbox, path)
-        if now < state.block.until and not is_changed:
-            self._looks.set(path, min(state.block.until, now + self._look_pause))
-            return True
-        state.block = None
-        if is_changed:
-            state.failures = 0
-        self._looks.remove(path)
-        return False
-
-    @property
-    def _look_pause(self) -> float:
-        """Seconds between looks at a file that waits for a person; longer if there are many."""
-        return max(_SET_ASIDE_PAUSE, _PAUSE_PER_LEFT * len(self.left))
 
     def _is_written(self, path: Path) -> bool:
         try:
@@ -248,7 +207,7 @@ class PendingFiles:
         """Report why something is never taken or is ignored, until it is gone."""
         try:
             why = None if path.name == FOLDER_FILE else self._inbox.refusal(path)
-            why = why or why_ignored(self._inbox, path)
+            why = why or why_untrusted(self._inbox, path)
         except OSError:  # not now; at the next look
             return
         state = self._states.get(path)
@@ -272,37 +231,12 @@ class PendingFiles:
 
     def cannot_take(self, path: Path, error: OSError, now: float) -> None:
         """Leave a file that cannot be looked at or taken, and retry after a pause."""
-        why = explain_move_error(self._inbox, path, error)
-        self.left.report(path, f"it cannot be taken: {why or describe(self._without_job(error))}")
-        state = self._states.of(path)
-        state.failures += 1
-        if why is None:
-            self._looks.set(path, now + self.error_pause(state.failures))
-            return
-        until = now + self.error_pause(state.failures, _OBSTACLE_PAUSE_MAX)
-        state.block = Block(until=until, permissions=permissions(self._inbox, path))
-        self._looks.set(path, min(until, now + self._look_pause))
-
-    def error_pause(self, failures: int, longest: float = _ERROR_PAUSE_MAX) -> float:
-        """Seconds until what failed is tried again; longer where that would be much work."""
-        return max(min(_ERROR_PAUSE * 2.0 ** min(failures - 1, 20), longest), _PAUSE_PER_LEFT * len(self.left))
-
-    def _without_job(self, error: OSError) -> OSError:
-        """An error below .taken, without the folder there, which has another name at each try."""
-        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-        if any(Path(name).is_relative_to(self._inbox.taken) for name in names):
-            return OSError(error.errno, error.strerror, str(self._inbox.own.place))
-        return error
+        self._obstacles.block(path, error, now)
 
     def set_aside(self, path: Path, entry: Entry | None, error: Exception, why: str = UNEXPECTED) -> None:
         """Leave a file that caused an error until it changes. `entry`: its state at that time."""
-        self._looks.remove(path)
         self._ready.pop(path, None)
-        self.left.report(path, why, error)
-        before = None if entry is None else snapshot(self._inbox, entry)
-        self._states.of(path).set_aside = SetAside(snapshot=before)
-        if entry is not None:
-            self._looks.set(path, 0.0)
+        self._obstacles.set_aside(path, entry, error, why)
 
     # ---------------------------------------------------------------------------------------- for the claimer
 
@@ -326,10 +260,10 @@ class PendingFiles:
         return self._ready.pop(entry.path, None) == Ready(entry, now)
 
     def own_sidecars(self, path: Path) -> list[Entry]:
-        """The sidecars of a file that count: see `overrides.why_ignored`. The others are reported."""
+        """The sidecars of a file that count: see `overrides.why_untrusted`. The others are reported."""
         own = []
         for sidecar in self._inbox.sidecars(path):
-            if why_ignored(self._inbox, sidecar.path):
+            if why_untrusted(self._inbox, sidecar.path):
                 self.review(sidecar.path)
             else:
                 own.append(sidecar)
@@ -346,7 +280,7 @@ class PendingFiles:
         if isinstance(found, Choice):
             return found
         self.left.report(path, found)
-        pause = max(self._settings().settle_seconds, _WRITER_PAUSE, _PAUSE_PER_LEFT * len(self.left))
+        pause = max(self._settings.value.settle_seconds, _WRITER_PAUSE, PAUSE_PER_LEFT * len(self.left))
         self._looks.set(path, now + pause)
         return None
 

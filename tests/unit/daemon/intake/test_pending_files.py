@@ -119,10 +119,10 @@ def test_reasons_are_reviewed_in_several_steps(inbox: InboxHarness, monkeypatch)
     reviewed = []
     refusal = inbox.layout.inbox.refusal
     monkeypatch.setattr(inbox.layout.inbox, "refusal", lambda path: reviewed.append(path) or refusal(path))
-    monkeypatch.setattr("daemon.intake.readiness.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.pending_files.LOOK_SECONDS", 0.0)
     inbox.scan(now=20.0)
     assert len(reviewed) == 1 and inbox.intake.next_look(20.0) == 0.0
-    monkeypatch.setattr("daemon.intake.readiness.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("daemon.intake.pending_files.LOOK_SECONDS", 60.0)
     inbox.intake.step(20.0)
     assert sorted(reviewed) == sorted(links) and inbox.intake.left == {}
 

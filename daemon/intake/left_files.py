@@ -8,7 +8,7 @@ from daemon.core.names import printable, printable_path
 log = logging.getLogger(__name__)
 
 
-class SkippedFiles:
+class LeftFiles:
     """The reasons, by path."""
 
     def __init__(self, inbox: Path):
