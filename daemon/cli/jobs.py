@@ -200,7 +200,7 @@ def cancel(job: UnfinishedJobArgument, config_file: ConfigOption = None) -> None
 
 def reviewed(
     job: JobArgument,
-    undo: Annotated[bool, typer.Option("--undo", help="Record that the result is still to be reviewed.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Record that the result still needs a review.")] = False,
     config_file: ConfigOption = None,
 ) -> None:
     """Record that somebody has reviewed the result of a job.

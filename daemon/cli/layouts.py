@@ -33,7 +33,7 @@ def _default(context: typer.Context, config_file: ConfigOption = None, as_json: 
     for name in ("config_file", "as_json"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            raise UsageError("An option stands before the subcommand.", f"Write it after {context.invoked_subcommand}.")
+            raise UsageError("An option comes before the subcommand.", f"Write it after {context.invoked_subcommand}.")
 
 
 @app.command("list", cls=PlainCommand)

@@ -18,7 +18,7 @@ def search(
         typer.Argument(metavar="WORDS...", help='Words, a "phrase", or the start of a word: bal*'),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Maximum number of results.")] = 20,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build the index again from the outbox first.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Rebuild the index from the outbox first.")] = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

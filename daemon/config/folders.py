@@ -52,7 +52,7 @@ def _check_name(name: str, where: str) -> None:
         )
     if name != "/".join(parts):
         raise ConfigError(
-            f"{where}: [inbox.folders.{literal(name)}] is not in the plain form of a path.",
+            f"{where}: [inbox.folders.{literal(name)}] is not a normalized path.",
             f"Write [inbox.folders.{key_literal('/'.join(parts))}].",
         )
 

@@ -152,12 +152,12 @@ class DeviceTable(_Table):
 def _check_devices(tables: dict[str, DeviceTable]) -> dict[str, DeviceTable]:
     for name, table in tables.items():
         if not is_device(name):
-            raise ValueError(f'"{name}" is no device: write [devices.cpu], or [devices."cuda:0"] for the first GPU')
+            raise ValueError(f'"{name}" is not a device: write [devices.cpu], or [devices."cuda:0"] for the first GPU')
         if name == "cpu" and (table.uuid or not table.use):
-            raise ValueError("[devices.cpu] has neither `uuid` nor `use`: some processors need the CPU")
+            raise ValueError("[devices.cpu] can have neither `uuid` nor `use`: some processors need the CPU")
     uuids = [table.uuid for table in tables.values() if table.uuid]
     if len(uuids) > len(set(uuids)):
-        raise ValueError("two tables have the same `uuid`: a GPU has one name")
+        raise ValueError("two tables have the same `uuid`: a GPU can have only one name")
     return tables
 
 

@@ -50,7 +50,7 @@ class Job:
     folder: str  # the inbox folder it came from, relative to the inbox; "" is the top
     kind: Kind | None  # None: not one of the kinds
     media_type: str  # by content
-    recipe: str | None  # None: no recipe is bound to this folder and kind
+    recipe: str | None  # None: no recipe is assigned to this folder and kind
     state: JobState
     priority: int = 0  # greater goes first
     attempt: int = 0  # attempts started, ever; names the staging folder

@@ -69,7 +69,11 @@ def _config(settings: Settings) -> Findings:
     if bound:
         yield OK, f"recipes in use: {', '.join(sorted(bound))}", ""
     else:
-        yield WARN, "no folder has a recipe, so every file would fail", 'Set one under [inbox], such as: image = "read"'
+        yield (
+            WARN,
+            "no folder has a recipe, so inboxd would process no file",
+            'Set one under [inbox], such as: image = "read"',
+        )
 
 
 def _paths_of(source: Path | None) -> Settings | None:

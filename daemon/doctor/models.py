@@ -85,7 +85,7 @@ def _fetching(name: str, weights: str, installation: Installation | None) -> tup
     if installation and not installation.paths.is_for_user and "PrivateNetwork=no" not in installation.drop_ins:
         fix = f"sudo -u {user.pw_name} {fix}" if user else fix
         return FAIL, f"{name} cannot run: the weights {weights} are missing, and the service has no network", fix
-    return WARN, f"{name} can run, but downloads the weights {weights} with the first file", fix
+    return WARN, f"{name} can run, but will download the weights {weights} for the first file", fix
 
 
 def _plans(settings: Settings) -> Iterator[tuple[str, Recipe, contract.Plan]]:

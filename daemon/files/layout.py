@@ -137,7 +137,7 @@ class Layout:
                 self.unlock()
                 raise AlreadyRunning(
                     f"inboxd is already running {what} (process {owner}).",
-                    "Stop it with `systemctl stop inboxd`, with Ctrl-C in its terminal, or by `kill` and that number.",
+                    "Stop it with `systemctl stop inboxd`, Ctrl-C in its terminal, or `kill` and that number.",
                 ) from error
         for path in locks:
             _write_owner(path)

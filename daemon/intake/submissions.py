@@ -126,12 +126,12 @@ class Submissions:
         if not upload or "/" in upload or not is_safe_relative(upload):
             raise InvalidSubmission(f"{printable(upload)} is not the name of a file in {self._incoming.path}.")
         if submission.source == DROPPED or source_name(submission.source) is None:
-            fix = "Use up to 32 small letters, digits and hyphens, beginning with a letter."
+            fix = "Use up to 32 lowercase letters, digits and hyphens, beginning with a letter."
             raise InvalidSubmission(f"{printable(submission.source)} is not a valid source name.", fix)
         if not is_safe_relative(folder) or any(is_ignored(part) for part in folder.split("/") if part):
             raise InvalidSubmission(f"{printable(folder)} is not a folder from which inboxd takes files.")
         if not name or "/" in name or not is_safe_relative(name) or is_ignored(name):
-            raise InvalidSubmission(f"inboxd takes no file with the name {printable(name)}.", "Choose another name.")
+            raise InvalidSubmission(f"inboxd ignores files with the name {printable(name)}.", "Choose another name.")
         if name.endswith(SIDECAR_SUFFIXES):
             fix = "Submit its content as options, prompt or password of the file that it belongs to."
             raise InvalidSubmission(f"{printable(name)} is the name of a sidecar.", fix)

@@ -50,25 +50,25 @@ _TYPES = {
             "application/postscript": "a PostScript file",
             "application/epub+zip": "an e-book (EPUB)",
             "application/x-mobipocket-ebook": "an e-book (Kindle)",
-            "application/vnd.ms-htmlhelp": "a help file of Windows",
+            "application/vnd.ms-htmlhelp": "a Windows help file",
             "text/rtf": "an RTF document",
             "text/html": "a web page",
             "message/rfc822": "an email message",
-            "application/vnd.ms-outlook": "an email message or another item of Outlook",
-            containers.OLE: "a document of an old Office program, or another OLE file",
+            "application/vnd.ms-outlook": "an Outlook email message, or another Outlook item",
+            containers.OLE: "a document of an old Office version, or another OLE file",
             "application/x-bplist": "a property list or a web archive of macOS",
         },
     ),
     **_types(
         "Save it without its password and drop it again.",
-        **{containers.ENCRYPTED_OFFICE: "an Office document that is protected with a password"},
+        **{containers.ENCRYPTED_OFFICE: "a password-protected Office document"},
     ),
     **_types(
         "Export the messages in it and drop those.",
         **{
             "application/mbox": "a mailbox with several messages",
             "application/vnd.ms-outlook-pst": "an Outlook mailbox",
-            "application/vnd.ms-tnef": "an attachment of Outlook (winmail.dat)",
+            "application/vnd.ms-tnef": "an Outlook attachment (winmail.dat)",
         },
     ),
     **_types(
@@ -117,7 +117,7 @@ _TYPES = {
             "application/vnd.apache.parquet": "a Parquet file",
             "application/x-hdf5": "an HDF5 file",
             "application/x-numpy": "a NumPy array",
-            "application/vnd.google-earth.kmz": "a file of places (KMZ)",
+            "application/vnd.google-earth.kmz": "a map file (KMZ)",
             "application/x-bittorrent": "a torrent file",
             "font/otf": "a font",
             "font/ttf": "a font",
@@ -139,7 +139,7 @@ _TYPES = {
 }
 _UNKNOWN = (
     "inboxd does not know this type of file, or the file is damaged at its beginning. Check that it opens on your "
-    "computer, then export it as PDF and drop that."
+    "computer, then export it as PDF and drop the PDF."
 )
 _RECIPES = {Kind.IMAGE: "read", Kind.AUDIO: "transcribe", Kind.TEXT: "text"}  # the usual one
 _OF_KIND = {Kind.IMAGE: "an image or PDF file", Kind.AUDIO: "an audio or video file", Kind.TEXT: "a text"}
@@ -154,9 +154,9 @@ def explain(kind: Kind | None, media_type: str, *, size_bytes: int, folder: str)
         return f"This is {found.what}. {found.advice}" if found else _UNKNOWN
     what = found.what if found else f"{_OF_KIND[kind]} ({media_type})"
     table = f"[inbox.folders.{key_literal(folder)}]" if folder else "[inbox]"
-    advice = f"{found.advice.removesuffix('.')}, or bind" if found else "Bind"
+    advice = f"{found.advice.removesuffix('.')}, or assign" if found else "Assign"
     return (
-        f"This is {what}, and no recipe is bound to {kind} in this folder. "
+        f"This is {what}, and this folder has no recipe for the kind {kind}. "
         f'{advice} a recipe in config.toml ({table} {kind} = "{_RECIPES[kind]}"), run `inboxd reload`, '
         "and drop the file again."
     )

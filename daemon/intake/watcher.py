@@ -269,5 +269,5 @@ def _explain(error: OSError) -> str:
     limit, setting = _LIMITS[error.errno]
     return (
         f"inotify's limit of {limit} is reached, so folders are only polled. Raise it: sysctl {setting},"
-        " and put the same line into /etc/sysctl.d/."
+        " and put the setting into a file in /etc/sysctl.d/."
     )

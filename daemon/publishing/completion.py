@@ -58,12 +58,12 @@ class Completion:
         self._disk_retry.run(f"publishing of {job.path} ({job.id})", step, must_end=True)
 
     def _complete(self, job_id: str) -> None:
-        job = self._store.get(job_id)  # with the path that an earlier try may have given it
+        job = self._store.get(job_id)  # with the path that an earlier try may have assigned to it
         if job is None or job.state is not JobState.PUBLISHING:
             self._release_ended(job)
             return
         job = self._rename(job)
-        self._layout.outbox.fsync_results(job.result_path)  # perhaps of a rename by a run that was killed before this
+        self._layout.outbox.fsync_results(job.result_path)  # a run that was killed before this may have renamed it
         done = self._store.finish(job)  # publish before finish: each row in state done has its result
         level = logging.INFO if done.state is JobState.DONE else logging.WARNING
         what = done.error or done.result_path
@@ -74,7 +74,7 @@ class Completion:
         while self._layout.outbox.is_staged(job):
             try:
                 self._layout.outbox.publish(job)
-            except (FileExistsError, NotADirectoryError):  # something else has its name now, or that of its folder
+            except (FileExistsError, NotADirectoryError):  # something else now has the result's name, or its folder's
                 is_flat, failed = flat.is_flat(job.result_path or ""), job.outcome is not JobState.DONE
                 free = self._layout.outbox.free_result_path(job, failed=failed, is_flat=is_flat)
                 job = self._store.rename_intent(job, free)
@@ -91,8 +91,8 @@ class Completion:
         self._disk_retry.run(f"removal of inbox/.taken/{job_ids[0]}{others}", step, must_end=True)
 
     def release(self, *job_ids: str) -> None:
-        """Remove the taken originals of jobs that have ended, their staging folders and their checkpoints. Nothing
-        happens to a job that was queued again in the meantime: that original is then the only one."""
+        """Remove the taken originals of jobs that have ended, their staging folders and their checkpoints. A job that
+        was queued again in the meantime stays unchanged, because its original is the only copy."""
         still_open = self._store.still_open(job_ids)
         ended = [job_id for job_id in job_ids if job_id not in still_open]
         self._layout.taken.release(*ended)

@@ -20,7 +20,7 @@ _MAX_RECORD_BYTES = 4 * 1024 * 1024  # of corrections.json, which the main threa
 
 
 class CorrectionRefused(Exception):
-    """What was prepared cannot be placed; `fix` says what to do."""
+    """The prepared files cannot be placed; `fix` says what to do."""
 
     def __init__(self, what: str, fix: str = ""):
         super().__init__(what)
@@ -50,7 +50,7 @@ class Corrector:
         result = outbox.path / job.result_path
         if self._revision(result, job) != revision:
             raise CorrectionRefused(
-                "Somebody has corrected this result meanwhile.", "Load it again, and repeat the correction."
+                "Somebody else has corrected this result in the meantime.", "Load it again, and repeat the correction."
             )
         staged = outbox.staging / f"{job.id}.{FOLDER}"
         durable.remove_tree(staged)
@@ -118,7 +118,7 @@ def _is_changed(name: str, sha256: object, folder: int) -> bool:
             content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return False
-    except OSError:  # it is no file any more
+    except OSError:  # it is no longer a file
         return True
     return hashlib.sha256(content).hexdigest() != sha256
 

@@ -56,12 +56,12 @@ class FailurePublisher:
         """See `Publisher.cancel_now`."""
         if not self._is_busy_with(job.id):
             self._give_up(job, *_BY_COMMAND, again)
-            if self._is_busy_with(job.id):  # meanwhile it does not start, nor after a restart
+            if self._is_busy_with(job.id):  # until then it does not start, not even after a restart
                 self._store.park([job.id], CANCELLING)
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """See `Publisher.give_up`."""
-        if self._is_busy_with(job.id):  # which ends it in another way
+        if self._is_busy_with(job.id):  # the background ends the job in another way
             return
 
         def step() -> None:
@@ -107,7 +107,7 @@ class FailurePublisher:
             original = self._layout.original(job.id, job.path)
         except OriginalGone:
             original = None
-            self._layout.taken.put_back(job.id)  # whatever else is in its folder
+            self._layout.taken.put_back(job.id)  # return whatever else is in its folder
         self._job_retrier.withdraw_now(job.id)
         changes = original_changes.changes(job, original)
         if original is not None and self._preparations.is_altered(job.id):

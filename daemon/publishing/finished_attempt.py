@@ -16,7 +16,7 @@ class FinishedAttempt:
     """The result of an attempt.
 
     made_by: how it was made, for result.json.
-    on_give_up: called if it cannot be staged although the disks are writable.
+    on_give_up: called if the result cannot be staged although the disks are writable.
     """
 
     job: Job
@@ -26,7 +26,7 @@ class FinishedAttempt:
 
     @property
     def facts(self) -> ResultFacts:
-        """The columns of the job that describe it."""
+        """The columns of the job that describe the result."""
         return ResultFacts(
             excerpt=self.finished.excerpt[:_EXCERPT_CHARS],
             review=tuple(self.finished.review),

@@ -1,11 +1,12 @@
 """Publishes several results together, which share their commits and most of their fsyncs.
 
 Each part is complete for all results before the next part begins for any: stage all; make all durable; commit all
-intents; rename all; fsync the folders they were renamed into; commit all ends; remove all originals. So the order is,
-for each single result, the one of `publisher`, and a crash leaves each job in a state that `recovery` knows.
+intents; rename all; fsync the folders they were renamed into; commit all ends; remove all originals. The order is
+therefore, for each single result, that of `publisher`, and a crash leaves each job in a state that `recovery` knows.
 
 A result that needs more than that (sidecars, an archived or altered original, a large copy, the flat layout), or on
-which a part fails, leaves the group: it is returned, and its caller publishes it alone, continuing from wherever it is.
+which a part fails, leaves the group: it is returned, and the caller publishes it alone, continuing from the step that
+it has reached.
 """
 
 import logging
@@ -94,7 +95,7 @@ class GroupPublisher:
                     make_durable.append(step)
                     staged.append(result)
         finally:
-            errors = parallel.run_all(make_durable)  # in any case: it also closes what they hold open
+            errors = parallel.run_all(make_durable)  # in any case, because it also closes the files that they hold open
         return [result for result, error in zip(staged, errors, strict=True) if error is None]
 
     def _try_to_stage(self, result: FinishedAttempt) -> Callable[[], None] | None:

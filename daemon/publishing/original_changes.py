@@ -1,4 +1,4 @@
-"""Compares an original with what its job's row says about its content."""
+"""Compares an original with the description of its content in the job's row."""
 
 from daemon.core import regular_files
 from daemon.core.job import Job, Original

@@ -1,4 +1,4 @@
-"""Why a job is parked: values of `Job.waiting_for` by which the daemon recognizes such a job again."""
+"""The reasons why a job is parked: values of `Job.waiting_for` by which the daemon recognizes such jobs."""
 
 INTERNAL_ERROR = "Internal error in inboxd: its log has the details. Please report it."
 CANCELLING = "Cancelled: its file is being moved to outbox/failed."

@@ -66,7 +66,8 @@ class Preparations:
         return job_id in self._altered
 
     def note_altered(self, job_id: str) -> bool:
-        """Record that an original differs from its checksum; False: that was known, and it differs again."""
+        """Record that an original differs from its checksum. Return False if that was already known, and it differs
+        again."""
         is_new = job_id not in self._altered
         self._altered.add(job_id)
         return is_new

@@ -159,7 +159,7 @@ class Publisher:
             if not self._preparations.is_ready(job, original, self._home(job, place), again):
                 return
             self._stage_result(result, original, place)
-        except copies.CopyDiffers:  # changed, and its size and time put back
+        except copies.CopyDiffers:  # somebody changed it, and restored its size and time
             self._queue_again(job, original, original_changes.facts(original))
             return
         publishing = self._store.intend(
@@ -213,7 +213,7 @@ class Publisher:
         return self._settings.value.folder(job.folder).originals if job.recipe else "keep"
 
     def _end_publishing(self, job: Job, on_give_up: Callable[[Exception], None], error: Exception) -> None:
-        """Give up publishing a result. What was prepared for it is of no use to the failure or to the next attempt."""
+        """Give up publishing a result. Neither the failure nor the next attempt can use what was prepared for it."""
         self._preparations.forget(job.id)
         on_give_up(error)
 
@@ -269,8 +269,8 @@ class Publisher:
         self._completion.complete(job)
 
     def retry(self, job: Job, then: Callable[[Job], None] = lambda queued: None) -> None:
-        """Queue a failed job again, with its original fetched back from outbox/failed. `then` gets the queued job, for
-        a large file once the background has fetched it back.
+        """Queue a failed job again, with its original fetched back from outbox/failed. `then` gets the queued job; if
+        the file is large, only after the background has fetched it back.
 
         Raises:
             OriginalGone: the original no longer exists.

@@ -19,10 +19,10 @@ _LINE_CHARS = 120
 class MadeBy(TypedDict, total=False):
     """The processor, engine, model, device and options that made a result."""
 
-    note: str  # why this processor instead of the recipe's own
+    note: str  # why this processor was used instead of the recipe's own
     options: Mapping[str, object]  # of the recipe, that somebody set or that differ from the default
     origins: Mapping[str, str]  # the file that set each of them; none for a default
-    processor_options: Mapping[str, object]  # determine what the worker had loaded
+    processor_options: Mapping[str, object]  # that determined what the worker had loaded
 
 
 def result_json(
@@ -127,7 +127,7 @@ def _dump(fields: Mapping[str, object]) -> bytes:
 
 
 def _encode_field(value: object) -> str:
-    line = _encode(value)  # by C code: with an indent, the encoder is pure Python, and takes a tenth of a job's time
+    line = _encode(value)  # C code; with an indent, the encoder is pure Python, which takes a tenth of a job's time
     return line if len(line) <= _LINE_CHARS else json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n  ")
 
 

@@ -158,7 +158,7 @@ def _make_scratch(folder: Path) -> tuple[Path, int]:
         path = folder / f".inboxd-backup-{secrets.token_hex(8)}.part"
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         if (held := lock(path)) is not None:
-            return path, held  # else a concurrent run has swept it
+            return path, held  # otherwise, a concurrent run has removed it
 
 
 def _vacuum_into(database: Path, scratch: Path) -> None:
@@ -171,14 +171,14 @@ def _vacuum_into(database: Path, scratch: Path) -> None:
     except InboxdError as error:
         if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
             raise
-        # it is the disk of the copy that is full, not that of the job log
+        # the disk of the copy is full, not that of the job log
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent)) from error
     finally:
         os.close(folder)
 
 
 def _sweep(folder: Path) -> None:
-    """Remove temporary files of killed runs: unlocked files of this user with our naming scheme and contents."""
+    """Remove temporary files of killed runs: this user's unlocked files that have our naming scheme and contents."""
     for path in folder.iterdir():
         if not _SCRATCH.fullmatch(path.name):
             continue

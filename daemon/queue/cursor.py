@@ -1,8 +1,9 @@
 """The position of a reader in the events of the job log, across restarts; used by hooks and totals.
 
 The number of an event is never reused within one job log. But the log may be replaced between two reads: by a copy, in
-which later events have numbers that this reader has seen on others, or by a log rebuilt from the folders. A cursor
-therefore also stores the identity of its log and the time of its event, and finds its position again by the time.
+which later events have numbers that this reader has already seen on other events, or by a log rebuilt from the folders.
+A cursor therefore also stores the identity of its log and the time of its event, and finds its position again by the
+time.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ class Cursor:
 
     log: str  # identity of the job log
     event: int  # the number of the event; 0: before the first one
-    at: int  # when it was recorded, microseconds since the epoch, or a time when all earlier ones had been read
+    at: int  # when it was recorded, microseconds since the epoch, or a time by which all earlier events had been read
 
     @classmethod
     def at_end(cls, jobs: JobLog) -> "Cursor":

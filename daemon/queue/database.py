@@ -25,7 +25,7 @@ _BUSY_MS, _BUSY_AT_START_MS = 100, 5000
 
 
 class Database:
-    """The open file. `is_new`: there was none, or it was set aside as damaged; the folders describe its rows."""
+    """The open file. `is_new`: there was no file, or a damaged one was set aside; the folders describe its rows."""
 
     def __init__(self, path: Path):
         """Open it, or create it.
@@ -89,11 +89,12 @@ class Database:
             raise StartOver(f"The job log {self.path} was removed or replaced while the daemon was running.")
 
     def check(self) -> None:
-        """Raise what any method would raise if the file cannot be written now, or was removed or replaced."""
+        """Raise the errors of the other methods if the file cannot be written now, or was removed or replaced."""
         try:
             with self._transaction():
                 version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-                self._connection.exec_driver_sql(f"PRAGMA user_version = {version}")  # a page of the log, as any commit
+                # writes a page of the log, as any commit does
+                self._connection.exec_driver_sql(f"PRAGMA user_version = {version}")
         except LogLocked:
             raise
         except StorageError:
@@ -142,7 +143,7 @@ class Database:
         if version > len(MIGRATIONS):
             raise StoreError(
                 f"The job log {self.path} was written by a newer inboxd (version {version}, known {len(MIGRATIONS)}).",
-                "Install that version again, or restore the copy of the job log that was made at the upgrade: "
+                "Install that version again, or restore the copy of the job log that the upgrade made: "
                 'see "Back to an older version" in docs/operating.md.',
             )
         self.is_new = version == 0

@@ -1,4 +1,4 @@
-"""What the daemon asks of jobs.db; `store` adds what changes it. Readers in other processes use `reader`."""
+"""The daemon's queries of jobs.db; `store` adds the changes. Readers in other processes use `reader`."""
 
 import collections
 import json
@@ -15,7 +15,7 @@ from daemon.queue.database import Database
 from daemon.queue.rows import NumberedEventRow, WaitingGroup
 from daemon.queue.tables import ENDED, events_table, job_of, jobs_table, row_of
 
-Values = tuple[object, ...]  # those of a statement, in order
+Values = tuple[object, ...]  # the values of a statement, in order
 
 
 def now_us() -> int:
@@ -24,7 +24,7 @@ def now_us() -> int:
 
 
 class Queries(Database):
-    """Only the main thread uses it. Every method raises as those of `Store`."""
+    """Only the main thread uses it. Every method raises the same errors as those of `Store`."""
 
     def __init__(self, path: Path, *, clock: Callable[[], int] = now_us):
         """Open it, or create it.
@@ -87,7 +87,7 @@ class Queries(Database):
         return job_of(row) if row else None
 
     def is_before_in_queue(self, job: Job) -> bool:
-        """Check for a job with the same content, recipe and overrides that goes first and waits for nothing."""
+        """True if a job with the same content, recipe and overrides is ahead in the queue and waits for nothing."""
         earlier = sa.tuple_(jobs_table.c.received_at, jobs_table.c.id) < sa.tuple_(job.received_at, job.id)
         query = sa.select(jobs_table.c.id).where(_same_work(job), jobs_table.c.waiting_for.is_(None)).limit(1)
         open_and_earlier = (jobs_table.c.state == "queued") & earlier
@@ -104,12 +104,12 @@ class Queries(Database):
         return [job_of(row) for row in self._run(sql.WAITING, (*place, limit))]
 
     def waiting_for(self, why: str) -> list[Job]:
-        """The queued jobs that are parked for this very reason."""
+        """The queued jobs that are parked for exactly this reason."""
         return [job_of(row) for row in self._run(sql.WAITING_FOR, (why,))]
 
     def waiting_groups(self, *, files: int, limit: int) -> list[WaitingGroup]:
-        """What parked jobs wait for, the most frequent first; of each group the first `files`. At most `limit` groups,
-        because each job may have a reason of its own."""
+        """What parked jobs wait for, the most frequent reason first, with the first `files` of each group. At most
+        `limit` groups, because each job may have a different reason."""
         groups: dict[str, WaitingGroup] = {}
         for row in self._run(sql.WAITING_GROUPS, (files, files * limit)):
             group = groups.setdefault(row.waiting_for, WaitingGroup(why=row.waiting_for, jobs=row.jobs, files=[]))

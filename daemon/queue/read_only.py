@@ -106,7 +106,9 @@ def _may_be_read(path: Path) -> bool:
 
 
 def _not_ours(path: Path) -> UsageError:
-    return UsageError(f"You may not read the job log {path}.", "Ask as root, or as the user that inboxd runs as.")
+    return UsageError(
+        f"You may not read the job log {path}.", "Run the command as root, or as the user that inboxd runs as."
+    )
 
 
 def _none_yet(path: Path) -> NoJobLog:

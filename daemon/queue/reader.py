@@ -1,4 +1,4 @@
-"""The queries of jobs.db for all that only read it: the command line, the web process, hooks, metrics."""
+"""The queries of jobs.db for its readers: the command line, the web process, hooks, metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class JobFilter:
 
     states: Sequence[str] = ()
     recipe: str | None = None
-    folder: str | None = None  # with those below it
+    folder: str | None = None  # including its subfolders
     file: str | None = None  # a part of the path
     source: str | None = None
     review: bool = False  # only those with reasons for a review
@@ -99,11 +99,11 @@ class JobLog(ReadOnlyLog):
         )
 
     def some(self, ids: Sequence[str]) -> list[JobRow]:
-        """The rows of several jobs; of one that does not exist, none."""
+        """The rows of several jobs; jobs that do not exist are omitted."""
         return self._all(f"SELECT * FROM job_log WHERE id IN ({', '.join('?' * len(ids))})", *ids)
 
     def some_paged(self, ids: Sequence[str]) -> list[PagedRow]:
-        """The same with their place in the order."""
+        """The rows of `some`, with their position in the order of the list."""
         return self._all(
             "SELECT job_log.*, jobs.received_at AS received_us FROM job_log JOIN jobs ON jobs.id = job_log.id "
             f"WHERE job_log.id IN ({', '.join('?' * len(ids))})",
@@ -111,8 +111,8 @@ class JobLog(ReadOnlyLog):
         )
 
     def tallies(self) -> dict[str, int]:
-        """How many jobs there are by what a list distinguishes: "all", "review" (still to be done), "working",
-        "waiting", "failed", "done". Counted by indexes, because most jobs are done."""
+        """The number of jobs in each category of a list: "all", "review" (not reviewed yet), "working", "waiting",
+        "failed", "done". Counted by indexes, because most jobs are done."""
         row = self._all(
             "SELECT (SELECT count(*) FROM jobs) AS every, "
             f"(SELECT count(*) FROM jobs WHERE {_OPEN} AND state = 'queued') AS waiting, "
@@ -144,7 +144,7 @@ class JobLog(ReadOnlyLog):
         return self._all(f"SELECT DISTINCT {column} FROM ({latest}) ORDER BY {column}")
 
     def ends_since(self, at: int) -> list[int]:
-        """When jobs ended, from that time on; microseconds since the epoch."""
+        """The times at which jobs ended, from `at` on; microseconds since the epoch."""
         return [row["finished_at"] for row in self._all("SELECT finished_at FROM jobs WHERE finished_at >= ?", at)]
 
     def events_after(self, event: int, *, limit: int = -1) -> list[NumberedEventRow]:
@@ -190,11 +190,11 @@ class JobLog(ReadOnlyLog):
         return int(found[0]["at"]) if found else None
 
     def last_event_until(self, at: int) -> int:
-        """The number of the latest event that was recorded until then (microseconds); 0: there is none."""
+        """The number of the latest event that was recorded up to `at` (microseconds); 0: there is none."""
         return int(self._value("SELECT coalesce(max(id), 0) FROM events WHERE at <= ?", at))
 
     def first_event_after(self, at: int) -> int | None:
-        """The number of the first event that was recorded later than that (microseconds)."""
+        """The number of the first event that was recorded after `at` (microseconds)."""
         first = self._value("SELECT min(id) FROM events WHERE at > ?", at)
         return None if first is None else int(first)
 
@@ -260,5 +260,5 @@ class JobLog(ReadOnlyLog):
         )
 
     def corrected_jobs(self) -> set[str]:
-        """The jobs whose results people have corrected, as far as their events are left."""
+        """The jobs whose results people have corrected, if the events still exist."""
         return {row["job"] for row in self._all("SELECT DISTINCT job FROM events WHERE event = 'corrected'")}

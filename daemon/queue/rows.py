@@ -44,7 +44,7 @@ class JobRow(ShownRow):
 
 
 class PagedRow(JobRow):
-    """The same, with its place in the order."""
+    """A row of the view `job_log`, with its position in the order of the list."""
 
     received_us: int  # microseconds since the epoch
 
@@ -74,7 +74,7 @@ class EventRow(TypedDict):
 
 
 class NumberedEventRow(EventRow):
-    """The same, with its number and its job."""
+    """A row of the table `events`, with its number and its job."""
 
     number: int
     job: str
@@ -96,7 +96,7 @@ class EndRow(TypedDict):
 
 
 class QueueRow(TypedDict):
-    """The queued jobs of a recipe ("": of none)."""
+    """The queued jobs of a recipe ("": without a recipe)."""
 
     recipe: str
     jobs: int

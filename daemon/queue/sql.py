@@ -1,4 +1,4 @@
-"""The SQL of the store for each job's path through the queue, as text that is made once.
+"""The SQL of the store for each job's path through the queue, as text that is built once.
 
 Building, keying and looking up the same statements in SQLAlchemy for each call took four times as long as running them.
 A `?` stands for a value; `store` passes them in the order given here.
@@ -15,7 +15,7 @@ _COLUMNS = ", ".join(JOB_COLUMNS)
 # The jobs of a recipe that may start now. Values: recipe, now.
 _MAY_START = (
     "state = 'queued' AND recipe IS ? AND waiting_for IS NULL AND run_at <= ? AND sha256 IS NOT NULL "
-    "AND result_path IS NULL"  # else its failure is still to be withdrawn
+    "AND result_path IS NULL"  # otherwise its failure must be withdrawn first
 )
 _IN_QUEUE_ORDER = "ORDER BY priority DESC, received_at, id"
 
@@ -56,7 +56,7 @@ KNOWN = "SELECT id FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
 HOLDERS = "SELECT id, attempt, lease, state FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
 QUEUED = f"SELECT {_COLUMNS} FROM jobs WHERE {_MAY_START} {_IN_QUEUE_ORDER} LIMIT ?"
 SMALLEST_QUEUED = f"SELECT {_COLUMNS} FROM jobs WHERE {_MAY_START} AND alone = 0 ORDER BY size_bytes LIMIT 1"
-# Values: recipe, now, the number from which it does not matter.
+# Values: recipe, now, the number at which to stop counting.
 COUNT_QUEUED = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {_MAY_START} LIMIT ?)"
 NEXT_RUN_AT = "SELECT min(run_at) FROM jobs WHERE state = 'queued' AND run_at > ?"
 # What queued jobs wait for, and the first files of each group. Values: files of a group, rows.
@@ -70,7 +70,7 @@ WAITING_GROUPS = """
     )
     WHERE place <= ? ORDER BY jobs DESC, waiting_for, place LIMIT ?
 """
-# The parked jobs, in the order of an index of queued jobs. Values: run_at and id of the job before, their number.
+# The parked jobs, in the order of an index of queued jobs. Values: run_at and id of the previous job, maximum number.
 WAITING = (
     f"SELECT {_COLUMNS} FROM jobs WHERE state = 'queued' AND waiting_for IS NOT NULL "
     "AND (run_at, rowid) > (?, coalesce((SELECT rowid FROM jobs WHERE id = ?), 0)) ORDER BY run_at, rowid LIMIT ?"
@@ -93,5 +93,5 @@ QUEUED_RECIPES = """
 
 
 def is_attempt(states: int) -> str:
-    """The fence: this very attempt, and no later one, holds the job. Values: attempt, lease, then the states."""
+    """The fence: exactly this attempt, and no later one, holds the job. Values: attempt, lease, then the states."""
     return f"attempt = ? AND lease IS ? AND state IN ({', '.join('?' * states)})"

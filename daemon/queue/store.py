@@ -85,7 +85,8 @@ class Store(Queries):
         return started
 
     def requeue(self, job: Job, *, outcome: str, detail: str = "", **changes: Unpack[JobChanges]) -> Job | None:
-        """running -> queued; `changes`: the cost of the attempt (charged, alone, run_at …). None: fenced off."""
+        """running -> queued; `changes`: the cost of the attempt (charged, alone, run_at …). Return None if fenced
+        off."""
         queued = replace(job, state=JobState.QUEUED, lease=None, **changes)
         with self._transaction():
             if not self._save(queued, *_is_attempt(job, JobState.RUNNING)):
@@ -113,7 +114,7 @@ class Store(Queries):
         """running -> publishing with the outcome done, for several jobs in one transaction; `jobs` describe their
         results already. Return those that were not fenced off."""
         with self._transaction():
-            held = self.held(jobs, JobState.RUNNING)  # nobody else writes before the commit
+            held = self.held(jobs, JobState.RUNNING)  # no other thread writes before the commit
             if held:
                 now = self._clock()
                 self._run(sql.INTEND_RESULT, [_result_values(job) for job in held])
@@ -124,7 +125,7 @@ class Store(Queries):
         return [replace(job, state=JobState.PUBLISHING, outcome=JobState.DONE) for job in held]
 
     def rename_intent(self, job: Job, result_path: str) -> Job:
-        """Change the result's path: something else got its name before it was published."""
+        """Change the result's path, because something else took its name before it was published."""
         renamed = replace(job, result_path=result_path)
         with self._transaction():
             self._save(renamed, *_is_attempt(job, JobState.PUBLISHING))
@@ -229,7 +230,8 @@ class Store(Queries):
             self._update(waits, run_at=sa.func.max(jobs_table.c.run_at + by_us, 1))
 
     def bound_waits(self, latest: int) -> None:
-        """Let no job wait for its next attempt beyond `latest`: the clock may have been set back between two runs."""
+        """Let no job wait for its next attempt beyond `latest`, because the clock may have been set back between two
+        runs."""
         with self._transaction():
             self._update((jobs_table.c.state == JobState.QUEUED) & (jobs_table.c.run_at > latest), run_at=latest)
 
@@ -241,7 +243,8 @@ class Store(Queries):
                 self._run(sql.INSERT_EVENT, (job_id, self._clock(), "parked" if why else "resumed", why))
 
     def note_running(self, job_id: str, why: str) -> None:
-        """Record what the end of a running job waits for. After a crash, the job that is queued again still has it."""
+        """Record what the end of a running job waits for. After a crash, the job that is queued again keeps this
+        record."""
         with self._transaction():
             running = (jobs_table.c.id == job_id) & (jobs_table.c.state == JobState.RUNNING)
             self._update(running, waiting_for=why)

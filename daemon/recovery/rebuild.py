@@ -29,7 +29,7 @@ from processors.contract import Kind
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 500  # rows in one transaction
-_LATEST_US = 253_402_300_799_000_000  # the end of the year 9999, the last one that ISO 8601 can express
+_LATEST_US = 253_402_300_799_000_000  # the end of the year 9999, the last that ISO 8601 can express
 _MOST_ATTEMPTS = 2**31
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -73,14 +73,15 @@ class Rebuild:
         return count
 
     def _lost(self) -> set[str]:
-        """Jobs that have not ended according to their rows, but have no files: the job log is older than their ends."""
+        """Jobs that, according to their rows, have not ended, but have no files: the job log is older than their
+        ends."""
         taken = set(self._layout.taken.job_ids())
         return {
             job.id for job in self._store.open_jobs() if job.id not in taken and job.state is not JobState.PUBLISHING
         }
 
     def _jobs(self, wanted: Collection[str] | None) -> Iterator[Job]:
-        """The jobs that documents in the outbox describe, or the `wanted` ones among them. A job is repeated if a
+        """The jobs that documents in the outbox describe, or the `wanted` ones among them. A job comes again if a
         better document for it is found."""
         best: dict[str, tuple[bool, bool, int]] = {}
         for job, is_ours in self._described():
@@ -125,7 +126,8 @@ def _list(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _document_name(folder: Path) -> str:
-    """The name of the document that counts in a folder of the outbox: an original may have the name of the other."""
+    """The name of the document that counts in a folder of the outbox, because an original may have the other document's
+    name."""
     if folder.parts[:1] == (FAILED,):
         return "error.json" if len(folder.parts) > 1 else ""
     return "result.json" if folder.parts not in ((), (RECORDS,)) else ""
@@ -151,7 +153,7 @@ def _job(document: result_reader.Document, path: Path, outbox: Path) -> Job:
     """The job of a document.
 
     Raises:
-        ValueError, KeyError, TypeError: it is not one of ours.
+        ValueError, KeyError, TypeError: inboxd did not write it.
     """
     facts = document.facts
     if path.name == "result.json":

@@ -44,7 +44,7 @@ class Retention:
         self._layout = layout
 
     def due(self) -> Iterator[Removal]:
-        """Find what may be removed now. Take the next one only after the last has been removed."""
+        """Find what may be removed now. Fetch the next item only after the last one has been removed."""
         rules, now = self._settings.value.retention, self._store.now()
         for states, what, age in (
             (_RESULTS, "result", rules.results),
@@ -58,7 +58,8 @@ class Retention:
             yield from self._history(now - int(rules.history * 1e6))
 
     def remove(self, removal: Removal) -> None:
-        """Remove it, durably. After a crash, what was partly removed is not visible, and removed at the next start.
+        """Remove it, durably. After a crash, a partly removed folder is not visible, and the next start removes the
+        rest.
 
         Raises:
             OSError, StorageError: it cannot be removed now; the next run retries.
@@ -84,7 +85,8 @@ class Retention:
                 assert job.result_path is not None  # `ended` returns only jobs with a result
                 folder = self._layout.outbox.path / job.result_path
                 if not folder.is_dir() or folder.is_symlink():
-                    yield Removal(what=what, path=job.result_path, job=job)  # it was moved: only the row is updated
+                    # the folder was moved: only the row is updated
+                    yield Removal(what=what, path=job.result_path, job=job)
                     continue
                 yield Removal(
                     what=what, path=job.result_path, job=job, folder=folder, why_not=self._why_not(folder, job)
@@ -139,10 +141,9 @@ def _position(job: Job) -> tuple[str, int]:
 
 
 def _newest(folder: Path) -> int | None:
-    """The last change of a folder of files, or of anything in it, in microseconds. None if it contains more than
-    files: then it is an inbox folder with such a name, not the folder of a job. A copied file may have an old mtime,
-    but not an old ctime.
-    """
+    """The last change of a folder of files, or of anything in it, in microseconds. None if it contains more than files:
+    in that case, it is an inbox folder with such a name, not the folder of a job. A copied file may have an old mtime,
+    but not an old ctime."""
     with os.scandir(folder) as found:
         facts = [item.stat(follow_symlinks=False) for item in found]
     if not all(stat.S_ISREG(each.st_mode) for each in facts):

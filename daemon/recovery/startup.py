@@ -66,7 +66,7 @@ class Recovery:
             self._each(job_id, self._sweep_or_adopt, job_id)
         for job in open_jobs.values():
             if job.id in taken and _may_start(job):
-                continue  # it waits as it should; another query for each of very many would delay the start
+                continue  # it waits correctly; one more query for each of very many jobs would delay the start
             self._each(job.id, self._recover, job, job.id in taken)
         self._sweep_staging()
         self._sweep_checkpoints()
@@ -115,7 +115,7 @@ class Recovery:
         """Report a job or taken file that cannot be recovered in `status`, and in `verify` after this process has
         ended."""
         files = [".taken/" + job_id]
-        with contextlib.suppress(Exception):  # the names are only informative: no reason for another failure
+        with contextlib.suppress(Exception):  # the names are only information, and no reason for another failure
             job = self._store.get(job_id)
             home = self._layout.taken.path / job_id
             taken = [f".taken/{path.relative_to(home.parent)}" for path in home.rglob("*") if path.is_file()]
@@ -134,10 +134,11 @@ class Recovery:
         """Handle a folder in .taken without an open row: its job has ended, or it was never recorded."""
         job = self._store.get(job_id)
         if job is not None and not job.state.is_final:
-            return  # a retry: the first try recorded it, or it was queued again in the meantime
+            return  # this is a retry: the first try recorded the job, or it was queued again in the meantime
         self._layout.submitted.finish_take(job_id)
         if job is not None and self._layout.outbox.lacks_original(job):
-            self._layout.taken.put_back(job_id)  # it was unavailable when the job failed: this is the only copy
+            # the file was unavailable when the job failed, so this is the only copy
+            self._layout.taken.put_back(job_id)
             self._report.returned += 1
             return
         if job is not None:
@@ -161,7 +162,7 @@ class Recovery:
 
     def _recover(self, job: Job, is_taken: bool) -> None:
         if self._store.get(job.id) != job:
-            return  # a retry, and the first try has done enough for the job to continue
+            return  # this is a retry, and the first try did enough for the job to continue
         match job.state:
             case JobState.PUBLISHING:
                 self._publishing.complete(job)
@@ -216,11 +217,12 @@ class Recovery:
         if size == job.size_bytes:
             self._intake.hash_missing([job])
             return
-        message = f"Only {size} of {job.size_bytes} bytes remain: the power failed before the whole file was on disk."
+        message = f"Only {size} of {job.size_bytes} bytes remain: the power failed before all of them were on disk."
         self._publishing.give_up(job, "error", f"{message} Submit it again.")
 
     def _interrupted(self, job: Job) -> Job | None:
-        """Queue an interrupted job again, not charged. One that was running at too many crashes may be their cause."""
+        """Queue an interrupted job again, uncharged; give it up if it was running at too many crashes, because it may
+        be their cause."""
         queued = self._store.requeue(job, outcome="interrupted", interruptions=job.interruptions + 1)
         if queued is not None and retry.is_quarantined(queued):
             self._publishing.give_up(

@@ -46,8 +46,8 @@ class Verdict:
 
 
 class Verification:
-    """One check of a job log and its folders. `is_running`: a daemon is using them; without one, what the next start
-    will recover is no error."""
+    """One check of a job log and its folders. `is_running`: a daemon is using them; without one, a state that the next
+    start will repair is no error."""
 
     def __init__(self, layout: Layout, database: Path, *, is_running: bool):
         self._layout = layout
@@ -246,10 +246,10 @@ class Verification:
 
 
 def _below(path: str) -> str:
-    """A path of a document that a person may have changed.
+    """A path from a document that a person may have changed.
 
     Raises:
-        ValueError, AttributeError: it leaves the folder that it is relative to, or is no text.
+        ValueError, AttributeError: it leaves the folder that it is relative to, or is not text.
     """
     if not names.is_safe_relative(path):
         raise ValueError(f"{path[:100]!r} is not a file of a result")

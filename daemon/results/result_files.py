@@ -66,7 +66,7 @@ class Result:
     def open_original(self) -> int:
         """The same for the original."""
         if self.original is None:
-            raise FileMissing("no_original", "The original is not kept.", "See [inbox] originals in docs/settings.md.")
+            raise FileMissing("no_original", "The original was not kept.", "See [inbox] originals in docs/settings.md.")
         return _open(*self.original)
 
 

@@ -13,7 +13,7 @@ from daemon.scheduling.pools import Assignment
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """How a running job is done, and by whose worker."""
+    """The way in which a running job is processed, and the worker that processes it."""
 
     assignment: Assignment
     slot: Slot
@@ -27,7 +27,7 @@ class Attempts:
     disk_retry: DiskRetry
     _running: dict[str, Attempt] = field(default_factory=dict)  # by job
     _cancelled: set[str] = field(default_factory=set)  # running jobs whose worker was killed to cancel them
-    _interrupted: set[int] = field(default_factory=set)  # those workers
+    _interrupted: set[int] = field(default_factory=set)  # the workers killed to cancel one of their jobs
 
     def begin(self, job_id: str, attempt: Attempt) -> None:
         self._running[job_id] = attempt

@@ -1,7 +1,7 @@
 """Divides the waiting jobs of a pool among its workers. Pure.
 
 Every idle worker gets an equal share, so that none waits for the batch of another. A worker that is still loading gets
-its share later: the others leave as much as it can do in the same time.
+its share later: the others leave it as many jobs as it can do by the time they finish.
 
 A worker that may be joined is given jobs while it is busy. Its last place is reserved for a file much smaller than all
 others there, so that a few long recordings do not keep every short one waiting.
@@ -15,7 +15,7 @@ from daemon.core.job import Job
 from daemon.scheduling.pool import Pool, Slot
 from daemon.workers.supervisor import WorkerState
 
-_SMALL = 4  # times smaller than each other, to get the last place
+_SMALL = 4  # a job gets the last place if it is this many times smaller than each of the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,8 @@ class PoolQueue:
     """A pool and its jobs that may start, in the order of the queue."""
 
     pool: Pool
-    jobs: Sequence[Job]  # the first of them: as many as its workers could be given now, and at least one
-    waiting: int  # how many there are, as far as that matters
+    jobs: Sequence[Job]  # the first jobs: as many as its workers could get now, and at least one
+    waiting: int  # the number of jobs, counted only as far as it matters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,8 @@ def _share(queue: PoolQueue, to_load: int, moment: Moment, without: Collection[S
     if len(live) + to_load == len(working) or not pace.job or pace.load is None:
         return math.ceil(jobs / len(working))
     ages = [moment.now - slot.worker.started for slot in live if slot.worker and slot.state is WorkerState.LOADING]
-    missed = sum(max(0.0, pace.load - age) for age in [*ages, *[0.0] * to_load]) / pace.job  # jobs, until they load
+    # jobs that the workers cannot do until they have loaded
+    missed = sum(max(0.0, pace.load - age) for age in [*ages, *[0.0] * to_load]) / pace.job
     return math.ceil((jobs + missed) / (len(live) + to_load))
 
 

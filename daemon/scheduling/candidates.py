@@ -34,9 +34,9 @@ class Selection:
 
     queues: list[PoolQueue] = field(default_factory=list)  # at most one for each pool that is not parked
     parked: dict[str, list[Job]] = field(default_factory=dict)  # by what they wait for
-    unsupported: list[Job] = field(default_factory=list)  # no recipe is bound to them
+    unsupported: list[Job] = field(default_factory=list)  # no recipe is assigned to them
     duplicates: list[Duplicate] = field(default_factory=list)  # of jobs that are done
-    broken: list[Job] = field(default_factory=list)  # an internal error came of looking at them; it was logged
+    broken: list[Job] = field(default_factory=list)  # examining them caused an internal error, which was logged
 
 
 class Candidates:
@@ -98,13 +98,13 @@ class Candidates:
             by_pool.setdefault(self._lane(assignment.pool, job, moment), []).append(job)
 
     def _first_of(self, recipe: str | None, moment: Moment) -> list[Job]:
-        """The first jobs of a recipe, as many as could start; plus the smallest, where only a small one could."""
+        """The first jobs of a recipe, as many as could start; plus the smallest job, if only that could start."""
         assignment, now = self._pools.assign(recipe), moment.now_us
         if not isinstance(assignment, Assignment):
             return self._store.queued(recipe, now=now, limit=_MAX_PARKED)
         slots = assignment.pool.slots
         limit = max(max(slot.batch_limit for slot in slots), sum(map(free_places, slots)))
-        limit += needed_jobs(assignment.pool, moment) > 0  # whether one is left for a further worker
+        limit += needed_jobs(assignment.pool, moment) > 0  # one more, to see whether a job is left for a further worker
         first = self._store.queued(recipe, now=now, limit=limit)
         if any(slot.may_be_joined and free_places(slot) == 1 for slot in slots):
             smallest = self._store.smallest_queued(recipe, now=now)
@@ -112,7 +112,8 @@ class Candidates:
         return first
 
     def _count(self, pool: Pool, jobs: list[Job], moment: Moment) -> int:
-        """The jobs that wait for a pool, as far as it matters whether a further worker is worth its load."""
+        """The number of jobs that wait for a pool, counted only until it shows whether a further worker is worth
+        loading."""
         needed = needed_jobs(pool, moment)
         if not len(jobs) < needed <= min(_MAX_COUNTED, self._store.counts().get("queued", 0)):
             return len(jobs)

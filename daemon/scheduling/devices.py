@@ -1,7 +1,7 @@
 """The devices that workers compute on: the CPU, and each NVIDIA GPU that this process may use.
 
-A GPU has the name that torch gives it, "cuda:0" for the first, and keeps it in the job log. Its workers see no other:
-they get its UUID in CUDA_VISIBLE_DEVICES, because numbers mean different GPUs to different programs. Where no GPU is
+A GPU has the name that torch gives it ("cuda:0" for the first), also in the job log. Its workers see no other GPU: they
+get its UUID in CUDA_VISIBLE_DEVICES, because numbers mean different GPUs to different programs. Where no GPU is
 found, everything runs on one device, the CPU, and the workers inherit the environment: torch may still find a GPU that
 nvidia-smi does not know.
 """
@@ -30,7 +30,7 @@ class Device:
 
     name: str  # "cpu", "cuda:0" …
     kind: Literal["cpu", "gpu"]
-    at_once: int  # models loaded on it at the same time
+    at_once: int  # maximum number of models loaded on it
     memory_bytes: float  # that they share
     uuid: str = ""  # of a GPU
     model: str = ""  # "NVIDIA H200"; "": unknown
@@ -47,8 +47,8 @@ def discover(environment: Mapping[str, str] = os.environ) -> list[Gpu]:
 
 
 def visible(found: Sequence[Gpu], listed: str | None) -> list[Gpu]:
-    """Those of the GPUs that CUDA_VISIBLE_DEVICES lists, in its order; None: it is not set. As CUDA does, ignore what
-    follows an unknown entry.
+    """The GPUs that CUDA_VISIBLE_DEVICES lists, in its order. listed: its value; None: it is not set. As CUDA does,
+    ignore what follows an unknown entry.
 
     Source: CUDA C++ Programming Guide, "CUDA Environment Variables". Numbers are those of nvidia-smi.
     """
@@ -120,11 +120,11 @@ def places(
     if chosen := tuple((each,) for each in gpus if name in (None, each.name)):
         return chosen
     known = ", ".join(each.name for each in gpus)
-    return contract.NotReady(why=f"There is no GPU {name} for it: correct `device` in config.toml. GPUs here: {known}.")
+    return contract.NotReady(why=f"This machine has no GPU {name}: correct `device` in config.toml. Its GPUs: {known}.")
 
 
 def _named(tables: Mapping[str, DeviceTable], found: Sequence[Gpu]) -> dict[str, Gpu]:
-    """The GPUs by name: the one in config.toml, or else by number."""
+    """The GPUs by name: the name in config.toml, or else one made of the number."""
     by_uuid = {each.uuid: each for each in found}
     named = {name: by_uuid.get(table.uuid) or _unknown(table.uuid) for name, table in tables.items() if table.uuid}
     taken = {each.uuid for each in named.values()}

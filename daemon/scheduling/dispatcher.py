@@ -74,7 +74,7 @@ class Dispatcher:
         self._duplicates = Duplicates(settings, store, layout, publishing)
         self._candidates = Candidates(settings, store, pools, self._duplicates, publishing, clock)
         self.idle_workers = IdleWorkers(pools, clock)
-        self._probed: Job | None = None  # the last parked job that a probe has checked; None: it has checked all
+        self._probed: Job | None = None  # the last parked job that a probe has checked; None: the probe has checked all
         self.has_more = False  # another `feed` would settle or probe more jobs at once
         self.again_at: float | None = None  # of the monotonic clock: when another `feed` may start a worker
 
@@ -115,8 +115,9 @@ class Dispatcher:
             self._set_aside(job)
 
     def _settle_unsupported(self, job: Job) -> None:
-        """Pass a file that no recipe applies to on to the outbox, or fail it. (One that was to be left in the inbox was
-        taken before that was configured.) An empty file is a mistake of its producer."""
+        """Pass on a file that no recipe applies to, or fail its job. (With `unsupported = "leave"`, inboxd took the
+        file before that was set.) An empty file always fails.
+        """
         why = unsupported.explain(job.kind, job.media_type, size_bytes=job.size_bytes, folder=job.folder)
         if job.size_bytes and self._settings.value.folder(job.folder).unsupported != "fail":
             self._publishing.pass_on(job, why)
@@ -182,7 +183,8 @@ class Dispatcher:
             worker.give(given, works, self._clock.monotonic())
 
     def _try_to_prepare(self, job: Job, seat: Seat) -> tuple[dict[str, object], Assignment] | None:
-        """Return a started job's work for its worker, and how it is done. None: the attempt failed and was settled."""
+        """Return the work of a started job for its worker, and its assignment. None: the attempt failed and was
+        settled."""
         self._duplicates.forget(job.id)
         try:
             return self._prepare(job, seat)
@@ -265,7 +267,7 @@ class Dispatcher:
             if job.id in worker.jobs:
                 self._attempts.cancel(job.id, worker.number)
                 worker.kill()
-        self._store.note_running(job.id, CANCELLING)  # for the next start: large files are not published at once
+        self._store.note_running(job.id, CANCELLING)  # for the next start: publishing a large file takes time
 
     def put_back_running(self) -> None:
         """Kill the workers because the daemon stops or is paused; their jobs are queued again, uncharged."""

@@ -49,7 +49,7 @@ class Duplicates:
         self._unusable: set[str] = set()  # jobs whose earlier result could not be used: they are processed
 
     def may_start(self, job: Job) -> bool:
-        """False: it waits for an equal job ahead of it, to share its result."""
+        """False if the job waits for an identical job ahead of it, to share its result."""
         return not self._is_wanted(job) or not self._store.is_before_in_queue(job)
 
     def find(self, job: Job, assignment: Assignment) -> Duplicate | None:
@@ -145,7 +145,7 @@ def _files(facts: Mapping[str, Any]) -> list[protocol.OutputFile]:
     """The outputs that result.json lists, each checked.
 
     Raises:
-        ValueError: they are not as the daemon writes them, or are too large.
+        ValueError: the daemon does not write outputs like these, or they are too large.
     """
     if not isinstance(facts["files"], list):
         raise ValueError("its files are not a list")

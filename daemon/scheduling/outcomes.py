@@ -111,8 +111,8 @@ class Outcomes:
         self._pools.park(self._pools.slot_of(worker), failed.message)
 
     def accept(self, received: WorkerMessage) -> FinishedAttempt | None:
-        """Take the job of a `WorkFinished` off its worker, and return its result for `publish`; None: it is of no
-        use."""
+        """Remove the job of a `WorkFinished` from its worker, and return its result for `publish`; None: the result
+        cannot be used."""
         worker, finished = self._workers.get(received.worker), received.message
         assert isinstance(finished, protocol.WorkFinished)
         if worker is None:
@@ -124,7 +124,7 @@ class Outcomes:
         attempt = self._attempts.end(job.id)
         assert attempt is not None  # each job of a worker has one
         assignment, slot = attempt.assignment, attempt.slot
-        if self._attempts.take_cancelled(job.id):  # the result was under way already
+        if self._attempts.take_cancelled(job.id):  # the worker had already sent the result
             self._publishing.cancel(job)
             return None
         slot.storage_failures = 0
@@ -170,7 +170,7 @@ class Outcomes:
         if failed.trace:
             log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace, extra=about(job))
         failure, message = FailureKind(failed.kind), failed.message
-        if why := self._why_unreadable(job):  # then the processor's verdict on the file does not count
+        if why := self._why_unreadable(job):  # then what the processor reports about the file does not count
             failure, message = FailureKind.STORAGE, why
         slot = self._pools.slot_of(worker)
         is_on_gpu = worker.loaded is not None and worker.loaded.device.startswith("cuda")
@@ -180,7 +180,7 @@ class Outcomes:
         self._settle_failure(job, slot, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
 
     def _why_unreadable(self, job: Job) -> str | None:
-        """The reason why an original cannot be read now though nobody removed it: an absent folder, a failing disk."""
+        """The reason why an original that nobody removed cannot be read now: an absent folder, a failing disk."""
         try:
             self._layout.original(job.id, job.path)
         except OriginalGone:
@@ -231,7 +231,7 @@ class Outcomes:
             self._pools.park(slot, f"{worker.processor} could not be loaded. {describe_exit(exited)}")
         failure, message = worker.why_killed or exited.why, describe_exit(exited)
         if failure is FailureKind.TIMEOUT:
-            message = f"There was no progress for {worker.timeout:g} seconds, so the worker was killed."
+            message = f"There was no progress for {worker.timeout:g} seconds, so inboxd killed the worker."
         was_interrupted = self._attempts.take_interrupted(worker.number)
         was_asked = worker.why_killed is None and (was_interrupted or worker.state is WorkerState.ENDING)
         self._workers.ends[worker.processor, "asked" if was_asked else str(failure)] += 1
@@ -297,7 +297,7 @@ class Outcomes:
                 self._try_again(job, failure, message, again)
 
     def _note_failure(self, slot: Slot, failure: FailureKind, message: str, batch_size: int) -> FailureKind:
-        """Apply to the slot and the disks what a failure tells about them. Return the failure to charge."""
+        """Apply what a failure shows about the slot and the disks to them. Return the failure to charge."""
         if failure is FailureKind.STORAGE:
             slot.storage_failures += 1
             self._disk_retry.note(StorageError(message), can_take=True)

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Pause:
-    """`ignored`: neither the pause nor the hours count, for a person who asks for everything to be done now."""
+    """`ignored`: neither the pause nor the hours apply, because a person has requested that everything be done now."""
 
     def __init__(self, settings: CurrentSettings, *, now: Callable[[], datetime] = datetime.now, ignored: bool = False):
         self._settings = settings

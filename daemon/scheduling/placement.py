@@ -5,9 +5,9 @@ its own work even while older work waits for another model, because loading cost
 than `patience`, nor against a higher priority. A pool that has workers on several devices gives one of them up at once
 for a pool that has none.
 
-A pool gets a further worker only if the waiting work is worth it: if the workers that it has would need longer for it
-than the load of another one takes. While the duration of jobs is unknown, the time that the running ones have taken so
-far stands for it, so the wait costs at most as much as the load.
+A pool gets a further worker only if its present workers would need longer for the waiting work than loading another
+worker takes. While the duration of jobs is unknown, the time that the running jobs have taken so far is used instead,
+so waiting costs at most as much as loading.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ class Plan:
     load: tuple[Slot, ...]
     unload: tuple[Slot, ...]
     run: tuple[Batch, ...]
-    again_at: float | None = None  # of the monotonic clock: when a further worker is worth its load, if nothing happens
+    again_at: float | None = None  # monotonic clock: when a further worker becomes worth loading
 
 
 def plan(queues: Sequence[PoolQueue], slots: Iterable[Slot], moment: Moment) -> Plan:
@@ -56,7 +56,7 @@ def _may_grow(pool: Pool) -> bool:
 
 
 def _job_seconds(pool: Pool, moment: Moment) -> float:
-    """What a job takes a worker of the pool, as far as is known."""
+    """The time that a worker of the pool takes for a job, as far as is known."""
     workers = [slot.worker for slot in pool.live if slot.worker is not None]
     are_busy = all(worker.state is WorkerState.BUSY for worker in workers)
     so_far = min((moment.now - worker.last_outcome for worker in workers), default=0.0) if are_busy else 0.0
@@ -71,7 +71,7 @@ def _free(pool: Pool) -> Iterator[Slot]:
 
 @dataclass(kw_only=True)
 class _Waiting:
-    """The first job of a pool for which there is no room, and the devices where it is made, or will be."""
+    """The first job of a pool for which there is no room, and the devices on which room is or will be made for it."""
 
     job: Job
     devices: set[str]
@@ -102,7 +102,7 @@ class _Planner:
             divided = divide(queue, self.moment, to_load=to_load, without=self.unload)
             batches = [batch for batch in divided if batch.slot.is_idle or self._may_join(batch)]
             if batches and queue.waiting > sum(len(batch.jobs) for batch in batches) and _may_grow(queue.pool):
-                self.again_at = self.moment.now  # once they run, it is known when the others are worth a load
+                self.again_at = self.moment.now  # once they run, the worth of a further load is known
             run += batches
         return Plan(
             load=tuple(self.load),
@@ -134,8 +134,8 @@ class _Planner:
             self.closed |= names
 
     def _make_room(self, head: Job, slots: Sequence[Slot]) -> tuple[Slot, list[Slot]]:
-        """The slot for which room is made most cheaply, and the idle workers to end. None of them if that would not
-        suffice and the job can wait: they stay useful meanwhile."""
+        """The slot for which room can be made most cheaply, and the idle workers to end. No worker ends if that would
+        not suffice and the job can wait, because the workers remain useful in the meantime."""
         rooms = [(slot, going) for slot in slots if (going := self._victims(head, slot, in_part=False))]
         if rooms:
             return min(rooms, key=lambda room: (sum(map(self._has_work, room[1])), len(room[1])))
@@ -143,8 +143,8 @@ class _Planner:
         return nearest, self._victims(head, nearest, in_part=True) if is_overdue(head, self.moment) else []
 
     def _victims(self, head: Job, slot: Slot, *, in_part: bool) -> list[Slot]:
-        """The idle workers whose end makes room for a slot: those without work first, then those whose work must stand
-        back. in_part: also if they do not suffice."""
+        """The idle workers whose end makes room for a slot: first those without work, then those whose work has to
+        wait. in_part: return them even if they do not suffice."""
         idle = sorted((each for each in self._beside(slot) if each.is_idle), key=self._order_of_going)
         going: list[Slot] = []
         for each in idle:
@@ -193,8 +193,8 @@ class _Planner:
                 self._take(slot)
 
     def _useless(self, slot: Slot) -> list[Slot] | None:
-        """The workers to end for a slot: those that have had no work for as long as their own load takes. (To end them
-        sooner might make two models take turns.) None: that would not suffice."""
+        """The workers to end for a slot: those that have had no work for as long as their own load takes. (If they
+        ended sooner, two models might alternate.) None: ending them would not suffice."""
         idle = (each for each in self._beside(slot) if each.is_idle and not self._has_work(each))
         stale = (each for each in idle if self.moment.now - each.idle_since > (each.pool.pace.load or 0.0))
         going: list[Slot] = []

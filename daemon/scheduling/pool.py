@@ -1,8 +1,9 @@
 """A worker pool and its slots. A pool is a processor with the options that decide what its workers load; a slot is the
 place of one worker of it, on one device.
 
-What one worker meets concerns its slot: a slot is parked for a while that grows if its worker cannot work (weights
-missing, a server unavailable), and has smaller batches once memory ended, because devices differ.
+What happens to one worker concerns only its slot, because devices differ. If the worker cannot work (missing weights,
+an unavailable server), its slot is parked, each time for longer; if it runs out of memory, its slot gets smaller
+batches.
 """
 
 import logging
@@ -20,7 +21,7 @@ _NEWEST = 0.2  # weight of the latest job in the mean
 
 @dataclass(kw_only=True)
 class Pace:
-    """What the workers of a pool have shown of their speed. Seconds."""
+    """The measured speed of a pool's workers, in seconds."""
 
     load: float | None = None  # from the start of a process until it has loaded; None: none has yet
     job: float | None = None  # between two outcomes of one busy worker, a moving average; None: there was none
@@ -74,7 +75,7 @@ class Slot:
 
     @property
     def may_be_joined(self) -> bool:
-        """True if its worker takes further jobs beside those it is busy with."""
+        """True if its worker accepts further jobs while it is busy."""
         return self.worker is not None and self.worker.may_be_joined
 
 
@@ -100,8 +101,7 @@ class Pool:
         return pool
 
     def take_over(self, new: "Pool") -> None:
-        """Take over the options and limits of a pool that needs the same workers; a living one keeps its memory
-        limit."""
+        """Adopt the options and limits of a pool that needs the same workers. Live workers keep their memory limit."""
         for slot, there in zip(self.slots, new.slots, strict=True):
             slot.devices = there.devices
             if new.options.max_batch != self.options.max_batch:

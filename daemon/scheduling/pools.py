@@ -21,7 +21,7 @@ from processors import contract, registry
 
 log = logging.getLogger(__name__)
 
-_DONE_ON_CPU = "Done on the CPU, as it did not fit into the memory of the GPU."
+_DONE_ON_CPU = "Processed on the CPU, because it did not fit into the GPU's memory."
 _SHOWN_OF_STEP = {"recipe", "processor", "options", "recipe_options"}  # all that a step's result depends on
 _PROBE_DOUBLINGS = 5  # the pause between two probes of a slot grows from `probe` to 32 times that
 
@@ -32,12 +32,12 @@ class Assignment:
 
     pool: Pool
     recipe_options: contract.RecipeOptions
-    note: str  # why it is another processor than the recipe's, or the CPU; "" if it is the one in config.toml
+    note: str  # why it is not the recipe's own processor, or why it is on the CPU; "" if it is as in config.toml
     then: tuple[contract.Step, ...] = ()  # the recipes that follow
 
     def shown_options(self, origins: Mapping[str, str]) -> dict[str, object]:
-        """The recipe's options that somebody set or that differ from the default, for result.json. origins: who set
-        each."""
+        """The recipe's options that somebody set or that differ from the default, for result.json. origins: the source
+        of each."""
         differing = self.recipe_options.model_dump(mode="json", exclude_defaults=True)
         values = self.recipe_options.model_dump(mode="json")
         return {name: value for name, value in values.items() if name in differing or name in origins}
@@ -66,7 +66,7 @@ class Pools:
         self._gpus = gpus
         self.devices = self._choose_devices()
         self._pools: dict[tuple[str, str, str, str], Pool] = {}  # by processor, load options, devices and lane
-        self._retired: list[Pool] = []  # with a worker still
+        self._retired: list[Pool] = []  # retired pools that still have a worker
         # by the arguments of `assign`
         self._assignments: dict[tuple[str | None, str, bool], Assignment | contract.NotReady] = {}
 
@@ -89,8 +89,8 @@ class Pools:
         return devices.seat(slot.devices, self.devices)
 
     def apply(self, settings: Settings) -> None:
-        """Make the pools that new settings need. A pool that would load the same stays, with its worker; the others
-        retire."""
+        """Create the pools that new settings need. A pool that would load the same model stays, with its worker; the
+        others retire."""
         before, self._pools = self._pools, {}
         self.devices = self._choose_devices()
         self.forget_assignments()
@@ -159,7 +159,7 @@ class Pools:
         self._assignments.clear()
 
     def origins(self, job: Job, options: contract.RecipeOptions) -> dict[str, str]:
-        """Return where each option of a job comes from that is not a default, for its result."""
+        """Return the source of each option of a job that is not a default, for its result."""
         recipe = self._settings.recipes.get(job.recipe or "")
         if recipe is None or not isinstance(options, type(recipe.recipe_options)):
             return dict(job.overrides.get("origins", {}))
@@ -172,7 +172,7 @@ class Pools:
             return contract.NotReady(why="No recipe is assigned to files of this kind.")
         recipe = self._settings.recipes.get(name)
         if recipe is None:
-            return contract.NotReady(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
+            return contract.NotReady(why=f"config.toml has no recipe {name!r}: add it, or cancel the job.")
         options, held = options_of(recipe, overrides), recipe.options
         is_moved = on_cpu and "device" in type(held).model_fields  # config.toml may name another processor by now
         if is_moved:
@@ -200,7 +200,7 @@ class Pools:
         """The recipe `name` as a step after another one."""
         recipe = self._settings.recipes.get(name)
         if recipe is None:
-            why = f"config.toml has no recipe {name!r} (any more)."
+            why = f"config.toml has no recipe {name!r}."
             return contract.Step(
                 recipe=name,
                 processor="",
@@ -224,7 +224,7 @@ class Pools:
         )
 
     def _pool(self, processor: str, options: contract.Options, then: Sequence[str]) -> Pool | contract.NotReady:
-        """The pool for these options; one of its own if the recipes in `then` need memory beside it."""
+        """The pool for these options; a separate pool if the recipes in `then` need additional memory."""
         following = [each for name in then if (each := self._settings.recipes.get(name))]
         loads = {
             (each.processor, repr(each.options.load_options())): needs

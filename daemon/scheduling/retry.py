@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from daemon.core.job import Job
 from processors.contract import FailureKind
 
-MAX_INTERRUPTIONS = 5  # a job that was running at five crashes in a row is given up: it may be their cause
+MAX_INTERRUPTIONS = 5  # a job that was running at this many crashes in a row is given up, because it may be their cause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +60,13 @@ def decide(
         case FailureKind.UNAVAILABLE:
             return Park()
         case FailureKind.STORAGE:
-            return Again(charged=False, alone=job.alone)  # nothing is started until the disks can be written
+            return Again(charged=False, alone=job.alone)  # nothing starts until the disks are writable
         case FailureKind.OUT_OF_MEMORY if batch_size > 1:
             return Again(charged=False)  # the pool makes its batches smaller
         case FailureKind.OUT_OF_MEMORY if may_use_cpu:  # once more alone, in a fresh worker; then on the CPU
             return Again(charged=False, alone=True, on_cpu=job.alone)
         case FailureKind.CRASHED | FailureKind.TIMEOUT | FailureKind.ERROR if batch_size > 1:
-            return Again(charged=False, alone=True)  # one by one, to find the cause: it may be a batch mate
+            return Again(charged=False, alone=True)  # one by one, to find the cause: it may be another job
     charged = job.charged + 1
     if charged >= attempts:
         return GiveUp()

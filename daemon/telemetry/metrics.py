@@ -121,7 +121,7 @@ def _of_daemon(live: Live) -> Iterator[Metric]:
     yield _gauge("unclaimed_files", "Files found in the inbox and not taken yet.", value=live["unclaimed"])
     oldest = live["oldest_unclaimed_ns"]
     age = 0.0 if oldest is None else max(0.0, time.time() - oldest / 1e9)
-    yield _gauge("oldest_unclaimed_seconds", "Time since the last change of the oldest of them (0 = none).", value=age)
+    yield _gauge("oldest_unclaimed_seconds", "Time since the oldest unclaimed file last changed (0 = none).", value=age)
     yield _gauge("left_files", "Files that stay in the inbox; `inboxd status` shows why.", value=live["left_in_inbox"])
     yield _gauge(
         "polled_folders",
@@ -131,7 +131,7 @@ def _of_daemon(live: Live) -> Iterator[Metric]:
     yield _claims(live["claims"])
     yield _gauge("closed", "1 while paused or outside the active hours.", value=live["closed"])
     for problem, exists in (("storage_problem", live["storage_problem"]), ("config_problem", live["config_problem"])):
-        yield _gauge(problem, "1 while there is one; `inboxd status` shows it.", value=exists)
+        yield _gauge(problem, "1 while there is such a problem; `inboxd status` shows it.", value=exists)
     yield from _of_workers(live)
     yield from _of_devices(live)
 

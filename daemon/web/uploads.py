@@ -83,7 +83,7 @@ class Receiver:
         """
         if self._slots.locked():
             raise WebError(
-                503, "too_many_uploads", f"{MAX_UPLOADS} uploads are under way.", "Try again.", {"Retry-After": "5"}
+                503, "too_many_uploads", f"{MAX_UPLOADS} uploads are in progress.", "Try again.", {"Retry-After": "5"}
             )
         async with self._slots:
             yield

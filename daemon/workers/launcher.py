@@ -88,9 +88,9 @@ def _environment(daemon: Mapping[str, str]) -> dict[str, str]:
 
 def _describe_limit(processor: str, memory_max: str, limit: int) -> str:
     gigabytes = f"{limit / 1e9:.1f} GB"
-    amount = f"{gigabytes} ({memory_max} of this machine's)" if memory_max.endswith("%") else gigabytes
+    amount = f"{gigabytes} ({memory_max} of this machine's memory)" if memory_max.endswith("%") else gigabytes
     table = f'"{processor}"' if "." in processor else processor
     return (
-        f"This needs more than {amount} of memory, the limit of {processor}, so its worker was killed. "
+        f"This needs more memory than the limit of {processor}, {amount}, so inboxd killed its worker. "
         f"To allow more, raise memory_max in [processors.{table}] of config.toml."
     )

@@ -151,7 +151,7 @@ class WorkerProcess:
         now = time.monotonic()
         if self._exit_by is not None and now >= self._exit_by:
             self._exit_by = None
-            self._kill(FailureKind.CRASHED, "The worker process closed its pipes without exiting, so it was killed.")
+            self._kill(FailureKind.CRASHED, "The worker process closed its pipes without exiting, so inboxd killed it.")
         if (held := self._memory.check(self._process.pid, now)) and self._why is None:
             log.error("worker %d holds %.2f GB of memory, more than its limit; killed", self._number, held / 1e9)
             self._kill(FailureKind.OUT_OF_MEMORY, self._limit_message)

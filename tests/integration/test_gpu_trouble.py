@@ -32,7 +32,7 @@ def test_file_that_does_not_fit_into_the_gpu_is_processed_on_the_cpu_with_a_note
     place.drain(check=1)
     result = place.result("large.txt")
     assert result["device"] == "cpu" and result["processor_options"]["device"] == "cpu"
-    assert "on the CPU" in result["note"] and "memory of the GPU" in result["note"]
+    assert "on the CPU" in result["note"] and "GPU's memory" in result["note"]
     assert _devices(place, "large.txt")[-2:] == ["cuda", "cpu"], "it was tried there alone first"
     assert _devices(place, "huge.txt")[-2:] == ["cuda", "cpu"], "what fits nowhere is tried nowhere else"
     assert place.row("huge.txt")["error_kind"] == "out_of_memory"

@@ -31,7 +31,7 @@ def test_member_of_the_group_drops_and_reads_and_a_stranger_does_not(service: In
         assert refused.returncode != 0 and "Permission denied" in refused.stderr, command
     assert lab.run("touch", f"{outbox}/mine", user="member", check=False).returncode != 0
     refused = service.inboxd("pause", user="member", check=69)
-    assert "Ask as root" in refused.stderr
+    assert "Run the command as root" in refused.stderr
 
 
 def test_folder_of_a_member_is_taken_only_if_the_group_may_write_to_it(service: Installed):

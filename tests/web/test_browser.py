@@ -257,7 +257,7 @@ def test_row_is_corrected_in_place_and_the_checks_run_again(open_page: OpenPage,
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#corrections")).to_contain_text("2 corrections")
     page.locator("#corrections a").click()
-    expect(page.locator("#corrections")).to_contain_text("as it was read")
+    expect(page.locator("#corrections")).to_contain_text("Original result")
 
 
 def test_word_of_a_transcript_is_corrected(open_page: OpenPage, results: dict[str, str]):

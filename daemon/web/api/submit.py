@@ -131,7 +131,7 @@ async def _upload_part(
             headers = {_OFFSET: str(upload.size_bytes)}
             if upload.size_bytes == 0:
                 upload.discard()
-            raise WebError(409, "wrong_offset", f"{upload.size_bytes} bytes of the upload are here.", fix, headers)
+            raise WebError(409, "wrong_offset", f"The upload has {upload.size_bytes} bytes so far.", fix, headers)
         await receive_part(request, backend.receiver, upload)
         if upload.size_bytes != end:
             upload.discard()

@@ -114,7 +114,7 @@ async def _read_chat(request: Request) -> _Chat:
     if chat.tools or chat.functions:
         raise WebError(400, "unsupported", "Tools are not supported.")
     if chat.n not in (None, 1):
-        raise bad_parameter("n", chat.n, "inboxd gives one answer.")
+        raise bad_parameter("n", chat.n, "inboxd returns only one answer.")
     return chat
 
 

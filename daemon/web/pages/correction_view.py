@@ -52,7 +52,7 @@ def _what(change: Mapping[str, object]) -> str:
     if isinstance(values, Mapping):
         before = was if isinstance(was, Mapping) else {}
         words = [f"{name} {_or_none(before.get(name))} → {_or_none(value)}" for name, value in values.items()]
-        return f"Row {change.get('row')}: {', '.join(words) or 'confirmed as read'}"
+        return f"Row {change.get('row')}: {', '.join(words) or 'confirmed'}"
     line = f"Page {change.get('page')}, line {change.get('line')}"
     place = f"Segment {change['segment']}" if "segment" in change else line
     return f"{place}: “{was}” → “{change.get('text')}”"

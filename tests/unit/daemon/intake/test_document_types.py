@@ -120,7 +120,7 @@ def test_text_in_another_encoding_is_text_by_its_name(tmp_path: Path, name: str,
         (archive({"Index/Document.iwa": b"\0"}), "a Pages, Numbers or Keynote document"),
         (archive({"AndroidManifest.xml": b"\0", "META-INF/MANIFEST.MF": ""}), "an Android app"),
         (ole("VisioDocument"), "a Visio drawing"),
-        (ole("Something"), "a document of an old Office program, or another OLE file"),
+        (ole("Something"), "a document of an old Office version, or another OLE file"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a vector drawing (SVG)"),
         (b"8BPS\0\1" + bytes(100), "a Photoshop image"),
         (b"%!PS-Adobe-3.0\n%%Pages: 1\n", "a PostScript file"),
@@ -154,7 +154,7 @@ def test_text_that_only_resembles_a_document_is_text(tmp_path: Path, content: by
 
 def test_message_for_a_document_without_a_recipe_names_its_type_and_both_ways_out():
     why = explain(Kind.TEXT, containers.DOCX, size_bytes=10, folder="büro/2024")
-    assert why.startswith("This is a Word document, and no recipe is bound to text in this folder. Export it as PDF")
+    assert why.startswith("This is a Word document, and this folder has no recipe for the kind text. Export it as PDF")
     assert '[inbox.folders."büro/2024"] text = "text"), run `inboxd reload`, and drop the file again.' in why
 
 
