@@ -101,7 +101,7 @@ class Options(BaseModel):
     @model_validator(mode="after")
     def _check_fallback(self) -> Self:
         if self.cpu_fallback and "device" not in type(self).model_fields:
-            raise ValueError("cpu_fallback is for processors that have a device, and this one has none")
+            raise ValueError("cpu_fallback works only with processors that have a device, and this one has none")
         return self
 
     def load_options(self) -> dict[str, object]:
@@ -124,7 +124,7 @@ class RecipeOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     only_in_config: ClassVar[frozenset[str]] = frozenset()
 
-    # recipes that process the text of the result next; their files lie beside it
+    # recipes that process the text of the result next; their files are beside it
     then: Annotated[tuple[str, ...], BeforeValidator(split_list), Field(max_length=MAX_STEPS)] = ()
 
 

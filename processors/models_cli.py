@@ -123,7 +123,7 @@ def _list(options: argparse.Namespace, report: Report) -> int:
         _list_model(report, name, f"OCR: {', '.join(ocr_models.languages_of(name))}", None, path, record)
     name = voice_weights.NAME
     path, record = voice_weights.find(name, options.models), voice_weights.present(name, options.models)
-    _list_model(report, name, "tells speakers apart", voice_weights.WHEEL.size_bytes, path, record)
+    _list_model(report, name, "distinguishes speakers", voice_weights.WHEEL.size_bytes, path, record)
     for name in dict.fromkeys([VlmOptions().model, *hub.stored(options.models)]):
         path = hub.find(name, options.models)
         size = _DEFAULT_VLM_BYTES if name == VlmOptions().model else None
@@ -195,7 +195,7 @@ def _verify(options: argparse.Namespace, report: Report) -> int:
 
 _VERDICTS = {
     True: "ok",
-    False: "DAMAGED: run `inboxd models remove` and then `inboxd models fetch` for it",
+    False: "DAMAGED: run `inboxd models remove NAME`, then `inboxd models fetch NAME`",
     None: "not checked: no checksum is known",
 }
 

@@ -44,7 +44,7 @@ class Plaintext(Processor[PlaintextOptions, CountOptions]):
 
     def process_one(self, work: Work[CountOptions], progress: Progress) -> Finished:
         if not work.media_type.startswith("text/"):
-            raise BadInput(f"This is no plain text ({work.media_type}). Bind the recipe `text` to have its text read.")
+            raise BadInput(f"This is not plain text ({work.media_type}). Use the recipe `text` to extract its text.")
         try:
             text = work.source.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:

@@ -51,7 +51,7 @@ _FORMATS = {  # by task; the first is what a person opens
 
 class OcrOptions(Options):
     engine: Literal["rapidocr"] = "rapidocr"
-    device: Literal["auto", "cpu"] = "auto"  # both are the CPU: a page takes one to three seconds
+    device: Literal["auto", "cpu"] = "auto"  # both mean the CPU: a page takes one to three seconds
     threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)  # None: this worker's share of the cores
 
 
@@ -143,7 +143,7 @@ class Ocr(Processor):
                 return finish_text(work, read, formats, warnings, writers)
 
     def _read_pages(self, work: Work, progress: Progress) -> tuple[list[PageText], Sequence[str]]:
-        """The pages, and what the file contains that is on none of them."""
+        """The pages, and whatever the file contains that is on none of them."""
         options, read = work.options, []
         others = downloaded_models.find_for(options.languages, self._models) if options.languages else ()
         self._reader = PageReader(lambda: self._engine_with(others), options.text_layer)

@@ -1,4 +1,4 @@
-"""Clean up the text boxes of the detection: duplicates, overlaps, and boxes that contain several texts. Pure."""
+"""Cleans up the text boxes of the detection: duplicates, overlaps, and boxes that contain several texts. Pure."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ Quad = Sequence[Point]  # clockwise from the upper left corner of the text
 _SAME_PLACE = 0.7  # share of the smaller box that lies in the other
 _AS_HIGH = 1.5  # times the other's height: two readings of one line; a higher box covers two lines
 _SAME_LINE = 0.6  # share of the lower box's height
-_GAP = 0.8  # box heights of white: two texts
+_GAP = 0.8  # box heights of white space that separate two texts
 
 
 def bounds_of(quad: Quad) -> ink.Bounds:
@@ -63,7 +63,7 @@ def _is_inside(quad: Quad, other: Quad) -> bool:
 
 
 def _without_overlaps(quads: Sequence[Quad], found: ink.Ink) -> list[Quad]:
-    """The boxes, where two of one line overlap, cut so that no letter is in both."""
+    """The boxes; if two boxes of one line overlap, they are cut so that no letter is in both."""
     ordered = sorted((list(quad) for quad in quads), key=lambda quad: quad[0][0])
     for number, after in enumerate(ordered):
         for other, before in enumerate(ordered[:number]):

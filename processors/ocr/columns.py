@@ -1,8 +1,8 @@
 """Distinguishes columns of text from the rows of a table in a region of a page. Pure.
 
-A river (see `rivers`) parts columns of prose: lines that fill their column and continue on the next line, or lines that
-stand at other heights than those beside them. Cells of a table, labels of
-a form and amounts stand at the height of their neighbors; no river parts them.
+A river (see `rivers`) separates columns of prose: lines that fill their column and continue on the next line, or lines
+at other heights than those beside them. Cells of a table, labels of a form and amounts are at the height of their
+neighbors, so no river separates them.
 """
 
 import statistics
@@ -10,16 +10,16 @@ from collections.abc import Sequence
 
 from processors.ocr.rivers import LEAST_LINES, RIVER, SAME_LINE, Band, Line, Piece, find_bands, group_lines
 
-_RIVER_OF_FEW = 1.5  # line heights: the least width of a river if a side has fewer than `_FEW_LINES` lines
+_RIVER_OF_FEW = 1.5  # line heights: minimum width of a river if a side has fewer than `_FEW_LINES` lines
 _FEW_LINES = 4
 _SPACE = 0.6  # line heights between words of a piece, at most
 _SAME_SIZE = 1.6  # times the height of the other
 _FILLED = 0.6  # of the column's width, by a line of prose
 _LEAST_WORDS = 3  # in a line of prose
 _CONTINUED = 0.25  # share of a column's lines that begin in lower case, if they continue the line before
-_NUMERIC = 0.4  # share of a column's lines that are numbers; more is a column of a table
-_ALIGNED = 0.5  # share of lines that stand beside a line of the other side; more are rows
-_BESIDE = 0.2  # line heights between the middles of lines that stand beside each other
+_NUMERIC = 0.4  # share of a column's lines that are numbers; a column with more belongs to a table
+_ALIGNED = 0.5  # share of lines beside a line of the other side; if more are, the region has rows
+_BESIDE = 0.2  # line heights between the middles of lines that are beside each other
 _APART = 2.2  # line heights from one line to the next; lines of one text are nearer
 _IDEOGRAPHS_PER_WORD = 3
 
@@ -36,7 +36,7 @@ def split_regions(words: Sequence[Piece], *, right_to_left: bool = False) -> lis
 
 
 def _join(words: Sequence[Piece]) -> list[Piece]:
-    """Join words that stand together on a line."""
+    """Join words that are close together on a line."""
     if not words:
         return []
     height = statistics.median(word.height for word in words)
@@ -92,7 +92,7 @@ def _widest_band(pieces: list[Piece]) -> Band | None:
 
 
 def _are_columns(left: list[Piece], right: list[Piece], height: float) -> bool:
-    """True if a reader reads all of `left`, then all of `right`."""
+    """True if a person reads all of `left`, then all of `right`."""
     near = _neighbor(left, height, of_left=True), _neighbor(right, height, of_left=False)
     lines = group_lines(near[0], height), group_lines(near[1], height)
     least = min(len(each) for each in lines)
@@ -145,7 +145,7 @@ def _count_words(text: str) -> float:
 
 
 def _is_continued(left: Sequence[Line], right: Sequence[Line]) -> bool:
-    """True if lines continue those above them, as those of prose do, and cells of a table do not."""
+    """True if lines continue those above them, as in prose, and unlike the cells of a table."""
     letters = [line.text.lstrip("\"'“‘«(")[:1] for lines in (left, right) for line in lines]
     if not any(letter.isupper() or letter.islower() for letter in letters):  # a script without case
         return True
@@ -159,7 +159,7 @@ def _continued(lines: Sequence[Line]) -> float:
 
 
 def _aligned(left: Sequence[Line], right: Sequence[Line]) -> float:
-    """The share of lines of the shorter side that stand beside a line of the other."""
+    """The share of the shorter side's lines that are beside a line of the other side."""
     few, many = sorted((left, right), key=len)
     beside = sum(any(_is_beside(line, other) for other in many) for line in few)
     return beside / len(few)

@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from processors.ocr.recognition import Recognized
 
 _LEAST_GLYPHS = 4  # of a line that is counted
-_VIETNAMESE = "ơưƠƯ"  # no other language has them
+_VIETNAMESE = "ơưƠƯ"  # letters of no other language
 _UNREAD_SHARE = 0.12  # of the glyphs of a line: one letter of eight
 _UNREAD_SHARE_OF_PAGE = 0.04
 _LEAST_GLYPHS_OF_PAGE = 40
 
 
 def count_unread(read: Sequence[Recognized], missed: Sequence[Recognized]) -> int:
-    """Lines of writing without text. `missed`: possible writing outside all boxes."""
+    """The number of lines of writing without text. `missed`: possible writing outside all boxes."""
     empty = [each for each in read if not each.box.text.strip() and each.glyphs >= _LEAST_GLYPHS]
     return len(empty) + sum(each.glyphs >= 2 * _LEAST_GLYPHS for each in missed)
 
 
 def count_unknown(read: Sequence[Recognized]) -> int:
-    """Lines in which letters are missing because the model does not know them."""
+    """The number of lines in which letters are missing because the model does not know them."""
     lines = [each for each in read if each.glyphs >= _LEAST_GLYPHS and each.box.text.strip()]
     found = sum(_has_unknown(each) for each in lines)
     glyphs, unread = sum(each.glyphs for each in lines), sum(each.unread for each in lines)
@@ -35,7 +35,7 @@ def _has_unknown(line: Recognized) -> bool:
 def _is_half_known(text: str) -> bool:
     """True for an alphabet of which the model knows only some letters.
 
-    It knows Greek letters as symbols, and none with an accent; and the letters of Vietnamese without marks of tone.
+    The model knows Greek letters as symbols, but none with an accent, and Vietnamese letters without tone marks.
     """
     greek = ["\u0370" <= char <= "\u03ff" for char in text]
     return any(a and b for a, b in zip(greek, greek[1:], strict=False)) or any(char in _VIETNAMESE for char in text)

@@ -1,4 +1,4 @@
-"""Bank statements, receipts and invoices from what OCR, or a text layer, read of the pages."""
+"""Bank statements, receipts and invoices, from the text of the pages, read by OCR or from the text layer."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ from processors.statements import (
 )
 
 _NOT_READ = "Internal error while the document was read; see the log."
-_NO_SECOND_READING = "Internal error while it was compared; see the log."
+_NO_SECOND_READING = "Internal error while the readings were compared; see the log."
 
 Document = TypeVar("Document", StatementDocument, Receipt, Invoice)
 ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read differently
@@ -57,7 +57,7 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
 
 
 def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
-    """Find what was bought and the total, and verify that they agree."""
+    """Find the items and the total, and verify that they agree."""
     receipt = _read_or_report(work, read, statements.read_receipt, lambda why: Receipt(reasons=[why]))
     done = statements.finish_receipt(
         work,
@@ -71,7 +71,7 @@ def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str])
 
 
 def finish_invoice(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
-    """Find who invoiced what, and verify that the lines, the taxes and the totals agree."""
+    """Find the parties, the lines, the taxes and the totals, and verify that they agree."""
     invoice = _read_or_report(work, read, statements.read_invoice, lambda why: Invoice(reasons=[why]))
     if electronic := _read_einvoice(work):
         invoice = invoices.prefer_einvoice(invoice, electronic, [page.text for page in read])
@@ -122,7 +122,8 @@ def _place(page: PageText, box: TextBox) -> Box | None:
 
 
 def _pages_to_read_again(read: Sequence[PageText], verified: StatementDocument, when: str) -> list[PageText]:
-    """With "auto" only where something does not agree: reading a page again takes as long as the first time."""
+    """With "auto", only pages on which something does not agree, because reading a page again takes as long as the
+    first time."""
     doubtful = statements.doubtful_pages(verified) if when == "auto" else set()
     return [page for page in read if not page.error and (when == "always" or page.number in doubtful)]
 
@@ -161,7 +162,7 @@ def _read_or_report(
 
 
 def _document_boundary(work: Work, message: str) -> AbstractContextManager[None]:
-    """Error boundary of one reading of a document: the job goes on with what else is known."""
+    """Error boundary of one reading of a document: the job continues with whatever else is known."""
     return pages.unexpected_as_bad_input(f"job {work.job} ({work.source.name})", message)
 
 

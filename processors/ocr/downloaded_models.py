@@ -60,8 +60,8 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
     """Download a missing model; atomic and durable, whenever it ends.
 
     Raises:
-        Unreachable: the publisher's server does not respond.
-        Damaged: the content is not the one that RapidOCR lists.
+        Unreachable: the publisher's server does not respond. Damaged: the content does not match the checksum that
+        RapidOCR lists.
         NoSource: the installed RapidOCR does not list the model.
         OSError: the disk is full or not writable.
     """

@@ -28,18 +28,18 @@ _GOOD_CONFIDENCE = 0.85  # of upright text: 0.95 and more; upside down: 0.5 to 0
 _FEW_CHARACTERS = 20  # too few to judge the orientation
 _MAX_PIXELS = 3_500_000  # in which lines are detected: 1.8 s on one thread and 1 GB
 _SHORT_SIDE = 736  # pixels; detection was trained on images that are not smaller
-_DETECTED_LETTERS = 9.0  # pixels high: as many lines are found as in letters of any other height up to 40
+_DETECTED_LETTERS = 9.0  # pixels high: detection finds as many lines as with letters of any other height up to 40
 _DETECTED_LETTERS_OF_PART = 20.0  # the same, of images smaller than `_SHORT_SIDE`: boxes around large type are tighter
 _LARGE_LETTERS = 40.0
 _LEAST_SCALE = 0.35
 _MARGIN = 64  # pixels around all ink: on a large white page, detection overlooks a single line
-_LONGEST_SHAPE = 25  # long to short side of what detection sees
+_LONGEST_SHAPE = 25  # ratio of the long to the short side of the image for detection
 _MAX_PADDED_PIXELS = 4_000_000  # including the padding for `_LONGEST_SHAPE`
 _AGAIN_SCALE = 0.7  # of the size of the first reading
-_LEAST_CONFIDENCE = 0.5  # what has less is mostly dirt and pictures: reported, not used
+_LEAST_CONFIDENCE = 0.5  # text with less is mostly dirt and pictures: it is reported, but not used
 _SURE = 0.8  # of a line that detection overlooked
 _MOST_MISSED = 40  # lines
-_DARK = 80  # of 255, the median of a dark ground
+_DARK = 80  # of 255: the median of a dark background
 _BLANK = np.full((64, 64, 3), 255, np.uint8)
 
 Area = tuple[int, int, int, int]  # left, top, right, bottom in pixels
@@ -100,8 +100,9 @@ class RapidOcrEngine:
     def read_upright(self, image: "Image.Image", *, may_be_rotated: bool = False) -> "OcrResult":
         """Read an RGB image, rotated upright.
 
-        `may_be_rotated`: find its rotation before reading it, as the page before was rotated. A page that is wider than
-        high is always treated so; any other one only if it reads poorly as it is, which few do.
+        `may_be_rotated`: find its rotation before reading it, because the previous page was rotated. This is always
+        done for a page that is wider than high; for any other page, only if reading it as it is gives poor results,
+        which is rare.
         """
         if may_be_rotated or image.width > image.height:
             return self._read_rotated(image, self._find_rotation(image))
@@ -111,7 +112,7 @@ class RapidOcrEngine:
         return upright
 
     def read_again(self, image: "Image.Image", rotation: int | None) -> list[TextBox]:
-        """Read it a second time, as independently of the first as the same models permit.
+        """Read an image a second time, as independently of the first reading as the same models permit.
 
         `rotation`: by which the first reading rotated it; None if that was not OCR. The image is reduced, as detection
         misses other lines and recognition mistakes other digits at another size.
@@ -175,7 +176,7 @@ class RapidOcrEngine:
 
 
 def _on_light_ground(image: "Image.Image") -> "Image.Image":
-    """The image, inverted if it is light text on a dark ground."""
+    """The image, inverted if it has light text on a dark background."""
     return ImageOps.invert(image) if ImageStat.Stat(image.convert("L")).median[0] < _DARK else image
 
 
@@ -248,7 +249,7 @@ def _bgr(image: "Image.Image") -> np.ndarray:
 
 
 def _is_poor(boxes: list[TextBox]) -> bool:
-    """True if the page may not be upright; an upright page costs nothing."""
+    """True if the page may not be upright. This check costs nothing for an upright page."""
     characters = sum(len(box.text) for box in boxes)
     if characters < _FEW_CHARACTERS:
         return True

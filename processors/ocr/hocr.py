@@ -23,7 +23,7 @@ _Bounds = tuple[float, float, float, float]
 
 
 def to_hocr(file: str, read: Sequence[PageText]) -> str:
-    """The pages of a file. Positions are pixels of the picture that was read, upright."""
+    """The pages of a file as hOCR. Positions are pixels of the upright picture that was read."""
     root = Element("html", {"xmlns": "http://www.w3.org/1999/xhtml"})
     head = SubElement(root, "head")
     SubElement(head, "title").text = _xml_text(file)

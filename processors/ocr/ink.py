@@ -1,7 +1,7 @@
 """The ink of a page: the position and size of its writing, and the writing that no text box covers.
 
-Ink is what is darker than its surroundings, or lighter on a dark ground. Sizes and positions are in pixels of the
-page's image, also where a smaller copy of it was measured.
+Ink is whatever is darker than its surroundings, or lighter on a dark background. Sizes and positions are in pixels of
+the page's image, even if a smaller copy of it was measured.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _DARK_GROUND = 110  # gray value
 _LEAST_LETTER, _LEAST_MARK = 4, 2  # measured pixels high
 _LARGEST = 0.3  # of the page's height
 _RULE = 12  # times as long as wide: a ruling line
-_MANY = 6000  # letters: more are the texture of a picture
+_MANY = 6000  # letters; more than this are the texture of a picture
 _LINE_GAP, _LINE_SHIFT, _LINE_SIZE = 1.3, 0.5, 2.2  # letter heights; the last is the greatest ratio of two heights
 _LEAST_GLYPHS = 3  # of a line
 
@@ -86,7 +86,7 @@ def _is_in(strokes: np.ndarray, box: Bounds) -> np.ndarray:
 
 
 def find_lines_outside(ink: Ink, boxes: Sequence[Bounds]) -> list[Bounds]:
-    """Letters beside each other that no box covers, as lines."""
+    """Letters beside each other that no box covers, grouped into lines."""
     covered = np.zeros(len(ink.letters), bool)
     for box in boxes:
         covered |= _is_in(ink.letters, box)
@@ -120,7 +120,7 @@ def _is_beside(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _is_writing(line: np.ndarray) -> bool:
-    """True if its strokes are about as high as each other and stand on one line, as letters do."""
+    """True if the strokes of a line are of about the same height and on one baseline, as letters are."""
     heights = line[:, 3] - line[:, 1]
     height = float(np.median(heights))
     width = line[:, 2].max() - line[:, 0].min()

@@ -61,7 +61,7 @@ def _cells(line: Line) -> Row:
 
 
 def _count_rows(lines: Sequence[Line]) -> int:
-    """How many of the first lines are rows of one table."""
+    """The number of lines at the start that are rows of one table."""
     count = 0
     step = lines[1].middle - lines[0].middle if len(lines) > 1 else 0.0
     for before, line in zip([None, *lines], lines, strict=False):
@@ -75,7 +75,7 @@ def _count_rows(lines: Sequence[Line]) -> int:
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:
-    """Left and right sides of the columns: parts of the width in which cells of any row stand."""
+    """Left and right sides of the columns: the parts of the width that contain cells of any row."""
     sides = sorted((cell[0].left, cell[-1].right) for row in rows for cell in row)
     columns = [list(sides[0])]
     for left, right in sides[1:]:
@@ -97,7 +97,7 @@ def _table(rows: Sequence[Row]) -> str:
             texts[number] = f"{texts[number]} {text}".strip()
         written.append(texts)
     if any(char.isdigit() for text in written[0] for char in text) or len(columns) == 2:
-        written.insert(0, [""] * len(columns))  # the first row is no heading
+        written.insert(0, [""] * len(columns))  # the first row is not a heading
     lines = [f"| {' | '.join(texts)} |" for texts in written]
     return "\n".join([lines[0], "|" + " --- |" * len(columns), *lines[1:]])
 
@@ -113,7 +113,7 @@ def _heading(line: Line, body: float) -> int:
 
 
 def _count_list(lines: Sequence[Line], pitch: float) -> int:
-    """How many of the first lines are items of one list; an indented line continues its item."""
+    """The number of lines at the start that are items of one list; an indented line continues its item."""
     count = 1
     for before, line in pairwise(lines):
         is_item = _BULLET.match(line.text) or _NUMBER.match(line.text)
@@ -154,7 +154,8 @@ def _count_paragraph(lines: Sequence[Line], pitch: float, body: float) -> int:
 
 
 def _paragraph(lines: Sequence[Line], right: float) -> str:
-    """Lines of text joined; a line that ends although the next word would fit stays a line, as in an address."""
+    """The lines of a paragraph, joined. A line that ends although the next word would fit stays separate, as in an
+    address."""
     parts = [[lines[0]]]
     for before, line in pairwise(lines):
         character = (line.right - line.left) / max(1, len(line.text))
@@ -182,6 +183,6 @@ def _joined(lines: Sequence[Line]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape text that Markdown would take for markup."""
+    """Escape text that Markdown would interpret as markup."""
     text = " ".join(text.split()).replace("<", "\\<")
     return f"\\{text}" if re.match(r"[#>+|]|[-=]{3,}", text) else text

@@ -1,8 +1,8 @@
 """Detection of the rotation of a page, without reading all of it.
 
 Detection alone, on a small image, shows the direction of the lines: on a page that is rotated by 90 degrees they are
-vertical. Of the two rotations left, recognition of a few long lines both ways shows the right one: text upside down is
-read as noise. This costs about a tenth of the time it takes to read the page.
+vertical. Of the two remaining rotations, recognition of a few long lines in both directions shows the correct one,
+because upside-down text is read as noise. This takes about a tenth of the time of reading the page.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _TRIAL_PIXELS = 500_000  # lines are still separate: 8 point text is 8 pixels hi
 _LINES = 8  # read both ways
 _LEAST_LENGTH = 3.0  # times its height: a shorter line has no direction
 _PADDING = 0.15  # of a line's height, so that a skewed line is within its level box
-_CLEARLY_BETTER = 1.3  # how many times more certain characters the rotated lines must give
+_CLEARLY_BETTER = 1.3  # factor by which the rotated lines must have more certain characters
 
 
 def find_rotation(image: "Image.Image", detect: Detect, recognize: Recognize) -> int:

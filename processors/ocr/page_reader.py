@@ -1,4 +1,4 @@
-"""Reads one page as text: from its text layer where that is right, by OCR where it is missing or wrong."""
+"""Reads one page as text: from its text layer where that is correct, and by OCR where it is missing or wrong."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 TextLayer = Literal["auto", "never"]
 
-_LEAST_CHARACTERS = 20  # of a document with amounts: a layer with fewer, beside a picture, is a stamp on a scan
+_LEAST_CHARACTERS = 20  # of a document with amounts: a text layer with fewer, beside a picture, is a stamp on a scan
 _LARGEST_PICTURE = 0.6  # share of a page: a larger picture is a scan
-_LARGEST_REST = 0.35  # share of a page: more of it is read as a page
+_LARGEST_REST = 0.35  # share of a page: if the rest is larger, the complete page is read
 _SAMPLED_WORDS = 8  # of a font in doubt
 _CONFIRMED = 0.6  # share of the characters in doubt that OCR also reads
-_SURE = 0.75  # confidence of OCR that is believed against a text layer
+_SURE = 0.75  # confidence of OCR that overrides a text layer
 _SAME_PLACE = 0.5  # of the area of a box
 _MARGIN = 4  # pixels around a word
 
@@ -46,7 +46,7 @@ class PageReader:
         self._regions = RegionReader(engine)
 
     def read(self, page: Page, was_rotated: bool) -> tuple[PageText, Sequence[TextBox]]:
-        """The page without its lines, and its text; the caller puts it in order."""
+        """The page without its lines, and its text, which the caller puts in order."""
         if self._text_layer == "never" or not (page.words or page.doubts):
             return self._by_ocr(page, page.image, (), was_rotated)
         verdict = self._judge(page)
@@ -70,7 +70,7 @@ class PageReader:
         return read, [*boxes, *new]
 
     def read_as_one(self, page: Page, was_rotated: bool) -> tuple[PageText, Sequence[TextBox]]:
-        """The same from one source, as the readers of tables need it: the text layer, or OCR."""
+        """The page and its text from a single source (the text layer or OCR), as the readers of tables need it."""
         if self._text_layer == "auto" and self._is_complete(page):
             verdict = self._judge(page)
             if not verdict.refuted:
@@ -119,7 +119,7 @@ class PageReader:
             else:
                 refuted.append(doubt)
         if wrong := sum(len(doubt.words) for doubt in refuted):
-            warnings.append(f"words of the text layer that the page does not show were read by OCR: {wrong}")
+            warnings.append(f"words of the text layer that the page does not show, so OCR read them: {wrong}")
         return _Verdict(tuple(kept), tuple(refuted), tuple(warnings))
 
     def _confirms(self, image: "Image.Image", doubt: Doubt) -> bool | None:
@@ -140,13 +140,13 @@ class PageReader:
 
 
 def _matching(layer: str, read: str, characters: str) -> int:
-    """How many of these characters of `layer` stand at the same place in what OCR read."""
+    """The number of these characters of `layer` that OCR read at the same place."""
     blocks = SequenceMatcher(None, layer.casefold(), read.casefold(), autojunk=False).get_matching_blocks()
     return sum(character in characters for block in blocks for character in layer[block.a : block.a + block.size])
 
 
 def _is_drawn_twice(box: TextBox, words: Sequence[PlacedWord]) -> bool:
-    """True if words of the layer are in the same place, as of a shadow or of type that is made bold so."""
+    """True if words of the layer are in the same place, as with a shadow or with bold type that is printed twice."""
     xs, ys = zip(*box.corners, strict=True)
     left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
     shared = 0.0
@@ -161,7 +161,7 @@ def _boxes(doubts: Sequence[Doubt]) -> list[Box]:
 
 
 def _rest(page: Page, refuted: Sequence[Doubt]) -> "Image.Image":
-    """The page without the words that the text layer has right."""
+    """The page without the words that are correct in the text layer."""
     if page.textless is None:
         return page.image
     rest = page.textless.copy()

@@ -1,6 +1,6 @@
 """Text boxes of a page in reading order: columns, tables, sidebars, rotated lines, scripts. Pure.
 
-A page without columns comes out line by line, as `layout.group_lines` gives it.
+A page without columns is read line by line, in the order of `layout.group_lines`.
 """
 
 import math
@@ -17,7 +17,7 @@ from processors.ocr.rivers import Piece
 
 _SMALL = 0.8  # of its neighbor's height: a superscript or subscript
 _NEAR = 0.35  # of its neighbor's height between the two
-_TALL = 1.5  # times as high as wide: text of more than one character that runs down
+_TALL = 1.5  # times as high as wide: text of more than one character that runs vertically
 _RAISED = str.maketrans("0123456789+-−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ")
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
@@ -81,7 +81,7 @@ def order(boxes: Sequence[TextBox]) -> tuple[Block, ...]:
 
 
 def _direction(box: TextBox, slope: float) -> int:
-    """Degrees clockwise by which the text is turned, as a multiple of 90; 90 also for ideographs that run down."""
+    """Degrees clockwise by which the text is rotated, as a multiple of 90; also 90 for vertical ideographs."""
     (x1, y1), (x2, y2) = box.corners[:2]
     turn = round(math.degrees(math.atan2(y2 - y1, x2 - x1) - slope) / 90) * 90 % 360 if box.width else 0
     if turn == 0 and len(box.text) > 1 and box.height > _TALL * box.width and _IDEOGRAPH.search(box.text):
@@ -108,7 +108,7 @@ def _blocks(boxes: Sequence[TextBox], slope: float, turn: int) -> list[Block]:
 
 
 def _place(box: TextBox, slope: float, turn: int) -> Placed:
-    """The box as if the page were turned so that its text is level."""
+    """The box as if the page were rotated so that its text is level."""
     level = replace(box, corners=tuple(_turned_back(corner, turn) for corner in box.corners))
     placed = layout.place(level, slope)
     height = min(placed.height, box.width) if turn == 90 and box.height > _TALL * box.width else placed.height
@@ -133,7 +133,8 @@ def _piece(number: int, each: Placed) -> Piece:
 
 
 def _in_order(line: Sequence[Placed]) -> tuple[Placed, ...]:
-    """The words of a line, given from left to right. A line that is read from the right has its margin there."""
+    """The words of a line in reading order; the input is from left to right. A line that is read from the right has its
+    margin there."""
     if not bidi.is_right_to_left(each.text for each in line):
         return tuple(line)
     mirrored = [replace(each, left=-each.right, right=-each.left) for each in line]

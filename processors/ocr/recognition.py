@@ -15,12 +15,12 @@ from processors.ocr.layout import TextBox
 if TYPE_CHECKING:
     from rapidocr.ch_ppocr_rec import TextRecognizer
 
-_UPRIGHT, _TURNED = 1.5, 2.2  # times as high as wide; between the two, a box as high as a line is upright
+_UPRIGHT, _TURNED = 1.5, 2.2  # times as high as wide; between these values, a box as high as a line is upright
 _AT = 0.15  # box heights between a glyph and its character
-_LEAST_WIDTH = 0.2  # box heights; a narrower glyph is a stroke of another, or a speck
-_MARGIN = 0.05  # box heights above and below: the model, which sees all lines equally high, takes less time for it
+_LEAST_WIDTH = 0.2  # box heights; a narrower glyph is a stroke of another glyph, or a speck
+_MARGIN = 0.05  # box heights above and below; with little of it, the model, which scales lines to one height, is faster
 _CERTAIN = 0.95  # confidence
-_LONGEST = 150  # box heights: a longer line is squeezed, as the model takes memory for each pixel of its length
+_LONGEST = 150  # box heights: a longer line is compressed, because the model needs memory for each pixel of its length
 _DOWN, _UP = (1, 2, 3, 0), (3, 0, 1, 2)  # corners of text that runs down or up, clockwise from its own upper left
 
 
@@ -28,7 +28,7 @@ _DOWN, _UP = (1, 2, 3, 0), (3, 0, 1, 2)  # corners of text that runs down or up,
 class Recognized:
     box: TextBox
     glyphs: int  # found in the ink of the line; 0 if it was not measured
-    unread: int  # of them without a character
+    unread: int  # of these, without a character
     is_built_in: bool = True  # read by the model of RapidOCR's wheel
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from processors.ocr.engine import RapidOcrEngine
 
-_LARGE = 400  # pixels, of both sides: such a part may be a picture of a page, and rotated
-_TALL, _LEAST_WIDTH = 3, 24  # heights to a width, and pixels: such a part may be a line of text that is rotated
+_LARGE = 400  # pixels, both sides: such a part may be a picture of a page, and may be rotated
+_TALL, _LEAST_WIDTH = 3, 24  # ratio of height to width, and pixels: such a part may be a rotated line of text
 _SHEET_WIDTH = 736  # rapidocr enlarges a narrower picture to this width, with its letters
 _SHEET_HEIGHT = 2400
 _GAP = 32  # pixels between two parts on a sheet
@@ -120,7 +120,7 @@ def _sheet(parts: "Sequence[Image.Image]", slots: Sequence[_Slot]) -> "Image.Ima
 
 
 def join(regions: Iterable[Box]) -> list[Box]:
-    """The regions, those that overlap as one."""
+    """The regions, with overlapping ones joined."""
     joined: list[Box] = []
     for region in regions:
         while touching := [other for other in joined if _overlap(region, other)]:

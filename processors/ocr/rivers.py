@@ -4,16 +4,16 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-RIVER = 0.8  # line heights: the least width of a river
+RIVER = 0.8  # line heights: minimum width of a river
 LEAST_LINES = 2  # of a column
-_CHAIN = 1.2  # line heights; words of one line that are nearer belong together
+_CHAIN = 1.2  # line heights; words of one line that are closer belong together
 SAME_LINE = 0.35  # line heights between the middles of words of one line
-_SEPARATE = 1.6  # line heights of white above or below: a running title, or a page number
+_SEPARATE = 1.6  # line heights of white space above or below a running title or a page number
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Text on the deskewed page: a word, or as much of a line as stands together."""
+    """Text on the deskewed page: a word, or the words of a line that are close together."""
 
     indexes: tuple[int, ...]  # of the words, as the caller numbers them
     text: str
@@ -90,7 +90,7 @@ def _candidates(pieces: list[Piece], height: float) -> list[float]:
 
 
 def _bands(pieces: list[Piece], x: float, height: float) -> list[Band]:
-    """The parts of the region, between lines that cross it, in which a strip of white runs down from `x`."""
+    """The parts of the region, between crossing lines, in which a strip of white space has its left edge at `x`."""
     end = x + RIVER * height
     crossing = [piece for piece in pieces if piece.left < end - 1e-6 and piece.right > x + 1e-6]
     if len(crossing) > len(pieces) / 2:
@@ -116,7 +116,7 @@ def _bands(pieces: list[Piece], x: float, height: float) -> list[Band]:
 
 
 def _whole_lines(crossing: list[Piece], pieces: list[Piece], height: float) -> set[tuple[int, ...]]:
-    """The pieces of the lines to which these belong."""
+    """All pieces of the lines to which these pieces belong."""
     found = {piece.indexes for piece in crossing}
     for seed in crossing:
         line = [piece for piece in pieces if abs(piece.middle - seed.middle) < SAME_LINE * max(height, seed.height)]

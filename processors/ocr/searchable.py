@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pikepdf import Page as PdfPage
 
 # A font whose glyphs are two dots, at the corners of a box half as wide as high: 0.8 above the baseline, 0.2 below.
-# Of an empty glyph, some viewers do not mark the place.
+# Some viewers do not highlight the place of an empty glyph.
 _GLYPHLESS = Path(__file__).with_name("glyphless.ttf")
 _ADVANCE, _DESCENT = 0.5, 0.2  # of its size
 _NARROW, _WIDE = "iljtfrI.,:;!'|()[]/ ", "mwMW@%&"

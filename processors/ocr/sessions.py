@@ -9,7 +9,7 @@ from rapidocr import RapidOCR
 
 _PARAMETERS = {
     "Global.log_level": "error",
-    "Global.text_score": 0.0,  # rapidocr silently drops text below it
+    "Global.text_score": 0.0,  # rapidocr silently drops text with a lower score
     "Global.use_cls": False,  # of single lines; the engine rotates pages
     "Det.limit_side_len": 32,  # the engine chooses the scale
     "Rec.rec_batch_num": 1,  # rapidocr pads the lines of a batch to the longest: 30 % of all pixels
@@ -32,13 +32,13 @@ def open_rapidocr(threads: int | None, recognition: Path, detection: Path | None
 def _open_session(model: Path, threads: int | None) -> InferenceSession:
     options = SessionOptions()
     options.log_severity_level = 4
-    options.enable_cpu_mem_arena = False  # it would keep the most memory that any page needed
+    options.enable_cpu_mem_arena = False  # the arena would keep as much memory as any page has needed
     options.intra_op_num_threads = _thread_count(threads)
-    # Threads that wait for work in a loop double the CPU time of two threads: 136 instead of 66 ms for a line.
+    # Threads that wait for work in a busy loop double the CPU time of two threads: 136 instead of 66 ms for a line.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
 def _thread_count(threads: int | None) -> int:
-    """At most the number of cores; 0, which means all of them, if nothing limits it."""
+    """The number of threads, at most that of the cores; 0, which means all cores, if nothing limits it."""
     return min(threads or int(os.environ.get("OMP_NUM_THREADS", "0")), os.cpu_count() or 1)

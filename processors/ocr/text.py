@@ -17,7 +17,7 @@ Source = Literal["OCR", "text layer", "text layer and OCR"]
 _SUFFIXES = {"pdf": "searchable.pdf"}  # the original, which may be NAME.pdf, is in the same folder
 _EXCERPT_CHARACTERS = 200
 _UNKNOWN = "\ufffd"  # see `pages.text_layer`
-_LEGIBLE_SCALE = 0.5  # of its pixels a side; a page reduced further may have lost its small print
+_LEGIBLE_SCALE = 0.5  # of its pixels per side; a page that is reduced further may have lost its small print
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +29,12 @@ class PageText:
     blocks: tuple[Block, ...] = ()  # the same as parts of the page; none: one part
     size: tuple[int, int] | None = None  # width, height of the image that contains the boxes
     rotation: int = 0  # degrees clockwise by which the page was rotated upright
-    scale: float = 1.0  # how many pixels one pixel of the source became
+    scale: float = 1.0  # factor from pixels of the source to pixels of the image
     notes: tuple[str, ...] = ()  # of the decoding
     error: str | None = None
     uncertain: tuple[TextBox, ...] = ()  # confidence too low to use
     source: Source = "OCR"
-    warnings: tuple[str, ...] = ()  # what the text cannot contain
+    warnings: tuple[str, ...] = ()  # about content that the text cannot contain
     unread: int = 0  # lines of ink that did not become text
     unknown: int = 0  # lines with letters that the model does not know
 
@@ -61,8 +61,8 @@ def finish_text(
 ) -> Finished:
     """Write the result files.
 
-    `warnings`: what the file contains that is on no page; `writers`: of the other formats, such as a
-    searchable PDF file.
+    `warnings`: about content of the file that is on no page; `writers`: of the other formats, such as a searchable PDF
+    file.
     """
     contents = {"txt": plain(read), "md": _markdown(read), "json": _json(work, read)}
     files = []
@@ -113,18 +113,18 @@ def review(read: Sequence[PageText], min_confidence: float, *, with_uncertain: b
 
 
 def _unread(read: Sequence[PageText]) -> list[str]:
-    """Lines that OCR saw but could not read."""
+    """Lines that OCR detected, but could not read."""
     reasons = []
     for page in read:
         if page.unknown:
             reasons.append(f"page {page.number}: lines with letters that the OCR model does not know: {page.unknown}")
         if page.unread:
-            reasons.append(f"page {page.number}: lines that look like writing, but gave no text: {page.unread}")
+            reasons.append(f"page {page.number}: lines that look like writing, but yielded no text: {page.unread}")
     return reasons
 
 
 def plain(read: Sequence[PageText]) -> str:
-    """The pages' texts, a form feed between two."""
+    """The text of the pages, with a form feed between two pages."""
     return "\f".join(f"{page.text}\n" for page in read)
 
 

@@ -64,7 +64,7 @@ def _why_pdf_fails(code: int | None, password: str | None) -> str:
         return "This PDF is encrypted, and the password given does not open it. Correct it and drop both files again."
     if code == raw.FPDF_ERR_PASSWORD:
         return (
-            "This PDF is encrypted. Write its password into a text file named as the PDF with .password added "
+            "This PDF is encrypted. Write its password into a text file with the PDF's name plus .password "
             "(scan.pdf.password) and drop both together; or drop a copy without a password."
         )
     if code == raw.FPDF_ERR_SECURITY:

@@ -31,7 +31,7 @@ _SEQUENCES = ("GIF", "WEBP", "PNG", "HEIF", "AVIF")  # each of their pictures is
 _MOST_FRAMES = 50  # of them; more are a film
 _DARK = 1 / 16  # 16-bit gray that stays below this share of its range is data of 12 bits or less
 _MUCH_METADATA = (
-    "This PNG holds too much text, or too large a color profile, beside its pixels. Save it without metadata, or as "
+    "This PNG contains too much text, or too large a color profile, in its metadata. Save it without metadata, or as "
     "JPEG, and drop that."
 )
 _UNSUPPORTED_KIND = "This kind of image is not supported. Save it as JPEG, PNG or PDF and drop that."

@@ -51,7 +51,7 @@ _FIGURES = {
 def page_schema() -> Schema:
     """The JSON Schema of the answer about one page: everything as printed, null for what is not on it.
 
-    What most pages lack may be left out: the kind of the document, a row's section, further accounts.
+    The answer may omit what most pages lack: the kind of the document, a row's section, further accounts.
     """
     account = _account_schema()
     optional = {
@@ -129,7 +129,8 @@ class _AnswerReader:
             self._read_account(page, other, number)
 
     def read_text(self, page: int, text: str) -> None:
-        """Add the lines that tell a card or a loan from a current account; amounts and dates are the answers' alone."""
+        """Add the lines that distinguish a card or a loan from a current account; amounts and dates come only from the
+        answers."""
         self._reading.lines += [_line(page, line) for line in text.splitlines() if names_card(line)]
 
     def document(self, pages: int) -> StatementDocument:
@@ -162,7 +163,8 @@ class _AnswerReader:
                 self._add_line(page, currency)
 
     def _identify(self, printed: str | None) -> str:
-        """The account that an answer names, or the one before; a masked number is that of the account it ends like."""
+        """The account that an answer names, or the previous account; a masked number is that of the account with the
+        same last digits."""
         account = clean_account(printed) if printed else ""
         if not account:
             return self._account
@@ -206,16 +208,18 @@ def _line(page: int, text: str) -> TextLine:
 
 
 def _standardize(item: RawRow | RawFigure, notation: Notation, reading: RawDocument) -> None:
-    """Put the amounts into the notation that the assembly reads; what is none is reported."""
+    """Convert the amounts to the notation that the assembly reads; report whatever is not an amount."""
     if isinstance(item, RawFigure):
         for column, text in item.money.items():
             item.money[column] = notation.standardize(text) or text
             if notation.standardize(text) is None:
-                reading.unread.append(Unread(item.page, text, f"{item.name}: its format differs from the others"))
+                reading.unread.append(
+                    Unread(item.page, text, f"{item.name}: its format differs from that of the others")
+                )
         return
     for column, cell in list(item.money.items()):
         if standard := notation.standardize(cell.text):
             item.money[column] = AmountCell((), standard)
-        elif not looks_like_amount(cell.text):  # else the assembly reports that its format differs
+        elif not looks_like_amount(cell.text):  # otherwise, the assembly reports that the format differs
             del item.money[column]
             item.unreadable.append(cell.text)

@@ -27,7 +27,7 @@ class Row:
     credit: Decimal | None = None
     balance: Decimal | None = None  # after this row, negative if overdrawn; None if not printed
     value_date: date | None = None
-    section: int = 0  # number of the section or table that lists it: each has its own order of dates
+    section: int = 0  # number of the section or table that lists the row; each has its own order of dates
     confidence: float = 1.0  # of its least certain word
     confirmed: bool | None = None  # True if a second reading agrees; None: there was none
     missing_beside: bool = False  # a second reading has another row right before or after it
@@ -55,7 +55,7 @@ class CheckResult:
     """The result of one check of a statement."""
 
     name: str  # "balances", "debits", "credits", "second reading"
-    passed: bool | None  # None: there was nothing to check it by
+    passed: bool | None  # None: there was nothing to check against
     text: str  # in words, with the figures
 
 
@@ -116,7 +116,7 @@ class Statement:
 
 @dataclass
 class Unread:
-    """Text that looks relevant but did not become a row."""
+    """Text that looks relevant, but did not become a row."""
 
     page: int
     text: str
@@ -143,9 +143,9 @@ class StatementDocument:
 
 @dataclass(frozen=True, kw_only=True)
 class SecondReading:
-    """Another reading of some pages, to verify the first one by."""
+    """Another reading of some pages, with which the first one is verified."""
 
     readers: Mapping[int, str] = field(default_factory=dict)  # by page: what read `rows`, in words
     rows: Sequence[Row] = ()  # compared with those of the first reading, page by page
-    texts: Mapping[int, str] = field(default_factory=dict)  # by page: where no rows are known, each amount must occur
+    texts: Mapping[int, str] = field(default_factory=dict)  # by page without known rows: each amount must occur in it
     errors: Mapping[int, str] = field(default_factory=dict)  # by page: why it could not be read again

@@ -18,7 +18,7 @@ _UNREADABLE = (
     "inboxd cannot read this document: it may be damaged. Open it on your computer, export it as PDF and drop that. "
     "The cause is in the log (journalctl -u inboxd)."
 )
-_TOO_DEEP = "This file is nested too deeply, as no person writes one. Export it as PDF and drop that."
+_TOO_DEEP = "This file is nested too deeply for a real document. Export it as PDF and drop that."
 
 
 def main() -> None:

@@ -72,7 +72,9 @@ def decode(content: bytes, document: Document, declared: str | None = None) -> s
         try:
             return content.decode(codec)
         except (UnicodeDecodeError, LookupError):
-            document.review.append(f"The text declares {declared}, but is not in it; inboxd guessed the encoding.")
+            document.review.append(
+                f"The text declares {declared}, but is not valid {declared}; inboxd guessed the encoding."
+            )
     found = detect(content[:_SAMPLE_BYTES], is_complete=len(content) <= _SAMPLE_BYTES)
     _report(found.codec, document, is_guess=found.is_guess)
     return content.decode(found.codec, "replace")

@@ -92,7 +92,7 @@ class _MailReader:
             for inner in _payload(part):
                 self._read_part(inner, depth)
         elif part.get_content_maintype() == "multipart" and not _is_attachment(part):
-            self._report("The parts of the message are not separated as it declares: its text may be encoded.")
+            self._report("The message does not separate its parts as it declares: its text may be encoded.")
             self._document.write(self._decoded(part))
         elif _is_attachment(part) or not kind.startswith("text/"):
             self._attach(part)

@@ -46,7 +46,7 @@ _HIDDEN = re.compile(  # of OpenDocument
 )
 _DAMAGED = "This document is damaged. Open it on your computer, export it as PDF and drop that."
 _COMMENTS = "The document has reviewers' comments, which are not in the text."
-_BOMB = "This document would unpack to {size:.1f} GB, which no real one does. Export it as PDF and drop that."
+_BOMB = "This document would unpack to {size:.1f} GB, more than any real document. Export it as PDF and drop that."
 
 
 def read(source: Path, media_type: str, document: Document) -> None:

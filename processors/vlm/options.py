@@ -71,7 +71,7 @@ class VlmOptions(ServerOptions):
         if self.server is not None and self.engine in ("transformers", "openai"):
             raise ValueError(f'`server` does not work with engine = "{self.engine}": leave one of them out')
         if self.server is not None and not any("{port}" in each for each in self.server):
-            raise ValueError("`server` must contain {port}: the port on which the server shall listen")
+            raise ValueError("`server` must contain {port}: the port on which the server listens")
         if self.server_args and self.engine != "vllm":
             raise ValueError('`server_args` needs engine = "vllm": add the arguments to `server` instead')
         return self

@@ -56,7 +56,7 @@ from processors.statements.table.reading import TableModel, read_words
 def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = None) -> StatementDocument:
     """The statements on these pages. Nothing is verified yet: see `verify`.
 
-    memory: the layouts of earlier documents, to which that of this one is added; None: neither.
+    memory: the layouts of earlier documents, to which the layout of this document is added; None: use and add none.
     """
     pages = add_date_marks(pages)
     if lacks_decimals(pages):
@@ -76,7 +76,8 @@ def _read(pages: Sequence[PageWords], notes: Sequence[str], model: TableModel) -
 
 
 def assemble(reading: RawDocument, document: StatementDocument, known: Conventions | None = None) -> StatementDocument:
-    """Add the statements to `document`, one per account. `known`: of earlier documents with the same layout."""
+    """Add the statements to `document`, one per account. `known`: conventions of earlier documents with the same
+    layout."""
     known = known or Conventions()
     mark = detect_decimal_mark(printed_amounts(reading))
     accounts = dict.fromkeys(item.account for item in reading.items)
@@ -100,7 +101,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
             statement, proven[account] = _assemble(account, items, reading, mark, dates, known, document.doubts)
             document.statements.append(statement)
             if not document.statements[-1].currency and any("$" in line.text for line in reading.lines):
-                document.notes.append('the currency is unknown: "$" is that of several countries')
+                document.notes.append('the currency is unknown: "$" is the sign of several currencies')
             document.unread = drop_explained(document.unread, document.statements[-1], mark)
             document.statements[-1].places = find_places(document.statements[-1], items, reading, mark, dates)
     to_fractions(document, reading.frames)
@@ -109,7 +110,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
 
 
 def _report_below_totals(items: Sequence[RawRow | RawFigure], document: StatementDocument) -> list[RawRow | RawFigure]:
-    """The items without the lines below totals that are not the totals of these lines: they may be anything."""
+    """The items without the lines below totals that do not add up to these totals: such lines may be anything."""
     doubtful = [item for item in items if isinstance(item, RawRow) and item.is_below_total]
     for row in doubtful:
         text = " ".join([*row.reference, *row.text, *(cell.text for cell in row.money.values())])
@@ -149,7 +150,7 @@ def _assemble(
     known: Conventions,
     doubts: list[str],
 ) -> tuple[Statement, Conventions]:
-    """The statement of one account, and what its rows prove; adds to `doubts` what they do not."""
+    """The statement of one account, and what its rows prove; adds what they do not prove to `doubts`."""
     outside = [line for name, line in reading.outside if name == account]
     raw = [item for item in items if isinstance(item, RawRow)]
     own = [line.text for name, line in (*reading.outside, *reading.not_rows, *reading.figure_lines) if name == account]
@@ -199,7 +200,7 @@ def _assemble(
     statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows], values, ends)
     statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows], values, ends)
     marks = [each.amount.sign or each.amount.side if each.amount else None for each in amounts]
-    is_plain = reading.is_net or 2 * marks.count("-") > len(marks)  # a card marks few of its rows with a minus
+    is_plain = reading.is_net or 2 * marks.count("-") > len(marks)  # on a card, few rows have a minus
     infer_ends(
         statement,
         values,

@@ -13,7 +13,7 @@ from processors.statements.records import PrintedBalance, Statement, Unread
 from processors.statements.table.raw import NO_DATE, RawFigure, RawRow
 from processors.statements.table.table import find_amounts
 
-_LEAST_ROWS = 3  # whose sum can be that of a balance by chance too easily if they are fewer
+_LEAST_ROWS = 3  # the sum of fewer rows may equal a difference of balances by chance
 _LEAST_LINKS = 3  # balances that must follow from the rows before them
 _MOST_WORDS = 40
 
@@ -30,12 +30,13 @@ def find_values(lines: Sequence[TextLine], items: Sequence[RawRow | RawFigure], 
 def infer_ends(
     statement: Statement, values: set[Decimal], *, are_signed: bool, printed: Sequence[Decimal] = ()
 ) -> None:
-    """Set the opening and closing balance of rows without balances: the only two amounts that the sum of the rows leads
-    from one to the other.
+    """Set the opening and closing balance of rows without balances: the only two amounts whose difference is the sum of
+    the rows.
 
-    A pair explains the opposite sum, too, if taken the other way round. So one of the two must be named as what it is,
-    or `are_signed`: the sign of each row is printed, not that of its column. Or else the opening balance must be the
-    first of the two in `printed`, the amounts in the order of the page, of a document in which a minus is money out.
+    In the opposite order, the same pair explains the opposite sum. Therefore one of the two must be labeled, or the
+    sign of each row must be printed instead of following from its column (`are_signed`). Otherwise, the opening balance
+    must be the first of the two in `printed`, the amounts in the order of the page, and a minus must mean money out in
+    this document.
     """
     known = statement.opening, statement.closing
     is_open = known == (None, None) and (are_signed or printed) or (known[0] is None) != (known[1] is None)
@@ -53,7 +54,8 @@ def infer_ends(
 
 
 def derive_ends(statement: Statement, values: set[Decimal], *, is_exact: bool) -> None:
-    """Set the opening balance to the first printed one less the rows before it, the closing balance to the last row's.
+    """Set the opening balance to the first printed balance less the rows before it, and the closing balance to that of
+    the last row.
 
     The opening balance must be printed somewhere, unless no digit can be misread and three other balances follow from
     the rows before them: otherwise nothing proves the rows before the first balance.
@@ -74,7 +76,7 @@ def derive_ends(statement: Statement, values: set[Decimal], *, is_exact: bool) -
 
 
 def _first_balance(statement: Statement) -> tuple[int, Decimal] | None:
-    """The first printed balance, and the number of rows before it; None if it is that before the first row."""
+    """The first printed balance, and the number of rows before it; None if it is printed before the first row."""
     rows = statement.rows
     found = [(at + 1, row.balance) for at, row in enumerate(rows) if row.balance is not None][:1]
     found += [(anchor.at, anchor.balance) for anchor in statement.anchors]
@@ -83,9 +85,9 @@ def _first_balance(statement: Statement) -> tuple[int, Decimal] | None:
 
 
 def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total: Decimal | None) -> None:
-    """Set unknown directions by a word such as "Af" or "Bij" that all rows of one direction have, and no others.
+    """Set unknown directions by a word such as "Af" or "Bij" that all rows of one direction have, and no other rows.
 
-    It is the word by which the rows come to `total`, the change of the balance.
+    With this word, the rows add up to `total`, the change of the balance.
     """
     unknown = [(row, set(text.split())) for row, text in zip(amounts, texts, strict=True) if _is_unknown(row)]
     if total is None or len(unknown) < _LEAST_ROWS:
@@ -105,9 +107,11 @@ def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total:
 def choose_total(
     printed: Sequence[Decimal], values: Sequence[Decimal | None], outside: set[Decimal], ends: Sequence[Decimal | None]
 ) -> Decimal | None:
-    """The printed total of one direction: the one that the rows come to, or the sum of those of several sections.
+    """The printed total of one direction: the one to which the rows add up, or the sum of the totals of several
+    sections.
 
-    outside: the amounts outside the rows; what many rows come to is their total, whatever else is called so.
+    outside: the amounts outside the rows; the amount to which many rows add up is their total, whatever else is labeled
+    as a total.
     ends: the opening and closing balance, which a column's total may include.
     """
     total = sum((value for value in values if value), Decimal(0))
@@ -140,9 +144,9 @@ def infer_owed(statement: Statement, values: set[Decimal]) -> None:
 
 
 def take_summary(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
-    """The items with the lines of a summary below the last row as what they are: an opening and a closing balance.
+    """The items, with the lines of a summary below the last row marked as an opening and a closing balance.
 
-    They look like rows of the last day, but the sum of the rows above leads from one of them to another.
+    These lines look like rows of the last day, but their amounts differ by the sum of the rows above.
     """
     count = next((n for n, item in enumerate(reversed(items)) if not _looks_like_summary(item)), len(items))
     rows, summary = list(items[: len(items) - count]), [item for item in items[len(items) - count :]]

@@ -1,6 +1,6 @@
 """Whether a statement is that of a credit card, whose balance is owed: by words, and by the marks of amounts. Pure.
 
-No sum can tell: a card's purchases and payments explain its balances as well if each is taken for the other.
+No sum can decide this: the balances of a card also agree if its purchases and payments are interchanged.
 """
 
 import re
@@ -33,7 +33,7 @@ _ANY = re.compile(
     r"\b(?:cards?|karten?|cartes?|tarjetas?|carta|cartao|cartoes|kaart|kort(?:et)?|kortti|karta|karty|kartya|karti|kartu)\b"
     r"|カード|卡|카드"
 )
-_DUE = re.compile(  # nobody owes the balance of an account by a day
+_DUE = re.compile(  # an ordinary account has no day by which its balance must be paid
     r"\bdue (?:date|by|on)\b|\bpay(?:ment)? (?:due|by)\b|\bvencimento\b|\bvencimiento\b|\bfecha limite de pago\b"
     r"|\bdate d'echeance\b|\bscadenza\b|\bfallig(?:keit)?\b|\bforfald(?:sdato)?\b|\bforfallsdato\b|\bforfallodag\b"
     r"|\berapaiva\b|\bson odeme\b|\bjatuh tempo\b|\btermin (?:platnosci|splaty)\b|\bvervaldatum\b|\bsplatnost\b"
@@ -45,7 +45,7 @@ _LOAN = re.compile(
     r"|\bextracto (?:de|del) prestamo\b|\bestratto (?:del )?mutuo\b|\bextrato (?:de|do) emprestimo\b"
 )
 _NOT_CREDIT = re.compile(r"debit|debet|\bgiro|prepaid|ending in|lost|stolen")
-_LEAST_ROWS = 4  # fewer show no rule
+_LEAST_ROWS = 4  # fewer rows show no rule
 _MOST_MARKED = 1 / 3  # of the rows of a card have a minus: payments and refunds
 
 
@@ -75,7 +75,7 @@ def names_brand(text: str) -> bool:
 def subtracts_payments(rows: Sequence[RawRow], amounts: Sequence[RowAmounts]) -> bool:
     """True if a minus marks what was paid on a card: among credits, or beside words for a payment that was received.
 
-    Few amounts of a card have one; on other accounts, those of all purchases.
+    Few amounts of a card have a minus; on other accounts, the amounts of all purchases have one.
     """
     marked = [row for row, each in zip(rows, amounts, strict=True) if each.amount and each.amount.sign == "-"]
     if len(marked) > _MOST_MARKED * len(rows):

@@ -1,6 +1,6 @@
 """The currency of one account, by codes and signs, its IBAN, or the country's words. Pure.
 
-"$" alone is no currency: it is that of two dozen countries, until something else names one of them.
+"$" alone identifies no currency: two dozen countries use it, so something else must name one of them.
 """
 
 import re
@@ -70,7 +70,7 @@ def infer_currency(own: Sequence[str], others: Sequence[str], rows: Sequence[str
 
     own: the lines of the account outside its rows, and the amounts in its rows.
     others: all lines outside rows.
-    rows: the lines of rows, in which codes are those of purchases abroad, or names such as "Bhd".
+    rows: the lines of rows, in which codes may belong to purchases abroad, or be names such as "Bhd".
     is_month_first: numeric dates put the month first, as in the United States.
     """
     for texts in (own, others, rows):

@@ -14,7 +14,8 @@ _NOTE = "years of two digits are read as those of the Reiwa era"
 
 
 def take_years_of_reiwa(items: Sequence[RawRow | RawFigure], reading: RawDocument) -> tuple[str, ...]:
-    """Give rows of a Japanese document their years, where those of two digits are too old otherwise; return a note."""
+    """Set the years of the rows of a Japanese document, if years of two digits would otherwise be too old; return a
+    note."""
     rows = [item for item in items if isinstance(item, RawRow) and item.date]
     if detect_date_order(row.date for row in rows) != "ymd":
         return ()

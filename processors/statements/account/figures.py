@@ -64,7 +64,7 @@ def add_figures(
             for name, value in _find_totals(item.name, read).items():
                 totals[name].append(value)
     if statement.anchors and statement.anchors[-1].name == "carried" and statement.anchors[-1].at == at:
-        statement.anchors[-1].name = "closing"  # nothing follows what is carried forward
+        statement.anchors[-1].name = "closing"  # the last balance carried forward is the closing balance
     closings = [anchor.balance for anchor in statement.anchors if anchor.name == "closing"]
     statement.closing = closings[-1] if closings else None
     return totals
@@ -73,7 +73,7 @@ def add_figures(
 def _add_balance(statement: Statement, anchor: PrintedBalance, *, in_table: bool) -> None:
     """Set the first opening balance as the statement's; a later one must follow from the rows before it.
 
-    A summary above a table is about the complete statement, and may be repeated on each page.
+    A summary above a table describes the complete statement, and may be repeated on each page.
     """
     if not in_table and anchor.name == "opening" and anchor.balance == statement.opening:
         return

@@ -1,6 +1,6 @@
-"""Amounts without decimals, as in yen, won or rupiah: given two zero decimals before a document is read. Pure.
+"""Amounts without decimals, as in yen, won or rupiah: adds two zero decimals before a document is read. Pure.
 
-So everything else knows amounts with two decimals only; `without_decimals` takes the zeros off the result again.
+Everything else therefore handles only amounts with two decimals; `without_decimals` removes the zeros from the result.
 """
 
 import re

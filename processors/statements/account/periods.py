@@ -1,4 +1,4 @@
-"""Whether day or month comes first, and the period of a statement, by all dates of a document. Pure."""
+"""The order of day and month, and the period of a statement, inferred from all dates of a document. Pure."""
 
 import re
 from collections import Counter
@@ -23,8 +23,8 @@ Period = tuple[date, date]
 _LONGEST = timedelta(days=400)  # from the first to the last balance of a statement
 _FIRST = {"dmy": "day", "mdy": "month", "ymd": "year"}
 _YEAR = timedelta(days=366)
-_BACK = timedelta(days=62)  # before a statement's date, if only that is printed
-_LEAST_ROWS = 3  # a period that none of so many rows falls into is a pair of other dates
+_BACK = timedelta(days=62)  # before a statement's date, if no other date is printed
+_LEAST_ROWS = 3  # if none of so many rows is within a period, the period is a pair of other dates
 _CLOSED = re.compile(
     r"(?<!next )(?<!previous )\b(?:(?:statement )?closing date|cut-?off date|fecha de (?:corte|cierre)"
     r"|data de fechamento|date d'arrete|date de cloture|abschlussdatum|abrechnungsdatum)\b"
@@ -44,7 +44,7 @@ class Dates:
 
 
 def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, known: DateOrder | None = None) -> Dates:
-    """For one account; another account's period is taken if it prints none of its own. `known`: see
+    """Decide for one account. If the account prints no period, that of another account applies. `known`: see
     `detect_date_order`."""
     printed = [item.date for item in items if isinstance(item, RawRow) and item.date]
     own = [line.text for account, line in reading.outside if account == items[0].account]
@@ -56,7 +56,7 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
     if found:
         order = detect_date_order(printed, found, known)
         start, end = _best_period(own, printed, order) or found
-        doubt = "the year may be another one: the period is longer than a year" if end - start > _YEAR else ""
+        doubt = "the year may be wrong: the period is longer than a year" if end - start > _YEAR else ""
         return Dates(order, (start, end), True, _order_notes(printed, order), doubt)
     notes = _order_notes(printed, order)
     if closing := _closing_period(own or everything, printed, order):
@@ -79,7 +79,7 @@ def _order_notes(printed: Iterable[PrintedDate], order: DateOrder) -> tuple[str,
 
 
 def _best_period(texts: Sequence[str], printed: Sequence[PrintedDate], order: DateOrder) -> Period | None:
-    """The first of the printed periods that most rows fall into; in the other order of day and month if need be."""
+    """The first printed period that contains most rows, if necessary with the other order of day and month."""
     orders: tuple[DateOrder, ...] = (order, "mdy" if order == "dmy" else "dmy")
     for each in orders:
         candidates = list(find_periods(texts, each))
@@ -91,7 +91,7 @@ def _best_period(texts: Sequence[str], printed: Sequence[PrintedDate], order: Da
 
 
 def _month_of_rows(texts: Sequence[str], printed: Sequence[PrintedDate]) -> Period | None:
-    """The printed month that all rows fall into."""
+    """The printed month that contains all rows."""
     months = find_months(texts)
     return next((month for month in months if printed and _count_inside(printed, month) == len(printed)), None)
 
@@ -112,12 +112,12 @@ def _single_date(texts: Sequence[str], order: DateOrder) -> tuple[date | None, s
         return None, ""
     years = Counter(each.year for each in dates)
     most = max(years, key=lambda year: (years[year], year))
-    doubt = "the year may be another one: several are printed" if max(years) - min(years) > 1 else ""
+    doubt = "the year may be wrong: several are printed" if max(years) - min(years) > 1 else ""
     return max(each for each in dates if each.year == most), doubt
 
 
 def _closing_period(texts: Iterable[str], printed: Sequence[PrintedDate], order: DateOrder) -> Period | None:
-    """From the first row to the day on which the statement was closed, such as that of a card."""
+    """The period from the first row to the day on which the statement was closed, as on a card statement."""
     for text in texts:
         match = _CLOSED.search(normalize(text))
         found = find_dates(normalize(text)[match.end() :]) if match else []

@@ -87,7 +87,7 @@ def _find_amount(value: Decimal | None, lines: Sequence[TextLine], mark: Decimal
 
 
 def _find_text(text: str, lines: Sequence[TextLine]) -> Place | None:
-    """The first words of a line that are this text, in whatever grouping; words that contain it if there are none."""
+    """The first words of a line that are this text, however grouped; if there are none, words that contain it."""
     wanted, inexact = _compact(text), None
     for line in lines if wanted else ():
         for words, is_exact in _find_runs(line, wanted):
@@ -117,7 +117,7 @@ def _compact(text: str) -> str:
 
 
 def _find_currency(code: str, lines: Sequence[TextLine]) -> Place | None:
-    """The first line that names a currency, by code or sign; the word that does so, if one alone does."""
+    """The first line that names a currency, by code or sign; only the word that names it, if it is a single word."""
     for line in lines if code else ():
         if detect_currency([line.text]) == code:
             words = [word for word in line.words if detect_currency([word.text]) == code]

@@ -1,4 +1,5 @@
-"""Numbers and times of day before the texts of all rows: columns of their own, which describe nothing. Pure."""
+"""Numbers and times of day before the texts of all rows: separate columns, which are not part of the description.
+Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ def _first_word(row: RawRow) -> str:
 
 
 def _are_running(numbers: Sequence[int | None]) -> bool:
-    """True if nearly all are one more than the number before."""
+    """True if nearly all numbers are one more than the previous number."""
     starts = Counter(number - at for at, number in enumerate(numbers) if number is not None)
     return bool(starts) and max(starts.values()) >= _NEARLY_ALL * len(numbers)
 

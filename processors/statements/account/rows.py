@@ -25,7 +25,7 @@ def row_of(raw: RawRow, dates: Dates) -> Row:
 
 
 def _why_no_date(printed: PrintedDate | None, date_like: str) -> str:
-    """What is printed of a date that has no year, or is no day of the calendar."""
+    """The reason why a row has no date: what is printed lacks a year, or is not a calendar date."""
     if date_like:
         return f"the date is missing: {date_like!r} is no day of the calendar"
     if printed is None:
@@ -44,7 +44,7 @@ def set_money(row: Row, amounts: RowAmounts, raw: RawRow, mark: DecimalMark) -> 
     row.balance = amounts.balance
     for cell in raw.money.values():
         if parse_amount(cell.text, mark) is None:
-            row.flags.append(f"the format of the amount {cell.text!r} differs from the others")
+            row.flags.append(f"the format of the amount {cell.text!r} differs from that of the others")
     if amounts.debit and amounts.credit and amounts.debit.value and amounts.credit.value:
         row.debit, row.credit = amounts.debit.value, amounts.credit.value
         row.flags.append("has both a debit and a credit")

@@ -1,6 +1,6 @@
 """Lines that print the balance so far in the column of amounts, such as "SALDO 02.01. 2.657,61+" below each day. Pure.
 
-Each is found by its amount, which is what the rows before it come to, so that no word has to be known.
+Each is found by its amount, to which the rows before it add up, so that no word has to be known.
 """
 
 import re
@@ -14,12 +14,13 @@ from processors.statements.table.raw import RawRow
 
 _LEAST = 3  # balances after the first one; fewer may agree by chance
 _MOST_STARTS = 8  # rows that are tried as the first balance
-_CHANGES = 2  # rows at least between two balances, in one case: else each row may be the change to the next
-_FOLDED = str.maketrans({"0": "o", "1": "l", "5": "s"})  # letters that OCR takes for digits
+_CHANGES = 2  # rows between at least one pair of balances; otherwise, each row may be the change to the next
+_FOLDED = str.maketrans({"0": "o", "1": "l", "5": "s"})  # letters that OCR mistakes for digits
 
 
 def take_running_balances(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
-    """The items with each row that is a balance as a printed balance, if the signs of the others prove it."""
+    """The items, in which each row that is a balance becomes a printed balance, if the signs of the other rows prove
+    it."""
     amounts = [_amount(item, mark) for item in items]
     if not _are_signed(items, amounts):
         return list(items)
@@ -38,7 +39,7 @@ def take_running_balances(items: Sequence[Item], mark: DecimalMark) -> list[Item
 
 
 def _amount(item: Item, mark: DecimalMark) -> Amount | None:
-    """The amount of a row, or of a balance that is known as such."""
+    """The amount of a row, or of a balance that is already recognized."""
     if isinstance(item, RawRow):
         return single_amount(item, mark)
     texts = list(item.money.values()) if item.name in ("opening", "carried", "closing") else []
@@ -52,7 +53,7 @@ def _are_signed(items: Sequence[Item], amounts: Sequence[Amount | None]) -> bool
 
 
 def _follow(items: Sequence[Item], amounts: Sequence[Amount | None], start: int) -> list[int]:
-    """The positions of the balances from `start` on, each of which the rows since the one before come to."""
+    """The positions of the balances from `start` on; the rows since the previous balance add up to each."""
     found, balance, has_changed = [start], amounts[start].signed, False
     last = max(at for at, amount in enumerate(amounts) if amount)
     for at in range(start + 1, len(items)):

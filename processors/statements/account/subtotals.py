@@ -16,9 +16,9 @@ from processors.statements.table.raw import RawFigure, RawRow
 
 Item = RawRow | RawFigure
 
-_LEAST_ROWS = 3  # whose sum can be another amount by chance too easily if they are fewer
-_LEAST_TURNOVERS = 2  # fewer may agree by chance
-_LEAST_ALIKE = 3  # rows without words of a total, the sum of which is taken for a subtotal
+_LEAST_ROWS = 3  # the sum of fewer rows may equal another amount by chance
+_LEAST_TURNOVERS = 2  # fewer turnovers may agree by chance
+_LEAST_ALIKE = 3  # the sum of this many rows counts as a subtotal even without words of a total
 _MOST_LEADING = 3  # different texts of totals above their rows
 _TOTALS = ("total", "summe", "gesamt", "totaal", "totale", "suma", "razem", "summa", "sum ", "toplam", "subtotal")
 
@@ -33,7 +33,8 @@ class _Leading:
 
 
 def take_leading_totals(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
-    """The items with each total above its rows as a total, if all rows are below one; its rows take its direction.
+    """The items, in which each total above its rows becomes a total, if all rows are below one; its rows get its
+    direction.
 
     Such a layout prints, for each day, "Total in +500.00" and "Total out -200.00", each above amounts without signs.
     """
@@ -65,7 +66,7 @@ def _find_leading(items: Sequence[Item], mark: DecimalMark) -> list[_Leading] | 
 
 
 def _rows_of(total: Decimal, items: Sequence[Item], mark: DecimalMark) -> list[RawRow]:
-    """The rows at the start of `items` that come to `total`, whatever their signs; none if there are none."""
+    """The rows at the start of `items` that add up to `total`, whatever their signs; empty if there are none."""
     rows: list[RawRow] = []
     for item in items:
         amount = single_amount(item, mark) if isinstance(item, RawRow) else None
@@ -98,7 +99,7 @@ def _section_of(group: _Leading) -> Section | None:
 
 
 def drop_subtotals(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
-    """The items with each line that prints the sum of the rows right before it as a total."""
+    """The items, in which each line that prints the sum of the rows right before it becomes a total."""
     found: list[Item] = []
     run: list[Decimal] = []
     for item in items:
@@ -118,7 +119,7 @@ def drop_subtotals(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
 def drop_turnovers(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
     """The items without the lines that print the debits and the credits of a day, if no row has both.
 
-    Each of them must be the sum of the rows since the one before.
+    Each of these lines must be the sum of the rows since the previous one.
     """
     both = [item for item in items if _has_both(item)]
     turnovers: list[Item] = []

@@ -1,7 +1,7 @@
 """Doubts about the dates of a verified statement's rows: each adds flags and changes no value. Pure.
 
-A date is doubted if it is out of order, outside the period, in the future, far from all others, or not as far from
-its value date as the others are. One misread digit that none of these shows is detected by no check.
+A date is doubtful if it is out of order, outside the period, in the future, far from all others, or not as far from its
+value date as the others are. No check detects a misread digit that causes none of these.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _LEAST_ROWS = 8  # fewer show no rule
 _LEAST_DAYS = 4  # the two nearest and the two furthest
 _USUAL_SPAN = 35  # days of the other rows, of a monthly statement
 _FAR = 62  # days from all of them
-_YEARS = 400  # days; no row of any statement is further from the next one
+_YEARS = 400  # days; on no statement is a row further from the next one
 _VALUE_SLACK = 1  # days by which a value date may be further from its booking date than all others
 
 

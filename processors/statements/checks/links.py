@@ -23,7 +23,7 @@ class Link:
 
 
 def find_links(statement: Statement) -> tuple[list[Link], list[Row]]:
-    """The links, and the rows that none covers."""
+    """The links, and the rows that no link covers."""
     anchors = sorted(statement.anchors, key=lambda anchor: anchor.at)
     factor = -1 if statement.is_liability else 1
     balance, links, between, loose = statement.opening, [], [], []

@@ -14,8 +14,8 @@ def align(
 ) -> Iterator[tuple[T | None, T | None]]:
     """Pairs in order; None: the other sequence has no counterpart.
 
-    Items with an equal first key are paired; what lies between them is paired by the next key, and so on. Without a
-    key left, runs of equal length are paired by position.
+    Items with an equal first key are paired; the items between them are paired by the next key, and so on. When no key
+    is left, runs of equal length are paired by position.
     """
     if not keys:
         if len(first) == len(second):

@@ -1,6 +1,6 @@
 """Verification: arithmetic, dates, confidence, a second reading. Adds flags and checks, changes no value.
 
-`verify` checks what was read; `reasons` and `doubtful_pages` report what they found.
+`verify` checks the document; `reasons` and `doubtful_pages` report what the checks found.
 """
 
 import re
@@ -22,11 +22,11 @@ from processors.statements.records import (
     Unread,
 )
 
-_LOOSE_SHARE = 0.1  # of the rows, that no balance has to cover if a second reading confirms them
+_LOOSE_SHARE = 0.1  # share of the rows that no balance needs to cover if a second reading confirms them
 _SEPARATOR = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
 _LETTERS_ONLY = re.compile(r"[\W\d_]+")
 _LONGER_WORD = 3  # letters; shorter ones occur by chance
-_MOST_WITHOUT_BALANCE = 0.1  # of the rows of a kind (last of their day or not) that have a balance as a rule
+_MOST_WITHOUT_BALANCE = 0.1  # share of the rows of a kind (last of their day or not) that usually have a balance
 _LEAST_BALANCES = 5  # fewer show no rule
 _LEAST_ALIKE = 0.5  # of a page's rows: if fewer are, the second reading failed and proves nothing about the first
 _COMPARED = {"date": "the date", "debit": "the debit", "credit": "the credit", "balance": "the balance"}
@@ -57,7 +57,8 @@ def verify(
 
 
 def reasons(document: StatementDocument) -> list[str]:
-    """Why a person should review the document; empty if all that is printed was read and agrees."""
+    """The reasons why a person should review the document; empty if inboxd read everything that is printed, and all of
+    it agrees."""
     found = []
     flagged = [row for row in document.rows if row.flags]
     if not document.rows:
@@ -140,7 +141,8 @@ def _check_balances(statement: Statement) -> CheckResult:
 
 
 def _most_loose(statement: Statement) -> float:
-    """How many rows that no balance covers a second reading may confirm: balances prove the directions of the rest."""
+    """The maximum number of rows without a covering balance that a second reading may confirm; balances prove the
+    directions of the others."""
     return max(1, _LOOSE_SHARE * len(statement.rows))
 
 
@@ -149,7 +151,8 @@ def _others(count: int) -> str:
 
 
 def _flag_link(link: Link) -> None:
-    """Flag its rows that no second reading confirms; if all are confirmed, all, unless a row is missing beside one."""
+    """Flag the rows of a link that no second reading confirms. If all are confirmed, flag all of them, unless a row is
+    missing beside one."""
     suspects = [row for row in link.rows if not row.confirmed]
     if not suspects and any(row.missing_beside for row in link.rows):
         return
@@ -248,7 +251,7 @@ def _missing_row(other: Row, reader: str) -> Unread:
 
 
 def _differences(row: Row | None, other: Row | None) -> list[str]:
-    """What `other` has instead, in words."""
+    """A description of what `other` has instead."""
     if row is None or other is None:
         return ["lacks this row"]
     found = []

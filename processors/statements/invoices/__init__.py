@@ -1,8 +1,8 @@
 """Invoices: from words on pages to the supplier, the number, the dates, the lines, the taxes and the totals. Pure.
 
-Arithmetic goes first: net, tax and gross are the figures that follow from each other, and the lines are the rows of
-which quantity × price is the amount and whose amounts add up. Words decide only where arithmetic leaves a choice, and
-what no other figure confirms becomes a reason for a review.
+Arithmetic comes first: net, tax and gross are the figures that confirm each other, and the lines are the rows whose
+amount is quantity × price and whose amounts add up. Words decide only where arithmetic leaves a choice, and every
+figure that no other figure confirms becomes a reason for a review.
 """
 
 from processors.statements.invoices.einvoice import MAX_BYTES, NAMES, prefer_einvoice

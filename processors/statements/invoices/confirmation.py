@@ -1,4 +1,4 @@
-"""Which figures of an invoice follow from each other, where a model or an e-invoice states them by name. Pure."""
+"""The figures of an invoice that confirm each other, if a model or an e-invoice states them by name. Pure."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from processors.statements.receipts.taxes import confirm_tax
 
 
 def confirm_figures(invoice: Invoice) -> None:
-    """Record which figures follow from each other."""
+    """Record which figures confirm each other."""
     if invoice.tax is None and invoice.taxes:
         invoice.tax = sum((line.tax for line in invoice.taxes), Decimal(0))
     total = sum((line.amount for line in invoice.lines), Decimal(0))
@@ -34,7 +34,7 @@ def confirm_figures(invoice: Invoice) -> None:
 
 
 def take_iban(invoice: Invoice, text: str) -> None:
-    """Set the IBAN if its check digits are right; else add a reason for a review."""
+    """Set the IBAN if its check digits are correct; otherwise, add a reason for a review."""
     invoice.iban = next((iban for iban in find_ibans(text.upper()) if has_valid_check_digits(iban)), "")
     if text and not invoice.iban:
         invoice.reasons.append(f"the check digits of the IBAN {text} are wrong")

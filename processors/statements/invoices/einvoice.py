@@ -27,7 +27,7 @@ class _HasDocumentType(Exception):
 
 
 def parse_einvoice(data: bytes) -> Invoice | None:
-    """The invoice, with the page 1 for all its lines; None if this is no e-invoice that can be read."""
+    """The invoice, with page 1 for all its lines; None if this is not a readable e-invoice."""
     try:
         _refuse_document_type(data)
         root = ElementTree.fromstring(data)
@@ -37,7 +37,7 @@ def parse_einvoice(data: bytes) -> Invoice | None:
 
 
 def prefer_einvoice(read: Invoice, data: bytes, texts: Sequence[str]) -> Invoice:
-    """The e-invoice if the pages print its number and its gross amount; else the invoice as read, with a reason.
+    """The e-invoice if the pages print its number and its gross amount; otherwise, the invoice as read, with a reason.
 
     texts: those of the pages.
     """

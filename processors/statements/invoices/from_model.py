@@ -89,7 +89,7 @@ def invoice_from_answers(
 
 
 def _first_values(answers: Sequence[tuple[int, Answer]]) -> tuple[dict[str, str], dict[str, int]]:
-    """The first answer of each value, and its page; of the totals the last, as they are on the last page."""
+    """The first answer for each value, and its page; for totals, the last answer, because they are on the last page."""
     found: dict[str, str] = {}
     pages: dict[str, int] = {}
     for page, answer in answers:

@@ -13,7 +13,7 @@ from processors.statements.notation.words import TextLine, WordRun, split_cells
 from processors.statements.receipts.heading import detect_order, find_printed_dates
 
 _GAP = 1.2  # line heights between the words of one cell
-_BELOW = 2.6  # line heights: a value is not further below its label
+_BELOW = 2.6  # line heights: maximum distance of a value below its label
 _LONGEST_LABEL = 5  # words
 _DAYS_TO_PAY = range(0, 181)
 _NUMBER = re.compile(r"(?:[A-Z]{1,6}[ -]{1,3}(?=\S*\d))?(?=[^\s]*\d)[A-Z0-9][\w./\-–#]*", re.IGNORECASE)  # noqa: RUF001
@@ -25,7 +25,7 @@ _DATE_LABELS = ("date", "due_date", "delivery_date", "other_date")
 
 @dataclass(frozen=True)
 class Cell(WordRun):
-    """Words of a line that stand together."""
+    """Words of a line that are close together."""
 
     page: int
     line: int  # index of its line
@@ -54,7 +54,7 @@ def find_cells(lines: Sequence[TextLine], height: float) -> list[list[Cell]]:
 
 
 def find_labelled(rows: Sequence[Sequence[Cell]], height: float) -> list[Labelled]:
-    """The values that stand behind, beside or below a label."""
+    """The values after, beside or below a label."""
     return [found for at, cells in enumerate(rows) for found in _labelled_of(rows, at, cells, height)]
 
 
@@ -226,7 +226,8 @@ def _is_plausible(dated: Sequence[_Dated], order) -> bool:  # noqa: ANN001
 
 
 def find_iban(rows: Sequence[Sequence[Cell]]) -> tuple[str, int, list[str]]:
-    """The first IBAN whose check digits are right, its page, and those named as IBANs whose check digits are wrong."""
+    """The first IBAN with correct check digits, its page, and the numbers labeled as IBANs whose check digits are
+    wrong."""
     good: list[tuple[str, int]] = []
     wrong: list[str] = []
     unnamed: list[str] = []

@@ -57,7 +57,7 @@ _CHARGE = re.compile(
 )
 _ROUNDING = re.compile(r"oresutjamning|oresavr|\bavrund|penny rounding|\brundung|\barrondi")
 _SHORT_LABEL = 3  # words
-_MISREAD = re.compile(r"(?<=[a-z])I(?=[a-z .:]|$)")  # OCR takes an l for an I
+_MISREAD = re.compile(r"(?<=[a-z])I(?=[a-z .:]|$)")  # OCR mistakes an l for an I
 _INFORMATION = re.compile(
     r"skonto|cash discount|if paid|early payment|escompte|share capital|stammkapital|au capital|capital social"
     r"|capitale"
@@ -245,7 +245,7 @@ TITLE = re.compile(
 
 
 def find_invoice_role(label: str) -> Role | None:
-    """The role of an amount on an invoice by its label; None: the label says nothing."""
+    """The role of an amount on an invoice according to its label; None: the label shows none."""
     label = _MISREAD.sub("l", label)
     wanted = fold(label)
     if _INFORMATION.search(wanted):
@@ -287,5 +287,5 @@ def find_field(label: str) -> Field | None:
 
 
 def promises_payment(text: str) -> bool:
-    """True if a date behind this text is that by which to pay."""
+    """True if a date after this text is the due date."""
     return _UNTIL.search(fold(text)) is not None

@@ -10,7 +10,7 @@ from processors.statements.notation.words import PageWord, TextLine, split_words
 from processors.statements.receipts.amounts import CURRENCY, Notation
 
 _WIDE = 1.0  # line heights: a gap of a column, not a space between words
-_COLUMN = "   "  # stands for such a gap
+_COLUMN = "   "  # represents such a gap
 _SIGN = "[-−–+]"  # noqa: RUF001
 _SPACES = " \u00a0\u202f"
 _GLUED = re.compile(
@@ -57,7 +57,7 @@ class NumberedLine:
 
     @property
     def label(self) -> str:
-        """The text before its first amount, up to the gap before it; after it where there is none before."""
+        """The text before its first amount, back to the previous gap; if there is none, the text after the amount."""
         amounts = self.amounts
         if not amounts:
             return self.text
@@ -85,7 +85,7 @@ def unglue(line: TextLine) -> TextLine:
 
 
 def last_label(text: str) -> str:
-    """The last words before an amount, with the cells without words behind them; "" if there are none."""
+    """The last words before an amount, including the cells without words after them; "" if there are none."""
     cells = text.split(_COLUMN)
     for at in range(len(cells) - 1, -1, -1):
         words = _CURRENCY_ONLY.sub("", cells[at]).strip(" :(")
@@ -107,7 +107,7 @@ def number_line(line: TextLine, height: float, notation: Notation) -> NumberedLi
         value = Decimal(f"{digits}.{match['decimals']}" if decimals else digits)
         if match["code"] and decimals != 2:
             continue
-        after = match["after"] if decimals else None  # "¥1,000-" is no negative amount
+        after = match["after"] if decimals else None  # "¥1,000-" is not a negative amount
         minus = any(sign and sign != "+" for sign in (match["before"], match["inner"], after))
         minus = minus or bool(match["open"] and match["close"])
         is_whole = not decimals and (

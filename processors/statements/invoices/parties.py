@@ -1,4 +1,4 @@
-"""The supplier and the customer of an invoice: by labels, else by their places and what repeats them. Pure."""
+"""The supplier and the customer of an invoice: by labels, otherwise by position and repetition. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _NO_NAME = re.compile(
     r"|facture|factura|fattura|factuur|dear)\b|www\.|http|@|ust-?id|strasse|str\.|^\d|rechnung|faktura|datum|straat"
     r"|weg \d|gatan"
 )
-_LEAST_SCORE = 2.5  # of a name that is certain enough to need no review
+_LEAST_SCORE = 2.5  # of a name that is certain enough not to need a review
 _LEAST_MARGIN = 1.0  # … over the next one
 _SALUTATION = re.compile(r"(?:herrn?|frau|firma|mr|mrs|ms|m\.|mme|sr\.|sra\.|dhr\.|mevr\.|an|spett\.?le)\.?")
 _LINE_GAP = 1.2  # line heights between the lines of an address
@@ -42,7 +42,7 @@ class Party:
 
 
 def find_customer(labelled: Sequence[Labelled], rows: Sequence[Sequence[Cell]], height: float, end: int) -> Party:
-    """The name behind or below a label; else the first line of a block that ends with a town."""
+    """The name after or below a label; otherwise, the first line of a block that ends with a town."""
     for each in labelled:
         if each.field == "customer" and (name := _clean(each.value)) and _is_name(name):
             return Party(name, each.cell.page, True)
@@ -54,7 +54,7 @@ def find_customer(labelled: Sequence[Labelled], rows: Sequence[Sequence[Cell]], 
 
 
 def _brands_of(name: str, names: Sequence[str]) -> list[str]:
-    """The names, of one word such as in a logo, that this longer name contains."""
+    """The one-word names, such as in a logo, that this longer name contains."""
     words = re.split(r"\W+", fold(name))
     return [each for each in names if fold(each) in words and fold(each) != fold(name) and len(each) > 3]
 
@@ -62,7 +62,7 @@ def _brands_of(name: str, names: Sequence[str]) -> list[str]:
 def find_supplier(
     labelled: Sequence[Labelled], rows: Sequence[Sequence[Cell]], height: float, table: set[int], customer: str
 ) -> Party:
-    """The name that most speaks for: a label, its size and place, its legal form, its web address, its repetition.
+    """The name with the most evidence: a label, its size and position, its legal form, its web address, its repetition.
 
     table: the lines of the table of goods and services.
     """

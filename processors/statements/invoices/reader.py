@@ -23,7 +23,7 @@ _EXPLAIN_NOTHING = ("information", "carried", "payment", "withheld")
 
 
 def read_invoice(pages: Sequence[PageWords]) -> Invoice:
-    """One invoice, on one page or several; what is not certain is among its reasons."""
+    """One invoice, on one page or several; every uncertainty is among its reasons."""
     lines = [unglue(line) for page in pages for line in group_lines(page)]
     invoice = Invoice()
     if not lines:
@@ -65,7 +65,7 @@ def _read_header(invoice: Invoice, lines: Sequence[TextLine], table: Table, heig
     _place(invoice, "customer", customer.page)
     _place(invoice, "supplier", supplier.page)
     if supplier.name and not supplier.is_certain:
-        invoice.reasons.append(f"the supplier {supplier.name!r} is only the likeliest name")
+        invoice.reasons.append(f"the supplier is uncertain: {supplier.name!r} is the most likely name")
 
 
 def _place(invoice: Invoice, name: str, page: int) -> None:
@@ -137,7 +137,7 @@ def _set_totals(invoice: Invoice, totals: Totals, figures: Sequence[Figure], sig
 
 
 def _set_net(invoice: Invoice, totals: Totals, sign: int) -> None:
-    """The net amount, where it is printed as such, or taxes show that the lines add up to it."""
+    """Set the net amount, if it is printed as such, or if taxes show that the lines add up to it."""
     net = totals.net
     if isinstance(net, Figure):
         is_total = net.role == "net" or not totals.after_net or all(f.role == "rounding" for f, _ in totals.after_net)
@@ -164,7 +164,7 @@ def _signed_tax(line: TaxLine, sign: int, invoice: Invoice, is_only: bool) -> Ta
 
 
 def _set_payment(invoice: Invoice, figures: Sequence[Figure], sign: int) -> None:
-    """What was withheld or paid before, and what is still due: by their difference."""
+    """Set the amounts that were withheld or already paid, and the amount due, by their differences."""
     gross = sign * (invoice.gross or 0)
     paid = [abs(figure.value) for figure in figures if figure.role == "payment"]
     withheld = [abs(figure.value) for figure in figures if figure.role == "withheld"]
@@ -186,7 +186,7 @@ def _set_payment(invoice: Invoice, figures: Sequence[Figure], sign: int) -> None
 
 
 def _report_others(invoice: Invoice, totals: Totals, figures: Sequence[Figure], sign: int) -> None:
-    """Totals that follow from no other figure."""
+    """Report totals that no other figure confirms."""
     known = {invoice.net, invoice.tax, invoice.gross, invoice.paid, invoice.due}
     known |= {part for line in invoice.taxes for part in (line.tax, line.net, line.gross)}
     known |= {sum((line.amount for line in invoice.lines), Decimal(0))}
@@ -197,7 +197,7 @@ def _report_others(invoice: Invoice, totals: Totals, figures: Sequence[Figure], 
         running += value
         known.add(running)
     if invoice.tax is None and any(figure.role == "tax" and figure.value for figure in figures):
-        invoice.reasons.append("a tax is printed that follows from no other figure")
+        invoice.reasons.append("no other figure confirms a tax that is printed")
     known.add(sum((line.quantity * line.unit_price for line in products), Decimal(0)))
     last = totals.gross.at if totals.gross else -1
     for figure in figures:
@@ -205,5 +205,5 @@ def _report_others(invoice: Invoice, totals: Totals, figures: Sequence[Figure], 
         is_before = figure.is_single and figure.at <= last and figure.role not in _EXPLAIN_NOTHING
         if (is_sum or is_before) and figure.value and sign * figure.value not in known:
             invoice.reasons.append(
-                f"page {figure.page}: {figure.label!r} of {sign * figure.value} follows from no other figure"
+                f"page {figure.page}: no other figure confirms {figure.label!r} of {sign * figure.value}"
             )

@@ -13,7 +13,7 @@ class InvoiceLine:
 
     page: int  # from 1, as in the file
     description: str
-    amount: Decimal  # as summed up: without tax on most invoices; negative for a discount
+    amount: Decimal  # as it is added up: without tax on most invoices; negative for a discount
     quantity: Decimal | None = None
     unit: str = ""
     unit_price: Decimal | None = None
@@ -34,14 +34,14 @@ class Invoice:
     delivery_date: datetime.date | None = None
     currency: str = ""  # ISO 4217; "" if unknown
     currency_source: str = ""  # "printed", or what implies it
-    iban: str = ""  # to pay to; its check digits are right
+    iban: str = ""  # of the account to pay into; its check digits are correct
     net: Decimal | None = None  # before tax, after discounts and charges
     taxes: list[TaxLine] = field(default_factory=list)  # by rate
     tax: Decimal | None = None  # their sum; 0 if the invoice states that there is none
     gross: Decimal | None = None
     withheld: Decimal | None = None  # a tax on income that the customer pays for the supplier, as in Italy and Spain
     paid: Decimal | None = None  # before the invoice was issued
-    due: Decimal | None = None  # still to be paid, where printed beside a payment
+    due: Decimal | None = None  # still to be paid, if printed beside a payment
     lines: list[InvoiceLine] = field(default_factory=list)
     adjustments: list[tuple[str, Decimal]] = field(default_factory=list)  # between the lines and net or gross
     pages: dict[str, int] = field(default_factory=dict)  # where each value of the header and the totals is printed

@@ -23,12 +23,12 @@ def read_lines(table: Table, column: Sequence[tuple[Row, Number]], lines: Sequen
 
 
 def drop_codes(invoice: Invoice) -> None:
-    """Remove rates of lines that are codes: of no percentage, and none of the rates of the invoice."""
+    """Remove rates of lines that are codes: they have no percent sign, and are not among the rates of the invoice."""
     rates = {line.rate for line in invoice.taxes if line.rate is not None}
     for line in invoice.lines:
         if line.tax_rate and rates and line.tax_rate not in rates:
             line.doubt = line.doubt or (
-                f"its rate of {line.tax_rate} % is none of the taxes" if line.has_percent else ""
+                f"its rate of {line.tax_rate} % is not among the taxes" if line.has_percent else ""
             )
             line.tax_rate = line.tax_rate if line.has_percent else None
 
@@ -63,7 +63,7 @@ def _read_row(row: Row, amount: Number, texts: tuple[list[str], list[str]]) -> I
 
 
 def _unexplained(row: Row, amount: Number, rate: Number | None, words: Sequence[PageWord]) -> str:
-    """The reason for a review of a row with numbers before its amount of which none gives the amount."""
+    """The reason for a review of a row in which no numbers before the amount have the amount as their product."""
     description = {id(word) for word in words}
     line = row.line
     for one in line.numbers:
@@ -75,12 +75,12 @@ def _unexplained(row: Row, amount: Number, rate: Number | None, words: Sequence[
         is_text = any(id(word) in description for word in own) or one.start == 0
         is_code = any(each.concept == "code" and each.is_above(one) for each in row.headings)
         if one.end <= amount.start and one is not rate and not (one.is_percent or is_text or is_code):
-            return f"no quantity and price give its amount of {amount.value}"
+            return f"no quantity times a price gives its amount of {amount.value}"
     return ""
 
 
 def _is_of_rates(row: Row, rate: Number) -> bool:
-    """True below a heading that names a percentage: a code is none."""
+    """True below a heading that names a percentage, which a code is not."""
     return (
         any(
             each.concept == "rate" and each.is_above(rate) and each.right - each.left > rate.right - rate.left
@@ -97,7 +97,7 @@ def _value_below(row: Row, concept: Concept, amount: Number) -> Decimal | None:
 
 
 def _rate(row: Row, amount: Number) -> Number | None:
-    """The rate of tax: below its heading, else a percentage behind the description."""
+    """The tax rate: below its heading, or else a percentage after the description."""
     heading = next((each for each in row.headings if each.concept in ("rate", "tax")), None)
     for one in row.line.numbers:
         if (
@@ -115,7 +115,7 @@ def _rate(row: Row, amount: Number) -> Number | None:
 
 
 def _description_words(row: Row, used: Sequence[Number], quantity: Number | None) -> list[PageWord]:
-    """The words below the heading of the description; without one, the longest text that is no value."""
+    """The words below the heading of the description; without a heading, the longest text that is not a value."""
     heading = _description_heading(row.headings)
     pieces = _pieces(row, used, heading.left if heading else None)
     if heading:
@@ -125,7 +125,7 @@ def _description_words(row: Row, used: Sequence[Number], quantity: Number | None
         inside = [piece for piece in pieces if start < piece[0].left < end and piece[-1].right > heading.left]
         place = quantity.left if quantity else None
         if place and inside and inside[0][0].left < place:
-            inside = [piece for piece in inside if piece[0].left < place]  # without the unit behind the quantity
+            inside = [piece for piece in inside if piece[0].left < place]  # without the unit after the quantity
         if found := [word for piece in inside for word in piece]:
             return found
     return max(pieces, key=_letters, default=[])
@@ -138,7 +138,8 @@ def _description_heading(headings: Sequence[Heading]) -> Heading | None:
 
 
 def _pieces(row: Row, used: Sequence[Number], edge: float | None) -> list[list[PageWord]]:
-    """The words that are no values, as runs without a wide gap, a value or the edge of the description between them."""
+    """The words that are not values, as runs without a wide gap, a value or the edge of the description between
+    them."""
     line, found, last = row.line, [], None
     for (begin, stop), word in zip(line.places, line.line.words, strict=True):
         is_value = any(one.start < stop and begin < one.end for one in used)

@@ -11,7 +11,7 @@ from processors.statements.invoices.numbers import Number, NumberedLine
 from processors.statements.notation.words import PageWord
 from processors.statements.receipts.keywords import names_tax
 
-_GAP = 1.6  # line heights: words further apart are no heading together
+_GAP = 1.6  # line heights: words further apart are not one heading
 _LONGEST_HEADING = 4  # words
 _LEAST_KNOWN = 0.5  # of the words of a row of headings
 _CENT = Decimal("0.0051")  # of a rounded product
@@ -34,7 +34,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Product:
-    """How an amount follows from the numbers beside it."""
+    """The calculation of an amount from the numbers beside it."""
 
     quantity: Number
     price: Number
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass
 class Table:
-    """The rows of the table, and the lines that are no rows but within it."""
+    """The rows of the table, and the lines within it that are not rows."""
 
     rows: list[Row] = field(default_factory=list)
     headings: dict[int, tuple[Heading, ...]] = field(default_factory=dict)  # by index of the line of headings
@@ -90,7 +90,7 @@ def find_table(lines: Sequence[NumberedLine]) -> Table:
 
 
 def _without_sums(table: Table) -> list[Row]:
-    """The rows that are not the sum of all before them, whatever their words."""
+    """The rows that are not the sum of all rows before them, whatever their words."""
     sums: set[int] = set()
     for column in find_columns(table):
         running, count = Decimal(0), 0
@@ -122,7 +122,7 @@ def _heads_taxes(line: NumberedLine, height: float) -> bool:
 
 
 def _known_headings(line: NumberedLine, height: float) -> tuple[list[Heading], int]:
-    """The headings on a line, and of how many words they consist."""
+    """The headings on a line, and their number of words."""
     words = line.line.words
     if line.amounts or len(words) < 2:
         return [], 0
@@ -183,7 +183,7 @@ def _in_column(amounts: Sequence[Number], left: float, right: float) -> Number |
 
 
 def find_product(line: NumberedLine, amount: Number, headings: Sequence[Heading] = ()) -> Product | None:
-    """The quantity and the price whose product is the amount; by the headings where several are."""
+    """The quantity and the price whose product is the amount; if there are several, the headings decide."""
     factors = [one for one in line.numbers if one.end <= amount.start and not one.is_percent]
     products = [
         Product(quantity, price, discount)
@@ -199,7 +199,7 @@ def find_product(line: NumberedLine, amount: Number, headings: Sequence[Heading]
 def _discounts(
     line: NumberedLine, amount: Number, quantity: Number, price: Number, headings: Sequence[Heading]
 ) -> Iterator[Number | None]:
-    """None if the product is the amount as it is; else the discount with which it is."""
+    """None if the product is the amount; otherwise, the discount with which it becomes the amount."""
     value, wanted = abs(quantity.value * price.value), abs(amount.value)
     slack = _CENT * 100 if amount.decimals == 0 else _CENT
     if abs(value - wanted) <= slack:
@@ -226,7 +226,7 @@ def _rate_product(product: Product, amount: Number, headings: Sequence[Heading])
 
 
 def has_product(line: NumberedLine, headings: Sequence[Heading] = ()) -> bool:
-    """True if one of the amounts is the product of two numbers before it, not merely once itself."""
+    """True if one of the amounts is the product of two numbers before it, and not merely 1 × itself."""
     for amount in line.amounts:
         product = find_product(line, amount, headings)
         if product and (product.price.is_amount or product.quantity.value != 1) and amount.value:

@@ -10,7 +10,7 @@ _NO_TAX = ("withheld", "charge", "discount", "payment", "information", "carried"
 
 
 def find_tax_lines(lines: Sequence[NumberedLine], skipped: set[int], first: int) -> list[list[TextLine]]:
-    """The lines from number `first` on that are no rows: as printed, and cut where two tables stand side by side."""
+    """The lines from number `first` on that are not rows: as printed, but cut if two tables are side by side."""
     others = [
         line
         for at, line in enumerate(lines)

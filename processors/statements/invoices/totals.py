@@ -1,4 +1,4 @@
-"""Net, tax and gross of an invoice: the figures that follow from each other, whatever the words beside them. Pure."""
+"""Net, tax and gross of an invoice: the figures that confirm each other, whatever the words beside them. Pure."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ _ROLE_SCORES = {  # of a candidate for the gross amount
     "withheld": -6.0,
     "rounding": -6.0,
 }
-_ADJUSTMENTS = ("discount", "charge", "rounding", "tip")  # roles of what may stand between lines, net and gross
-_BESIDE = 3  # lines: the net amount may stand below the gross amount beside it
+_ADJUSTMENTS = ("discount", "charge", "rounding", "tip")  # roles of figures that may be between lines, net and gross
+_BESIDE = 3  # lines: the net amount may be printed below the gross amount beside it
 _MOST_ADJUSTMENTS = 3
 _MOST_CONSIDERED = 8
-_ABOVE = 2.5  # line heights: a label is not further above its amount
+_ABOVE = 2.5  # line heights: maximum distance of a label above its amount
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _label(lines: Sequence[NumberedLine], at: int, height: float) -> Iterator[tu
 
 
 def _label_above(lines: Sequence[NumberedLine], at: int, amount: Number, height: float) -> str:
-    """The words above an amount, where its own line has none."""
+    """The words above an amount whose own line has none."""
     for other in reversed(lines[max(0, at - 2) : at]):
         if other.line.page != lines[at].line.page or lines[at].line.top - other.line.bottom > _ABOVE * height:
             return ""
@@ -126,7 +126,7 @@ def _tax_options(figures: Sequence[Figure], taxes: Taxes) -> list[Decimal | None
 
 
 def _explain(gross: Figure, figures: Sequence[Figure], tax: Decimal | None, lines: Decimal | None) -> Totals:
-    """The totals if this is the gross amount."""
+    """The totals, assuming that this is the gross amount."""
     score = _ROLE_SCORES.get(gross.role or "", 0.0)
     before = [figure for figure in figures if figure.at < gross.at or figure is not gross]
     totals = Totals(gross=gross, tax=tax, score=score)

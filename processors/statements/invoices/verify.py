@@ -1,4 +1,4 @@
-"""Verification of an invoice: what no other figure confirms is a reason for a review. Changes no value."""
+"""Verification of an invoice: every figure that no other figure confirms is a reason for a review. Changes no value."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -36,7 +36,7 @@ def _check_totals(invoice: Invoice) -> None:
     for name, words in (("net", "net amount"), ("tax", "tax"), ("gross", "gross amount"), *_PAYMENTS):
         value = getattr(invoice, name)
         if value and name not in invoice.confirmed_by:
-            invoice.reasons.append(f"the {words} of {value} follows from no other figure")
+            invoice.reasons.append(f"no other figure confirms the {words} of {value}")
     for line in invoice.taxes:
         slack = Decimal(1) if line.tax.as_tuple().exponent == 0 else 2 * _CENT  # whole amounts are also rounded down
         if line.rate is not None and line.net is not None and abs(line.net * line.rate / _HUNDRED - line.tax) > slack:
@@ -44,14 +44,14 @@ def _check_totals(invoice: Invoice) -> None:
 
 
 def _check_bases(invoice: Invoice) -> None:
-    """The amounts that the taxes are of add up to net, and the lines at each rate to its amount."""
+    """Check that the taxed amounts add up to net, and the lines at each rate to the taxed amount of that rate."""
     bases = [line.net for line in invoice.taxes if line.net is not None]
     if not bases or len(bases) < len(invoice.taxes) or invoice.net is None:
         return
     gap = invoice.net - sum(bases, Decimal(0))
     is_partial = all(line.rate for line in invoice.taxes) and abs(gap) >= _LEAST_UNTAXED
     if gap and not is_partial:
-        invoice.reasons.append(f"the amounts that are taxed add up to {invoice.net - gap}, but net is {invoice.net}")
+        invoice.reasons.append(f"the taxed amounts add up to {invoice.net - gap}, but net is {invoice.net}")
     rates = {line.tax_rate for line in invoice.lines}
     if gap or invoice.adjustments or None in rates or invoice.confirmed_by.get("lines") != "they add up to net":
         return

@@ -1,7 +1,7 @@
 """Which bank issued a statement: its name, its web address, its BIC, the bank's part of the account's IBAN. Pure.
 
-Nothing of the holder is taken: no line that names the holder or has a form of address, and no text with digits. A
-large title, which may be a bank's name without a word that shows it, is kept as a digest.
+Nothing about the holder is used: no line that names the holder or has a form of address, and no text with digits. A
+large title may be a bank's name without a word that shows this; it is stored as a digest.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def _find_names(lines: Sequence[TextLine], holders: Iterable[str]) -> Iterator[s
 
 
 def _find_titles(lines: Sequence[TextLine]) -> Iterator[str]:
-    """The largest text that is not a name for the document, if it is larger than most."""
+    """The largest text that does not name the kind of document, if it is larger than most text."""
     large = [line for line in lines if min(word.height for word in line.words) > _LARGE * line_height(lines)]
     titles = [line for line in large if _plain(line.text) and not _GENERIC.search(normalize(line.text))]
     yield from (line.text for line in sorted(titles, key=lambda line: -line_height([line]))[:1])

@@ -1,4 +1,4 @@
-"""The heading row of a page as a mark of its layout: finding it, whatever its language, and recognizing it. Pure."""
+"""The heading row of a page, which identifies its layout: finds it in any language, and recognizes it. Pure."""
 
 import statistics
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from processors.statements.table.headings import MONEY, Heading
 
 _CELL_GAP = 0.9  # line heights between two headings
 _LONGEST = 60
-_LEAST_CELLS = 3  # of a heading row; the places of two prove nothing
+_LEAST_CELLS = 3  # of a heading row; the positions of two cells prove nothing
 _ABOVE = 5  # lines above the first row among which the heading row is
 _ABOVE_COLUMNS = 0.6  # of the columns that have a heading
 _ALIKE = 0.9  # of the characters of a heading row; OCR misreads some
 _CELLS_ALIKE = 0.8
 _CELLS_FOUND = 0.6  # of the headings that must be found one by one to place the columns
-_MOST_OFF = 1.3  # line heights by which a heading may be off its place
+_MOST_OFF = 1.3  # line heights by which a heading may differ from its position
 _LEAST_WIDTH, _MOST_WIDTH = 0.6, 1.6  # of the table, as a share of the page: margins may be cut or added
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Where the columns of a layout are on another page: `scale * x + shift`."""
+    """The position of a layout's columns on another page: `scale * x + shift`."""
 
     scale: float
     shift: float

@@ -1,4 +1,4 @@
-"""The layout of a document that was understood, as it is remembered. Pure."""
+"""The layout to remember from a document whose balances confirm how it was read. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def describe_layout(
         if len(columns) < _LEAST_COLUMNS or not any(each.column in MONEY for each in columns):
             continue
         if not cells and not first.bank.keys:
-            return None  # nothing would recognize it
+            return None  # the layout could never be recognized
         texts = tuple(
             HeadingCell(text=text, left=round(left / page.width, 4), right=round(right / page.width, 4))
             for text, left, right in cells

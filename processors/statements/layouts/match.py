@@ -1,4 +1,4 @@
-"""Which remembered layouts a document may have: its heading row has their words at their places. Pure.
+"""The remembered layouts that a document may have: its heading row has their words at their positions. Pure.
 
 A layout without a heading row is recognized by its bank and by the amounts of the first row. The layout of another bank
 is never a candidate, whatever its headings.
@@ -40,7 +40,7 @@ class Candidate:
 
 
 def find_candidates(first: FirstPages, layouts: Sequence[RememberedLayout]) -> list[Candidate]:
-    """The layouts that fit; those of the bank only, if there are any. None covers another."""
+    """The layouts that fit; if any of them are those of the bank, only these. No layout covers another."""
     found = [candidate for layout in layouts if (candidate := _match(first, layout))]
     of_bank = [candidate for candidate in found if candidate.is_of_bank]
     with_headings = [candidate for candidate in of_bank or found if candidate.layout.headings]

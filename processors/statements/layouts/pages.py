@@ -1,4 +1,4 @@
-"""The pages of a document among which its first table is, as lines, and the bank that they name. Pure."""
+"""The first pages of a document, which contain its first table, as lines, and the bank that they name. Pure."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from processors.statements.notation.words import PageWords, TextLine, group_line
 from processors.statements.table.columns import find_cells
 from processors.statements.table.table import find_amounts
 
-_MOST_PAGES = 3  # the first ones, among which the first table is
+_MOST_PAGES = 3  # the first pages, one of which contains the first table
 _FOOTER_GAP = 3.0  # line heights above the lines below a table
 _DIGEST_DIGITS = 12
 
@@ -31,7 +31,7 @@ class PageLines:
 
 
 class FirstPages:
-    """The pages of a document among which its first table is."""
+    """The first pages of a document, one of which contains its first table."""
 
     def __init__(self, pages: Sequence[PageWords]):
         self.pages = [_page_lines(page) for page in pages[:_MOST_PAGES] if page.words]

@@ -1,8 +1,8 @@
 """Reading a document with the layouts of earlier ones, and remembering its own.
 
-A remembered layout is tried first. It is used if the document's own balances confirm it, or, if they confirm nothing,
-if nothing contradicts it and all remembered layouts that fit say the same; what no balance confirms is then reported.
-A reading that balances confirm is never overruled.
+A remembered layout is tried first. It is used if the document's own balances confirm it. If they confirm nothing, it is
+used if nothing contradicts it and all remembered layouts that fit agree; rows that no balance confirms are then
+reported. No layout overrides a reading that balances confirm.
 """
 
 import logging
@@ -149,7 +149,7 @@ class _Reading:
         kept = f"; it is now remembered as {saved.name}" if saved else ""
         if self._candidates:
             document.notes.append(
-                f"the columns or signs mean something else than in {self._candidates[0].source}{kept}"
+                f"the columns or signs have another meaning than in {self._candidates[0].source}{kept}"
             )
         elif others := others_of_bank(self._first.bank, self._layouts, ()):
             document.notes.append(f"the layout differs from {_name(others)}{kept}")
@@ -217,7 +217,7 @@ def _find_same(candidates: Sequence[Candidate], found: RememberedLayout) -> Cand
 
 
 def _merged(candidate: Candidate, found: RememberedLayout, present: Sequence[RememberedLayout]) -> RememberedLayout:
-    """A layout after one more document; `found` itself if it was forgotten meanwhile."""
+    """A layout after one more document; `found` itself if the layout was forgotten in the meantime."""
     old = next((each for each in present if each.name == candidate.layout.name), None)
     is_richer = found.covers(candidate.here) and not candidate.here.covers(found)
     return old.confirmed_by(found, is_richer=is_richer) if old else _renamed(found, candidate.layout.name)

@@ -1,7 +1,7 @@
-"""A remembered layout: its fields, their limits, and whether two layouts say the same. Pure.
+"""A remembered layout: its fields, their limits, and whether two layouts are equivalent. Pure.
 
-A layout has no amount, no account number and no name of a holder: of a page it keeps the heading row, the bank's own
-name and addresses, and where the columns are.
+A layout contains no amount, account number or name of a holder. It stores the heading row of a page, the bank's own
+name and addresses, and the positions of the columns.
 """
 
 from datetime import date
@@ -55,7 +55,7 @@ class Bank(_Part):
         return tuple(key for key in self.keys if not key.startswith("title:"))
 
     def is_same(self, other: "Bank") -> bool | None:
-        """None: too little is known of one of them."""
+        """True if both are the same bank. None: too little is known about one of them."""
         if set(self.keys) & set(other.keys):
             return True
         kinds = [{key.split(":")[0] for key in each.keys} - {"title"} for each in (self, other)]
@@ -86,7 +86,7 @@ class RememberedLayout(_Part):
     def covers(self, other: "RememberedLayout") -> bool:
         """True if this reads whatever `other` reads in the same way, and may have more columns.
 
-        A column that had only debits or only credits so far looks like one of both.
+        A column that has had only debits or only credits so far looks like a column of both.
         """
         marks = {self.decimal_mark, other.decimal_mark} - {None}
         return (

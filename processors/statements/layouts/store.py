@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 MAX_LAYOUTS = 200  # the one that was used least recently makes room for a new one
 MAX_BYTES = 16 * 1024  # of one file
 _MAX_FILES = 1000  # that are looked at
-_LOCK_SECONDS = 20.0  # then a change is made without the lock: a rename still leaves complete files
+_LOCK_SECONDS = 20.0  # after that, changes are made without the lock, because a rename still leaves complete files
 _LOCK_POLL_SECONDS = 0.02
-_SCRATCH_SECONDS = 600.0  # that no process takes to write a file
+_SCRATCH_SECONDS = 600.0  # no process takes this long to write a file
 _SUFFIX = ".json"
 
 
@@ -64,7 +64,7 @@ class LayoutStore:
     def change(
         self, decide: Callable[[Sequence[RememberedLayout]], RememberedLayout | None]
     ) -> RememberedLayout | None:
-        """Write the layout that `decide` makes of the present ones; return it. None: nothing to write.
+        """Write the layout that `decide` creates from the present ones, and return it. None: there is nothing to write.
 
         Raises:
             OSError: it cannot be written.
@@ -106,14 +106,16 @@ class LayoutStore:
         return sorted((self.folder / name for name in names), key=lambda path: path.stem)[:_MAX_FILES]
 
     def _make_folder(self) -> None:
-        """Create it for this user only, and the state folder above it: `inboxd process` may be the first to use it."""
+        """Create the folder for this user only, and the state folder above it, because `inboxd process` may be the
+        first to use it."""
         for folder in (self.folder.parent, self.folder):
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(mode=0o700)
                 _give_to_owner(folder, folder.parent)
 
     def _remove_scratch(self) -> None:
-        """Remove what killed processes left. A new file may be that of a process that could not get the lock."""
+        """Remove what killed processes left, but no new file: a process that could not get the lock may be writing
+        it."""
         for path in self.folder.glob(".*.*"):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat(follow_symlinks=False).st_mtime > _SCRATCH_SECONDS:
@@ -146,7 +148,8 @@ class LayoutStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the folder's lock, or go on without it if another process does not release it or it has none."""
+        """Hold the folder's lock. Continue without it if another process does not release it, or if the file system has
+        no locks."""
         try:
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
@@ -177,7 +180,7 @@ def _read(path: Path) -> RememberedLayout:
     """Read one file.
 
     Raises:
-        OSError, ValueError: it is no layout.
+        OSError, ValueError: it is not a layout.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
@@ -206,7 +209,7 @@ def _describe(error: Exception) -> str:
 
 
 def _give_to_owner(path: Path, above: Path) -> None:
-    """What root makes belongs to the owner of the folder above it: the service, which must be able to read it."""
+    """Give whatever root creates to the owner of the folder above it, the service, which must be able to read it."""
     if os.geteuid() == 0:
         owner = above.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

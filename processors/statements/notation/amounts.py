@@ -12,7 +12,7 @@ DecimalMark = Literal[".", ","]
 
 _SPACE = "\u00a0\u202f\u2009 "
 _LAKH = r"\d{1,2}(?:,\d{2})+,\d{3}(?=\.)"  # as in India: 12,34,567.89
-_STARS = r"\*{0,12}"  # against forgery: "**1,234.50"
+_STARS = r"\*{0,12}"  # protection against forgery: "**1,234.50"
 _NUMBER = rf"{_LAKH}|\d{{1,3}}(?:(?P<group>[.,'’{_SPACE}])\d{{3}}(?:(?P=group)\d{{3}})*)?|\d+"
 _AMOUNT = re.compile(
     rf"{_STARS}(?P<open>\()?\s?(?P<before>[-−–+▲△])?\s?{currencies.PATTERN}?\s?(?P<inner>[-−–+])?\s?"

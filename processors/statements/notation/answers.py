@@ -28,7 +28,7 @@ _SIDES = {letters: side for side, known in _LETTERS.items() for letters in known
 _CURRENCY_WORDS = {"EURO", "EUROS", "KR", "FR", "RS", "RM", "RP", "FT", "TL", "LEI", "R", "円", "元", "원", "¥", "￥"}
 _CURRENCIES = {*CODES, *CODES_LIKE_WORDS, *(sign.upper() for sign in SIGNS), *_CURRENCY_WORDS}
 _TOKEN = re.compile(rf"[{re.escape(_MINUS)}+()]|[^\s{re.escape(_MINUS)}+()]+")
-SHARED_SIGNS = ("$",)  # of several countries: no evidence of a currency
+SHARED_SIGNS = ("$",)  # of several currencies, so no evidence of any of them
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 _LABEL = re.compile(r"^\D*?(?=[\d*•]|X+\d)")
 _LEAST_ALIKE = 4  # digits at the end of two numbers of one account, of which one is masked or an IBAN
@@ -51,7 +51,7 @@ class AnsweredAmount:
 
 
 def read_amount(text: str) -> AnsweredAmount | None:
-    """The parts of an amount; None if `text` is none."""
+    """The parts of an amount; None if `text` is not an amount."""
     match = _PARTS.fullmatch(text.strip())
     if not match:
         return None
@@ -94,7 +94,7 @@ def _read_around(text: str) -> tuple[Literal["-", "+", ""], Literal["CR", "DR", 
 
 
 class Notation:
-    """How the amounts of one account are printed, by all of them."""
+    """The notation of the amounts of one account, determined from all of them."""
 
     def __init__(self, texts: Iterable[str]):
         marks = [amount.mark for text in texts if (amount := read_amount(text))]
@@ -102,7 +102,8 @@ class Notation:
         self.mark: DecimalMark = "," if marks.count(",") > marks.count(".") else "."
 
     def standardize(self, text: str) -> str | None:
-        """An amount as `parse_amount` reads it with a decimal point; None if it is none in this notation."""
+        """An amount in the form that `parse_amount` reads with a decimal point; None if `text` is not an amount in this
+        notation."""
         amount = read_amount(text)
         if amount is None or (amount.mark != self.mark if self.has_decimals else amount.mark is not None):
             return None

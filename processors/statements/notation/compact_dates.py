@@ -1,4 +1,5 @@
-"""Dates of four digits without marks, such as "0303" for 3 March: given marks before a document is read. Pure."""
+"""Dates of four digits without separators, such as "0303" for 3 March: adds separators before a document is read.
+Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +8,7 @@ from processors.statements.notation.dates import parse_date
 from processors.statements.notation.words import PageWord, PageWords, group_lines, line_height
 
 _ALIGNED = 0.7  # line heights by which the left edges of one column differ
-_LEAST = 8  # fewer may be numbers of another kind
+_LEAST = 8  # fewer words may be numbers of another kind
 _MOST_MONTHS = 3  # of one statement
 
 

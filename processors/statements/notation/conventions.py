@@ -1,4 +1,4 @@
-"""What a document's rows prove of its conventions, and what is known of them from its layout. Pure."""
+"""The conventions that a document's rows prove, and those that are known from its layout. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -12,7 +12,7 @@ _LEAST_UNMARKED = 3  # amounts without a sign, all of one direction; fewer show 
 
 @dataclass(frozen=True, kw_only=True)
 class Conventions:
-    """None: not known. What is known decides only where the rows of a document leave it open."""
+    """None: not known. A known convention decides only what the rows of a document leave open."""
 
     date_order: DateOrder | None = None  # of dates that are numbers
     newest_first: bool | None = None
@@ -22,13 +22,14 @@ class Conventions:
     )
 
     def agrees(self, other: "Conventions") -> bool:
-        """True if they differ in nothing that both know and that changes a value; rows may have any order."""
+        """True if both agree on everything that both know and that changes a value; the order of rows does not
+        matter."""
         names = [each.name for each in fields(self) if each.name != "newest_first"]
         pairs = [(getattr(self, name), getattr(other, name)) for name in names]
         return all(a is None or b is None or a == b for a, b in pairs)
 
     def completed_by(self, other: "Conventions") -> "Conventions":
-        """These, and what only `other` knows."""
+        """These conventions, and those that only `other` knows."""
         own = {each.name: getattr(self, each.name) for each in fields(self)}
         return Conventions(**{name: getattr(other, name) if value is None else value for name, value in own.items()})
 
@@ -41,7 +42,7 @@ def find_conventions(
     newest_first: bool | None,
     is_card: bool,
 ) -> Conventions:
-    """What the rows of one account prove. `order`, `is_card`: as they were read."""
+    """What the rows of one account prove. `order`, `is_card`: how the rows were read."""
     is_proven = any(each and each.pair and max(each.pair) > 12 for each in dates)
     single = [row for row in amounts if row.amount and row.amount.value and not row.section]
     return Conventions(

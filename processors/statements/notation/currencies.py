@@ -1,6 +1,6 @@
 """Currencies as printed on statements: the codes of ISO 4217 that are legal tender somewhere, and signs. Pure.
 
-Both are those of CLDR, and tests/unit/processors/statements/test_statements_cldr.py compares them with its data.
+Both come from CLDR, and tests/unit/processors/statements/test_statements_cldr.py compares them with its data.
 """
 
 import re
@@ -13,7 +13,7 @@ KPW KRW KWD KYD KZT LBP LKR LRD LSL LYD MDL MGA MKD MMK MNT MRU MVR MWK MXN MYR 
 PHP PKR PLN PYG QAR RSD RUB RWF SBD SCR SEK SGD SHP SRD SSP STN SYP SZL THB TJS TMT TND TTD TWD TZS UAH UGX USD UYU
 UZS VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
 """
-# in capitals these are words, names or banks' abbreviations, too ("TOP UP", "PARMIGIANO DOP")
+# in capitals, these are also words, names or banks' abbreviations ("TOP UP", "PARMIGIANO DOP")
 _TENDER_LIKE_WORDS = "ALL AMD ARS BAM BOB COP CUP DOP GEL ILS LAK MAD MOP MUR NAD PEN RON SAR SDG SLE SOS TOP TRY"
 CODES = frozenset(_TENDER.split())
 CODES_LIKE_WORDS = frozenset(_TENDER_LIKE_WORDS.split())
@@ -57,7 +57,7 @@ SIGNS = {
     "Cg.": "XCG",
     "Afl.": "AWG",
 }
-# beside an amount only: each is that of several countries
+# beside an amount only: each is the sign of several currencies
 _SIGNS_OF_MANY = ("R", "RM", "Rs", "Rs.", "kr", "kr.", "Fr.", "S/", "C$", "Bs", "Bs.")
 # names beside an amount that CLDR does not print as signs
 _NAMES = ("TL", "Ft", "Euro", "EURO", "lei", "円", "元", "원", "₸", "₫", "₾")

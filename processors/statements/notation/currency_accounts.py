@@ -1,4 +1,4 @@
-"""Accounts of one number in several currencies, each below a title such as "Transaction History - GBP". Pure."""
+"""Accounts with the same number in several currencies, each below a title such as "Transaction History - GBP". Pure."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ _LABEL_GAP = 1.2  # line heights between the words of one title
 
 
 def find_currencies(pages: Iterable[PageWords]) -> frozenset[str]:
-    """The currencies that titles name, if they are several."""
+    """The currencies that titles name, if there are several."""
     found = set()
     for page in pages:
         lines = group_lines(page)
@@ -22,7 +22,7 @@ def find_currencies(pages: Iterable[PageWords]) -> frozenset[str]:
 
 
 def title_currency(text: str) -> str:
-    """The currency code at an end of a title; "" if the text is none."""
+    """The currency code at either end of a title; "" if the text is not such a title."""
     words = [word.strip("()[]:,") for word in text.split()]
     if not 1 < len(words) <= _MOST_WORDS or any(char.isdigit() for char in text):
         return ""

@@ -45,13 +45,13 @@ _MONTH = re.compile(  # at the end of a line, of no date: "Periode: Maret 2025",
     r"|(?P<y2>20\d\d)\s?[年년]\s?(?P<m>\d{1,2})\s?[月월][分度]?)\W*$",
     re.IGNORECASE,
 )
-_SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # of which the year may be the first or the last number
+_SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # the first or the last number may be the year
 _LEAST_SHORT = 3  # fewer dates show no rule
 _NEARLY_ALL = 0.8  # of the dates; OCR may misread the others
 _BUDDHIST_ERA = 543  # years before the first one of the common era, in Thailand
 _BUDDHIST = range(2480, 2640)
 FIRST_OF_REIWA = 2019  # the Japanese era, whose first year is "元"
-_SLACK = timedelta(days=45)  # a date further outside the period is in none of the years around it
+_SLACK = timedelta(days=45)  # a date further outside the period belongs to none of the adjacent years
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def parse_date(text: str) -> PrintedDate | None:
 
 
 def shape_of(text: str) -> str:
-    """Digits as "9", names of months as "a": what dates of one notation have in common."""
+    """The shape of a date, with digits as "9" and names of months as "a": dates of one notation have the same shape."""
     digits = re.sub(r"\d", "9", text.strip())
     return re.sub(r"[^\W\d_]+", lambda word: "a" if word[0].lower() in MONTH_OF else word[0], digits)
 
@@ -99,8 +99,9 @@ def detect_date_order(
 ) -> DateOrder:
     """Decide whether day or month comes first in the numeric dates of one document.
 
-    A number above twelve decides; then how many dates fall in the period; then which order spreads consecutive rows
-    over fewer days, or `known`, the order of earlier documents. If nothing decides: day first, as in most countries.
+    A number above twelve decides; then the number of dates in the period; then the order in which consecutive rows span
+    fewer days, or `known`, the order of earlier documents. If nothing decides, the day comes first, as in most
+    countries.
     """
     pairs = [each for each in printed if each.pair]
     if _puts_year_first(pairs):
@@ -115,7 +116,7 @@ def detect_date_order(
 
 
 def _puts_year_first(pairs: Sequence[PrintedDate]) -> bool:
-    """True for "25.04.01", "25.04.15": the first of three numbers is the year, the last one changes most."""
+    """True for "25.04.01", "25.04.15": the first of three numbers is the year, and the last one changes most."""
     texts = [each.text for each in pairs if _SHORT.fullmatch(each.text)]
     numbers = [[int(number) for number in re.findall(r"\d+", text)] for text in texts]
     if not numbers:

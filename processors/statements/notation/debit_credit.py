@@ -52,14 +52,14 @@ def set_directions(
     usual = _conventions(rows, is_card)
     meanings = (unmarked,) if unmarked and usual == (0,) else usual
     conventions = [(meaning, liability, is_card) for meaning in meanings for liability in (is_card, False)]
-    has_letters = any(row.amount and row.amount.side for row in rows)  # "CR" is money in, whatever is owed
+    has_letters = any(row.amount and row.amount.side for row in rows)  # "CR" is money in, also on a liability
     if is_card or has_letters:  # a minus is money in on most cards, money out on some
         conventions += [(meaning, True, False) for meaning in meanings]
     if is_card:
-        conventions.append((1, False, False))  # if balances prove that it is none
-    if are_named and any(row.debit or row.credit for row in rows):  # of a loan or store account, whatever it is called
+        conventions.append((1, False, False))  # balances may prove that it is not a card
+    if are_named and any(row.debit or row.credit for row in rows):  # a loan or store account, whatever its name
         conventions.append((usual[0], True, is_card))
-    if is_card and _are_mostly_minus(rows):  # as on other accounts, which may only mention a card
+    if is_card and _are_mostly_minus(rows):  # as on other accounts, whose statement may only mention a card
         conventions.insert(0, (1, False, False))
     if owes_negative:
         conventions = [(1, True, False)]
@@ -78,7 +78,7 @@ def _are_mostly_minus(rows: Sequence[RowAmounts]) -> bool:
 
 
 def _forget_credits_without_minus(rows: Sequence[RowAmounts]) -> None:
-    """If a minus marks the rows below a heading of credits, those below it without one are under another heading."""
+    """If rows below a heading of credits have a minus, rows without one belong to another heading."""
     if are_credits_marked(rows):
         for row in rows:
             if row.section == "credits" and row.amount and not row.amount.sign:
@@ -86,16 +86,17 @@ def _forget_credits_without_minus(rows: Sequence[RowAmounts]) -> None:
 
 
 def are_credits_marked(rows: Sequence[RowAmounts]) -> bool:
-    """True if a minus marks the first rows below a heading of credits, and none after one without it.
+    """True if the first rows below a heading of credits have a minus, and no row after the first one without it has
+    one.
 
-    On other accounts it marks a single row among the credits, such as a deposit that was returned.
+    On other accounts, a single row among the credits has a minus, such as a deposit that was returned.
     """
     marks = [row.amount.sign == "-" for row in rows if row.section == "credits" and row.amount]
     return bool(marks) and marks[0] and marks == sorted(marks, reverse=True)
 
 
 def _conventions(rows: Sequence[RowAmounts], is_card: bool) -> tuple[int, ...]:
-    """What an unmarked amount in a column of both kinds may mean, the most likely first."""
+    """The possible meanings of an unmarked amount in a column of debits and credits, the most likely first."""
     amounts = [each.amount for each in rows if each.amount]
     if any(each.sign == "-" or each.side == "debit" for each in amounts):
         return (-1, 1) if is_card else (1, -1)

@@ -17,7 +17,7 @@ SK:24:EUR SM:27:EUR TN:24:TND TR:26:TRY UA:29:UAH VA:22:EUR XK:20:EUR
 """
 _LENGTHS = {each[:2]: int(each[3:5]) for each in _REGISTRY.split()}
 _CURRENCIES = {each[:2]: each[6:] for each in _REGISTRY.split()}
-_LEAST_DIGITS = 0.6  # of its characters, if its check digits are wrong: "NO 14 2ND CROSS STREET" is an address
+_LEAST_DIGITS = 0.6  # share of its characters, if its check digits are wrong: "NO 14 2ND CROSS STREET" is an address
 _IBAN = re.compile(r"\b(?P<country>[A-Z]{2}) ?\d{2}(?: ?[A-Z0-9]){10,30}")
 
 

@@ -131,7 +131,7 @@ _SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
 
 
-_KANA_MARKS = "\u3099\u309a"  # they make another letter of the one before
+_KANA_MARKS = "\u3099\u309a"  # they change the letter before them into another one
 _LETTERS = str.maketrans({"’": "'", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "ı": "i"})
 
 
@@ -162,6 +162,6 @@ def match_special(text: str) -> Special | None:
     """What kind of line the text begins, other than a row: an opening balance, a total, …"""
     wanted = normalize(text)
     if wanted.startswith("total payments and ") and "credit" in wanted:
-        return "credits"  # what was paid on a card
+        return "credits"  # payments on a card
     found = next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
     return found or (match_section(wanted.removeprefix("total ")) if wanted.startswith("total ") else None)

@@ -34,7 +34,7 @@ class PageWord:
 
 @dataclass(frozen=True)
 class WordRun:
-    """Words that stand side by side, from left to right."""
+    """Words side by side, from left to right."""
 
     words: tuple[PageWord, ...]
 
@@ -76,7 +76,7 @@ class TextLine(WordRun):
 
 @dataclass(frozen=True, kw_only=True)
 class PageFrame:
-    """How a deskewed page lies on the page that a viewer shows."""
+    """The position of a deskewed page on the page that a viewer shows."""
 
     width: float  # of the page once it is upright, in the unit of its words
     height: float
@@ -122,7 +122,8 @@ def unite(boxes: Iterable[Box]) -> Box | None:
 
 
 def split_words(text: str, left: float, top: float, right: float, bottom: float, confidence: float) -> list[PageWord]:
-    """The words of a text of which only the box is known; each gets a share of its width by characters."""
+    """The words of a text of which only the box is known; each word gets a share of the width in proportion to its
+    characters."""
     step = (right - left) / max(1, len(text))
     found, start = [], 0
     for part in text.split(" "):

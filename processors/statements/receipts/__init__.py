@@ -1,7 +1,7 @@
 """Receipts: from words on pages to the shop, the date, the items, the taxes and the total. Pure.
 
-The total is the amount that the amounts before it add up to, whatever the word beside it; words only decide where
-arithmetic leaves a choice, and what no other figure confirms becomes a reason for a review.
+The total is the amount to which the amounts before it add up, whatever the word beside it. Words decide only where
+arithmetic leaves a choice, and every figure that no other figure confirms becomes a reason for a review.
 """
 
 from processors.statements.receipts.from_model import receipt_from_answers, receipt_schema

@@ -12,7 +12,7 @@ from processors.statements.notation.words import TextLine
 from processors.statements.receipts.keywords import Role, find_role
 
 _WIDE = 1.0  # line heights: a gap of a column, not a space between words
-_COLUMN = "   "  # stands for such a gap
+_COLUMN = "   "  # represents such a gap
 _MORE_CURRENCIES = "円|元|원|Euro|EURO|TL|Ft|din\\.?|лв\\.?|Rp\\.?|руб\\.?|грн\\.?|р\\."
 CURRENCY = f"(?:{currencies.PATTERN}|{_MORE_CURRENCIES})"
 _SIGN = "[-−–+△▲]"
@@ -32,7 +32,7 @@ _QUANTITY = re.compile(
     rf"(?P<unit>\d{{1,3}}(?: \d{{3}})+|\d+(?:[.,]\d{{2,3}})?)(?!\d)(?: ?{CURRENCY})?(?: ?/ ?(?:[^\W\d_]{{1,4}}))?"
 )
 
-_DIGIT_CODE = re.compile(r"\d[.,]\d\d \d$")  # a code of a rate behind the price
+_DIGIT_CODE = re.compile(r"\d[.,]\d\d \d$")  # a code for a rate after the price
 _GLUED_CODE = re.compile(r"(\d[.,]\d\d)(\d)$")
 _LEAST_CODES = 3
 _LEADING_COUNT = re.compile(r"\s*(\d{1,3})(?: ?[xX]\b)?(?= )")
@@ -48,7 +48,7 @@ class Cell:
     end: int
     value: Decimal
     text: str
-    has_sign: bool  # a currency stands beside it
+    has_sign: bool  # a currency is beside it
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Quantity:
         return self.unit_price, self.count
 
     def gives(self, price: Decimal) -> bool:
-        """True if this many at this price come to `price`, rounded."""
+        """True if this quantity at this price costs `price`, rounded."""
         return abs(self.count * self.unit_price - price) <= Decimal("0.011")
 
 
@@ -211,7 +211,7 @@ def _without_unit_price(text: str, others: Sequence[Cell], price: Cell) -> str:
 
 
 def _without_quantities(found: list[PricedLine]) -> list[PricedLine]:
-    """Remove the lines that only explain the price of a neighbour."""
+    """Remove the lines that only explain the price of a neighboring line."""
     left = []
     for at, one in enumerate(found):
         quantity = one.quantity

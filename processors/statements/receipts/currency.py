@@ -1,4 +1,4 @@
-"""The currency of a receipt: as printed, or as the words imply it. "$", "¥" and "kr" alone name none. Pure."""
+"""The currency of a receipt: as printed, or as the words imply. "$", "¥" and "kr" alone identify no currency. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from processors.statements.notation.currencies import detect_currency
 from processors.statements.receipts.keywords import fold
 
-_OF_MANY = {  # signs of several countries, and those it may be
+_OF_MANY = {  # signs shared by several currencies, and the currencies that each may be
     "$": frozenset(["USD", "CAD", "AUD", "NZD", "MXN", "SGD", "HKD", "CLP", "COP", "ARS", "UYU", "TWD", "JMD"]),
     "¥": frozenset({"JPY", "CNY"}),
     "￥": frozenset({"JPY", "CNY"}),
@@ -81,7 +81,7 @@ def find_currency(texts: Sequence[str]) -> tuple[str, str]:
         if code := next((code for code in implied if code in possible), None):
             return code, f"the sign {sign} and the words"
     if signs:
-        return "", f"the currency is unknown: {signs[0]} is the sign of several"
+        return "", f"the currency is unknown: {signs[0]} is the sign of several currencies"
     if implied:
         return implied[0], "the words"
     return "", "no currency is printed"

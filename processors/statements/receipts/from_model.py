@@ -97,7 +97,7 @@ class AnsweredAmounts:
         self._notation = Notation(texts)
 
     def read(self, text: str | None, what: str, reasons: list[str]) -> Decimal | None:
-        """The amount; None, and a reason for a review, if it is none."""
+        """The amount; None, and a reason for a review, if the text is not an amount."""
         standard = self._notation.standardize(text) if text else None
         amount = parse_amount(standard, ".") if standard else None
         if amount is None:
@@ -115,7 +115,7 @@ class AnsweredAmounts:
         return lines
 
     def read_number(self, text: str | None) -> Decimal | None:
-        """A quantity or a price of one, with any number of decimals; None if it is none."""
+        """A quantity or a unit price, with any number of decimals; None if the text is not a number."""
         match = _QUANTITY.search(text or "")
         if not match:
             return None
@@ -154,6 +154,6 @@ def _set_taxes(receipt: Receipt, taxes: Sequence[Answer], amounts: AnsweredAmoun
 
 
 def parse_rate(printed: str | None) -> Decimal | None:
-    """A rate in percent as a model answered it; None if it is none."""
+    """A rate in percent as a model answered it; None if the text is not a rate."""
     text = (printed or "").strip(" %").replace(",", ".")
     return Decimal(text) if text.replace(".", "", 1).isdecimal() else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from processors.statements.notation.dates import DateOrder, PrintedDate, detect_date_order, find_dates, resolve_date
 from processors.statements.receipts.keywords import fold
 
-_NO_SHOP = re.compile(  # what stands above the shop's name on some receipts
+_NO_SHOP = re.compile(  # texts above the shop's name on some receipts
     r"^\W*(?:(?:simplified |sales |tax |guest |customer |merchant )*(?:receipt|invoice|copy|check|bill)"
     r"|welcome(?: to)?|thank you.*|kassenbon|kassenbeleg|rechnung|quittung|beleg|bon|ticket(?: de caisse)?|recu|facture"
     r"(?: simplifiee)?|factura simplificada|scontrino(?: fiscale)?|documento commerciale|ricevuta|bonnetje|kassabon"
@@ -27,7 +27,7 @@ _YEAR_FIRST = re.compile(r"(?<!\d)(?P<y>\d{2})[/.\-](?P<m>\d{1,2})[/.\-](?P<d>\d
 _YEAR_FIRST_CURRENCIES = ("JPY", "CNY", "KRW", "TWD")
 _SPACED = re.compile(r"(?<!\d)(\d{1,2}|\d{4}) ?([./-]) (\d{1,2}) ?\2 ?(\d{4}|\d{2})(?!\d)")
 _GLUED_MONTH = re.compile(r"(?<=\d)(?=(?:jan|feb|mar|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-z]*)", re.I)
-_MORE_MONTHS = {  # beside those of the statements, by number
+_MORE_MONTHS = {  # in addition to those of the statements, by number
     1: "styczen stycznia leden ledna ocak januari jaanuar janeiro",
     2: "luty lutego unor unora subat helmikuu fevereiro",
     3: "marzec marca brezen brezna mart marco",
@@ -54,7 +54,7 @@ def find_shop(texts: Sequence[str]) -> str:
 def find_date(texts: Sequence[str], currency: str = "") -> tuple[datetime.date | None, str]:
     """The date of the purchase, and why it is not certain ("" if it is).
 
-    A date beside a time of day or its label goes before others; day or month first as in the currency's countries.
+    A date beside a time of day or its label takes precedence; day or month first as in the currency's countries.
     """
     dated = [(text, printed) for text in texts for printed in find_printed_dates(text, currency) if printed.year]
     dated = [each for each in dated if not _NOT_NAMED.search(fold(each[0]))] or dated

@@ -1,4 +1,4 @@
-"""What the words on a line of a receipt say about its amount. Evidence only: arithmetic goes first. Pure."""
+"""What the words on a line of a receipt show about its amount. Evidence only: arithmetic takes precedence. Pure."""
 
 import re
 import unicodedata
@@ -109,7 +109,7 @@ _PLUS_TAX = re.compile(rf"^tot\w*\b.*\b(?:tt?c|ttc|inc\w*|inkl\w*)\b|^tot\w*\b ?
 
 
 def find_role(text: str) -> Role | None:
-    """The role of a line's amount by its words; None: an item, as far as words go."""
+    """The role of a line's amount according to its words; None: an item, as far as words show."""
     wanted = fold(text)
     if _PLUS_TAX.search(wanted):
         return "total"

@@ -23,7 +23,7 @@ _NO_ITEMS = ("payment", "change", "information", "quantity", "tax", "subtotal", 
 
 
 def read_receipt(pages: Sequence[PageWords]) -> Receipt:
-    """One receipt, on one page or several; what is not certain is among its reasons."""
+    """One receipt, on one page or several; every uncertainty is among its reasons."""
     lines = [line for page in pages for line in group_lines(page)]
     height = line_height(lines)
     texts = [line.text for line in lines]
@@ -44,7 +44,7 @@ def read_receipt(pages: Sequence[PageWords]) -> Receipt:
 
 def _other_notations(lines: Sequence[TextLine], height: float, notation: Notation) -> list[str]:
     return [
-        f"page {line.page}: the format of the amount in {line.text!r} differs from the others"
+        f"page {line.page}: the format of the amount in {line.text!r} differs from that of the others"
         for line in lines
         if has_other_notation(spaced(line, height), notation) and not any(date.year for date in find_dates(line.text))
     ]
@@ -87,7 +87,7 @@ def _take_sums(receipt: Receipt, priced: Sequence[PricedLine], sums: Sums) -> se
 
 
 def _take_labelled(receipt: Receipt, priced: Sequence[PricedLine]) -> set[int]:
-    """Go by the words, as nothing adds up; return the lines of items."""
+    """Use the words, because nothing adds up; return the lines of items."""
     total_at = find_labelled_total(priced)
     end = len(priced)
     receipt.is_sum = False
@@ -117,7 +117,7 @@ def _contradictions(receipt: Receipt, priced: Sequence[PricedLine], items: set[i
     payments = [abs(line.price) for line in later if line.role == "payment"]
     rests = {receipt.total - amount for amount in (*payments, sum(payments, Decimal(0)))}
     found = [
-        f"page {line.line.page}: {line.line.text!r} follows from no other figure"
+        f"page {line.line.page}: no other figure confirms {line.line.text!r}"
         for line in later
         if line.role == "total" and len(line.cells) == 1 and line.price not in (receipt.total, *rests)
     ]
@@ -127,7 +127,7 @@ def _contradictions(receipt: Receipt, priced: Sequence[PricedLine], items: set[i
 
 
 def _superfluous(receipt: Receipt, priced: Sequence[PricedLine], items: set[int]) -> set[int]:
-    """The only line without which the others add up to the total."""
+    """The only line whose omission makes the others add up to the total."""
     if receipt.total is None:
         return set()
     over = sum((priced[at].price for at in items), Decimal(0)) - receipt.total

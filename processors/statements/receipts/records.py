@@ -41,10 +41,10 @@ class Receipt:
     discount: Decimal | None = None  # sum of the negative items
     tip: Decimal | None = None
     rounding: Decimal | None = None
-    paid: Decimal | None = None  # cash received, where change was given
+    paid: Decimal | None = None  # cash received, if change was given
     change: Decimal | None = None
     currency_source: str = ""  # "printed", or the words that imply it
     added: Decimal = Decimal(0)  # tax, tip and rounding that are added to the items to give the total
-    is_sum: bool = True  # False: by words only; the amounts before the total do not add up to it
+    is_sum: bool = True  # False: only words identify the total; the amounts before it do not add up to it
     confirmed_by: list[str] = field(default_factory=list)  # what confirms the total, in words
     tax_confirmed_by: str = ""

@@ -1,7 +1,7 @@
 """The total of a receipt: the amount to which the amounts before it add up. Pure.
 
-The lines are read as a running sum: each amount is added to it, or is equal to it. All ways to read them so are tried;
-what else confirms the last sum (cash less change, a payment, the word beside it) decides between several.
+The lines are read as a running sum: each amount is added to the sum, or is equal to it. All such interpretations are
+tried; if several work, other evidence for the last sum (cash less change, a payment, the word beside it) decides.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _SCORES = {
     "quantity": -2.0,
 }
 _PENALTIES = {"total": 4.0, "subtotal": 4.0, "net": 4.0, "payment": 2.5, "change": 4.0}  # for adding such a line
-_SKIPPED = ("information", "quantity", "tax", "subtotal", "net")  # lines that may be no part of the sum
+_SKIPPED = ("information", "quantity", "tax", "subtotal", "net")  # lines that need not be part of the sum
 _SKIP_COST = 0.3
 _LEAST_SCORE = 1.0
 
@@ -37,13 +37,13 @@ class Sums:
     first_sum_at: int  # the line of the first sum: the end of the items
     added: tuple[int, ...]  # the lines that are added
     signs: tuple[int, ...]  # -1: a discount printed without a minus
-    passed: tuple[int, ...]  # the lines between that are no part of it
+    passed: tuple[int, ...]  # the lines in between that are not part of the sum
     confirmed_by: tuple[str, ...]
     score: float
 
 
 def find_sums(lines: Sequence[PricedLine]) -> Sums | None:
-    """The best way to read the lines as a running sum; None if there is none."""
+    """The best interpretation of the lines as a running sum; None if there is none."""
     best: Sums | None = None
     for start in range(min(len(lines), _MOST_STARTS)):
         for added, signs, sums in _walk(lines, start):
@@ -54,7 +54,7 @@ def find_sums(lines: Sequence[PricedLine]) -> Sums | None:
 
 
 def find_labelled_total(lines: Sequence[PricedLine]) -> int | None:
-    """The line whose word, or whose payment, makes it the total, although nothing adds up to it."""
+    """The line that its words, or a payment, identify as the total, although nothing adds up to it."""
     named = [at for at, line in enumerate(lines) if line.role == "total" and line.price > 0]
     confirmed = [at for at in named if confirmations(lines, at)]
     if confirmed or named:
@@ -64,7 +64,7 @@ def find_labelled_total(lines: Sequence[PricedLine]) -> int | None:
 
 
 def confirmations(lines: Sequence[PricedLine], total_at: int) -> list[str]:
-    """What the lines after the total confirm it by."""
+    """The evidence for the total in the lines after it."""
     found = []
     total = lines[total_at].price
     if find_cash(lines, total_at):
@@ -119,7 +119,7 @@ def _judge(
     total_at = next((at for at in alike if lines[at].role == "total"), alike[0])
     score = 0.0 if lines[total_at].role is None else _SCORES.get(lines[total_at].role, -1.0)
     score -= sum(_PENALTIES.get(lines[at].role, 0.0) for at in added if lines[at].role and not _is_fee(lines[at]))
-    score -= sum(lines[at].role is None for at in sums if lines[at].price != total)  # an item that is no sum
+    score -= sum(lines[at].role is None for at in sums if lines[at].price != total)  # an item that is not a sum
     passed = set(range(start, sums[-1])) - {*added, *sums}
     score -= _SKIP_COST * len(passed)
     score += min(len(added), 6) * 0.5 - 0.5 * start + (0.3 if len(added) > 1 else 0.0)
@@ -130,7 +130,7 @@ def _judge(
     if len(added) > 1:
         confirmed_by.insert(0, "the items")
     elif lines[total_at].role == "total":
-        confirmed_by.insert(0, "the item and its word")
+        confirmed_by.insert(0, "the item and the word beside the total")
     return Sums(start, total_at, sums[0], added, signs, tuple(sorted(passed)), tuple(confirmed_by), score)
 
 
@@ -141,12 +141,13 @@ def _repeats_discounts(line: PricedLine, added: Sequence[PricedLine]) -> bool:
 
 
 def _is_left_out(lines: Sequence[PricedLine], start: int, at: int, added: Sequence[int]) -> bool:
-    """True if a tax before line `at` is no part of the sum: all are, or none."""
+    """True if a tax before line `at` is not part of the sum: either all taxes are part of it, or none."""
     return any(lines[other].role == "tax" and other not in added for other in range(start, at))
 
 
 def _possible_signs(line: PricedLine, signs: Sequence[int], added: Sequence[PricedLine]) -> Sequence[int]:
-    """A discount may be printed without its minus; if so, all of a receipt are."""
+    """The possible signs of an amount. A discount may be printed without its minus, but then all discounts of the
+    receipt are."""
     if line.role != "discount" or line.price <= 0:
         return (1,)
     known = [sign for sign, other in zip(signs, added, strict=True) if other.role == "discount" and other.price > 0]

@@ -43,7 +43,7 @@ class Taxes:
     lines: list[TaxLine] = field(default_factory=list)
     total: Decimal | None = None
     confirmed_by: str = ""  # "" if no other figure confirms the total
-    contradictions: list[str] = field(default_factory=list)  # lines whose figures do not follow from each other
+    contradictions: list[str] = field(default_factory=list)  # lines whose figures contradict each other
 
 
 def find_taxes(
@@ -56,7 +56,7 @@ def find_taxes(
     items: Sequence[tuple[str, Decimal]],
     currency: str,
 ) -> Taxes:
-    """The taxes on these lines, which are no items.
+    """The taxes on these lines, which are not items.
 
     `printed`: all amounts outside the items, one of which may be the net amount. `added`: what was added to the items
     as tax. `items`: their texts and prices.
@@ -65,7 +65,7 @@ def find_taxes(
     single: list[TaxLine] = []
     contradictions: list[str] = []
     single_texts: list[str] = []
-    bases: list[tuple[str, Decimal]] = []  # amounts that a tax is of, on a line of their own
+    bases: list[tuple[str, Decimal]] = []  # taxed amounts, on a line of their own
     heads_tax = False
     base: tuple[Decimal, Decimal] | None = None  # an amount and the rate of the tax on the next line
     for line in lines:
@@ -102,7 +102,7 @@ def find_taxes(
 
 
 def _below_base(tax: Decimal, base: tuple[Decimal, Decimal] | None) -> TaxLine | None:
-    """A tax below the amount it is of, with or without it, and its rate."""
+    """A tax below the taxed amount, with or without that amount, and its rate."""
     if base is None or not tax:
         return None
     amount, rate = base
@@ -153,7 +153,7 @@ def _is_share(tax: Decimal, net: Decimal, rate: Decimal) -> bool:
 
 
 def _distinct(lines: Sequence[TaxLine]) -> list[TaxLine]:
-    """Without repetitions: some receipts print their table twice."""
+    """The lines without repetitions, because some receipts print their table twice."""
     found: list[TaxLine] = []
     for line in lines:
         if line not in found:
@@ -170,7 +170,7 @@ def _put_together(
     items: Sequence[tuple[str, Decimal]],
     currency: str,
 ) -> Taxes:
-    """Sum up; a line that is the sum of the others is not counted again."""
+    """Add up the taxes, without a line that is the sum of the others."""
     tables = _without_sum(tables)
     if tables:
         taxes = Taxes(tables, sum((line.tax for line in tables), Decimal(0)))
@@ -190,7 +190,8 @@ def _put_together(
 
 
 def confirm_tax(lines: Sequence[TaxLine], total: Decimal | None, printed: Sequence[Decimal], currency: str) -> str:
-    """What confirms the sum of these taxes; "" if nothing does. `printed`: amounts that may be the net amount."""
+    """The evidence that confirms the sum of these taxes; "" if there is none. `printed`: amounts that may be the net
+    amount."""
     taxes = Taxes(list(lines), sum((line.tax for line in lines), Decimal(0)))
     nets = [line.net for line in lines if line.net is not None]
     if len(nets) == len(lines) and total is not None and sum(nets, Decimal(0)) + taxes.total == total:
@@ -199,7 +200,7 @@ def confirm_tax(lines: Sequence[TaxLine], total: Decimal | None, printed: Sequen
 
 
 def _confirm_by_items(tax: Decimal, total: Decimal | None, items: Sequence[tuple[str, Decimal]]) -> str:
-    """By the rates beside the items, whose prices include the tax."""
+    """Confirm the tax by the rates beside the items, whose prices include the tax."""
     rated = [(rate, price) for text, price in items if (rate := find_rate(text))]
     if len({rate for rate, _ in rated}) == 1 and total is not None:
         rated = [(rated[0][0], total)]  # discounts as well
@@ -208,7 +209,7 @@ def _confirm_by_items(tax: Decimal, total: Decimal | None, items: Sequence[tuple
 
 
 def _without_bases(lines: list[TaxLine], total: Decimal | None) -> list[TaxLine]:
-    """Without the amounts that the others are the tax of."""
+    """The lines without the amounts on which the others are the tax."""
     bases = [
         base
         for base in lines

@@ -1,4 +1,4 @@
-"""Verification of a receipt: what no other figure confirms is a reason for a review. Changes no value."""
+"""Verification of a receipt: every figure that no other figure confirms is a reason for a review. Changes no value."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,7 +13,7 @@ def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, min_confidence
     found = receipt.reasons
     _check_total(receipt)
     if receipt.tax is not None and not receipt.tax_confirmed_by:
-        found.append(f"the tax of {receipt.tax} follows from no other figure")
+        found.append(f"no other figure confirms the tax of {receipt.tax}")
     if receipt.date is None and not any("date" in reason for reason in found):
         found.append("no date was found")
     for item in receipt.items:

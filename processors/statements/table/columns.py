@@ -24,7 +24,7 @@ from processors.statements.table.table import AmountCell, find_amounts
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
-_DAY_AND_MONTH = re.compile(r"\d\d?[.,]\d\d")  # looks like an amount, but stands before all text
+_DAY_AND_MONTH = re.compile(r"\d\d?[.,]\d\d")  # looks like an amount, but is left of all text
 _DATES_ALIGNED = 1.5  # line heights by which the left edges of one column differ
 _AMOUNTS_ALIGNED = 1.0  # the same for right edges of amounts
 _TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text
@@ -61,7 +61,7 @@ class AmountColumn:
 
 @dataclass(frozen=True)
 class Layout:
-    """One way to see the table: which dates are those of its rows, and what is right and left of them."""
+    """One interpretation of the table: which dates are those of its rows, and what is right and left of them."""
 
     height: float
     date: tuple[float, float]  # left and right edge
@@ -91,7 +91,8 @@ def find_cells(pages: Iterable[PageWords]) -> list[CellLine]:
 
 
 def find_layouts(lines: Sequence[CellLine]) -> list[Layout]:
-    """The possible layouts, the one with most dates first; of columns about as long, the left one."""
+    """The possible layouts, the one with the most dates first; if columns of dates are about equally long, the left one
+    first."""
     height = line_height([each.line for each in lines])
     dated = [(cell.left, cell) for line in lines for cell in line.dates]
     clusters = _cluster(dated, _DATES_ALIGNED * height)
@@ -102,8 +103,9 @@ def find_layouts(lines: Sequence[CellLine]) -> list[Layout]:
 
 
 def find_first_row(lines: Sequence[TextLine], headings: Sequence[Heading], height: float) -> int | None:
-    """The first line of a table without a heading row: the first with an amount and a date in its column, the day above
-    the rows of that day, or the lines with balances right above one of these. None: there is no such line."""
+    """The first line of a table without a heading row: the first line with an amount, and with a date in its column; or
+    the line with only a day above the rows of that day; or lines with balances right above one of these. None: there is
+    no such line."""
     left = next(heading.left for heading in headings if heading.column == "date")
     dated = [_has_date_at(line, left, height) for line in lines]
     for at, line in enumerate(lines):
@@ -121,7 +123,7 @@ def find_first_row(lines: Sequence[TextLine], headings: Sequence[Heading], heigh
 def add_first_dates(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
     """The headings with a column of dates left of the one that is named, if nearly all rows begin with one.
 
-    Whatever its heading is called, the first date is that of the row; the other one is the value date.
+    Whatever its heading, the first date is that of the row, and the other one is the value date.
     """
     named = next((heading for heading in headings if heading.column == "date"), None)
     if named is None or any(heading.column == "value_date" for heading in headings):
@@ -146,7 +148,7 @@ def _has_date_at(line: TextLine, left: float, height: float) -> bool:
 
 
 def _are_near(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:
-    """True if the line right below one of nothing but a day has an amount in a column."""
+    """True if the line right below a line with only a day has an amount in a column."""
     dates = _find_dates(line, height)
     is_day = len(dates) == 1 and len(line.words) - len(dates[0].words) <= _MOST_DAY_WORDS
     is_close = below.top - line.bottom < _ABOVE * height
@@ -227,7 +229,7 @@ def _edges(dates: Sequence[DateCell]) -> tuple[float, float]:
 
 
 def _amount_columns(rows: Sequence[CellLine], lines: Sequence[CellLine], height: float) -> list[AmountColumn]:
-    """The columns of the amounts on lines with a date; of all lines where amounts are below their dates."""
+    """The columns of the amounts on lines with a date, or on all lines if amounts are below their dates."""
     own = [(cell.right, cell) for line in rows for cell in line.amounts]
     least = max(1.0, _LEAST_SHARE * len(rows))
     if len(own) < 0.3 * len(rows):

@@ -42,7 +42,7 @@ _CARD_NUMBER = re.compile(
     rf"\s?:?\s?{_NUMBER}"
 )
 _ENDING = re.compile(r"account (?:number |no\.? )?ending(?: in)?\s?:?\s?(?P<number>\d{3,6})(?!\d)")
-_PHONE_NUMBER = re.compile(rf"mobile (?:number|no\.?)\s?:?\s?{_NUMBER}")  # of a wallet, which may have no other
+_PHONE_NUMBER = re.compile(rf"mobile (?:number|no\.?)\s?:?\s?{_NUMBER}")  # of a wallet, which may have no other number
 _NUMBERED = re.compile(r"(?:n°|nº|no\.?|nr\.?|#)\s?:?\s?(?P<number>\d[\d ]{4,}\d(?: ?[a-z]\b)?)")
 _OF_YEAR = re.compile(r"\d{1,3}/(?:19|20)\d\d")  # the number of a statement, "Estratto conto n. 4/2025"
 _LABEL_ONLY = re.compile(rf"(?:[^\d:]{{0,20}} )?(?:{_ACCOUNT_LABEL})\s?:?")
@@ -64,15 +64,15 @@ class AccountTracker:
     def __init__(self, currencies: frozenset[str] = frozenset()):
         """currencies: those of accounts with the same number, each of which begins at a title that names one."""
         self.current = ""
-        self.wallet = ""  # the number of a phone, which is that of the account if no other is named
-        self.numbered = ""  # the last number in a line above rows, whatever it is called
+        self.wallet = ""  # the number of a phone, which identifies the account if there is no other number
+        self.numbered = ""  # the last number in a line above rows, whatever its label
         self._by_label: dict[str, str] = {}
         self._currencies = currencies
 
     def update(self, text: str, *, below: str = "") -> bool:
-        """Look for an account number in a line, its cells apart; True if another account begins here.
+        """Look for an account number in a line whose cells are separated; True if another account begins here.
 
-        below: what stands below a label of the line that names an account number.
+        below: the text below a label for an account number in the line.
         """
         together = text.replace(_BETWEEN_CELLS, " ")
         for label, number in (*_find_numbers(text), *_find_numbers(together), ("account", below)):
@@ -131,7 +131,7 @@ def _is_date(number: str) -> bool:
 
 
 def separate_cells(line: TextLine, height: float) -> str:
-    """The text of a line with its cells kept apart: a number ends where its cell ends."""
+    """The text of a line with its cells separated, because a number ends where its cell ends."""
     return _BETWEEN_CELLS.join(join_words(cell) for cell in split_cells(line.words, _LABEL_GAP * height))
 
 
@@ -165,7 +165,7 @@ def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[
 
 
 def find_section(line: TextLine, height: float) -> Section | None:
-    """The section that a line begins: alone, or among the headings of its columns."""
+    """The section that a line begins, either alone or among the headings of its columns."""
     cells = [join_words(cell) for cell in split_cells(line.words, _LABEL_GAP * height)]
     sections = [match_section(cell) for cell in cells if match_section(cell)]
     columns = sum(match_column(cell) in ("date", "amount") for cell in cells)

@@ -1,4 +1,4 @@
-"""The headings of a table's columns: a row of known words, or the same cells again for tables side by side. Pure."""
+"""The headings of a table's columns: a row of known words, or repeated cells for tables side by side. Pure."""
 
 import functools
 import re
@@ -27,7 +27,7 @@ class Heading:
 
 
 def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
-    """The headings, if the line is the heading row of a table: it names a date and money, and little else."""
+    """The headings, if the line is the heading row of a table, which names a date and money, and little else."""
     words = line.words
     found: list[Heading] = []
     named = at = 0
@@ -39,7 +39,7 @@ def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
             if column == "date" and column in taken:
                 column = "value_date"
             if column == "debit" and column in taken and _PAYMENTS.match(words[at].text.lower()):
-                column = "credit"  # beside charges or purchases: what was paid on them
+                column = "credit"  # beside charges or purchases: the payments for them
             if column not in taken:
                 found.append(Heading(column, words[at].left, words[at + count - 1].right))
             named += count
@@ -82,7 +82,7 @@ def find_side_by_side(line: TextLine, height: float) -> list[tuple[Heading, ...]
 
 
 def _find_repeated(line: TextLine, height: float) -> list[tuple[Heading, ...]]:
-    """The headings of tables side by side, whatever they are called: the same cells again, from date to amount."""
+    """The headings of tables side by side, whatever their words: the same cells again, from date to amount."""
     cells = split_cells(line.words, _HEADING_GAP * height)
     texts = [normalize(join_words(cell)) for cell in cells]
     for size in range(2, len(cells) // 2 + 1):

@@ -1,6 +1,7 @@
 """The holder of an account: by a label, a form of address, or as the name above an address. Pure.
 
-A name that none of these shows is not guessed: the bank's own name and the titles of the page look like names, too.
+Without any of these, the holder is not guessed, because the bank's own name and the titles of the page also look like
+names.
 """
 
 import re
@@ -155,7 +156,7 @@ _NAMES_ACCOUNT = re.compile(r"\b(?:account|acct|konto|compte|cuenta|conta|conto)
 
 
 def _companies(rows: Rows) -> Iterator[str]:
-    """The names of companies that are no banks, below the first line, which is that of the bank."""
+    """The names of companies that are not banks, below the first line, which belongs to the bank."""
     for cells in rows[1:]:
         for cell in cells:
             text = _text(cell)
@@ -199,7 +200,7 @@ _NO_LABELLED = re.compile(
 
 
 def _is_name(text: str, least: int = 2) -> bool:
-    """True for a few words with capital letters that are no title, label or bank."""
+    """True for a few words with capital letters that are not a title, a label or a bank."""
     words = text.replace("/", " ").split()
     if not least <= len(words) <= _MOST_NAME_WORDS or re.search(r"[^\w\s.,'’&/()·-]|[\d_]", text):
         return False
@@ -233,7 +234,7 @@ def _plain(text: str) -> str:
 
 
 def _after(text: str, match: re.Match[str]) -> str:
-    """The name in its own letters, which `_plain` may have replaced by others."""
+    """The name in its original letters, some of which `_plain` may have replaced."""
     label, colon, name = text.partition(":")
     if colon and _LABEL.fullmatch(_plain(label)):
         return name.strip()

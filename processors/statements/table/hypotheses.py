@@ -1,4 +1,4 @@
-"""What the columns of a table mean, by the arithmetic of the document instead of by heading words. Pure.
+"""The meaning of a table's columns, inferred from the arithmetic of the document instead of heading words. Pure.
 
 Each assignment of {debit, credit | amount, balance} to the columns of amounts is scored on vectors of numbers, by how
 many printed balances follow from the amounts before them; only the best few are then read as tables.
@@ -21,11 +21,11 @@ _MOST_READ = 4  # hypotheses that are read as tables
 LEAST_LINKS = 3  # balances that must follow from the amounts before them to confirm a reading …
 _LEAST_ROWS = 5  # … or rows between an opening and a closing balance
 _BETTER = 0.5  # confirmed rows by which a hypothesis must exceed the reading by heading words
-_BETTER_SHARE = 0.1  # the same, of all rows: a misread digit must not make another column the better one
-_FURTHER_ROW = 0.5  # what each further row before one balance counts: a balance for each row proves more
+_BETTER_SHARE = 0.1  # the same as a share of all rows, so that a misread digit does not make another column better
+_FURTHER_ROW = 0.5  # the weight of each further row before one balance, because a balance for each row proves more
 _PROVEN_SHARE = 0.8  # of the rows, as `rate` counts them, that end the search
-_DOUBT = 0.3  # what a row without date or direction costs, in confirmed rows
-_CONTRADICTED = 0.02  # what a row is worth whose balance does not follow: it is read at least
+_DOUBT = 0.3  # the cost of a row without date or direction, in confirmed rows
+_CONTRADICTED = 0.02  # the value of a row whose balance does not follow: at least it was read
 _UNREAD_AMOUNT = 0.2
 _SURE_SHARE = 0.1  # of rows or lines that may lack a check
 
@@ -45,14 +45,14 @@ class _Event:
     """The amounts of one line, in columns."""
 
     is_row: bool
-    cents: dict[int, int]  # as a balance: negative if marked as a debit
+    cents: dict[int, int]  # as balances: negative if marked as a debit
     values: dict[int, int]  # without sign
     marked: frozenset[int]  # columns in which the amount has a sign or letters
 
 
 def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], StatementDocument]) -> StatementDocument:
-    """Read a document by its heading words, and if balances do not confirm that, by each hypothesis: the reading that
-    its own arithmetic confirms most."""
+    """Read a document by its heading words and, if balances do not confirm that reading, by each hypothesis; return the
+    reading that its own arithmetic confirms best."""
     best = read(TableModel())
     if is_sure(best):
         return best
@@ -70,7 +70,7 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
 
 
 def _is_better(other: StatementDocument, best: StatementDocument) -> bool:
-    """True if balances confirm more rows of `other`; if they confirm none of them, it must not replace any rows."""
+    """True if balances confirm more rows of `other`. If they confirm none, `other` must not replace any rows."""
     if not best.rows:
         return bool(other.rows) and rate(other) > rate(best) - _DOUBT * len(other.rows)
     confirmed = [is_confirmed(each) for each in other.statements]
@@ -79,7 +79,7 @@ def _is_better(other: StatementDocument, best: StatementDocument) -> bool:
 
 
 def _tell_inferred(document: StatementDocument) -> None:
-    """Note that the columns were inferred; flag the rows of statements of which no balance confirms them."""
+    """Note that the columns were inferred; flag the rows of statements in which no balance confirms the columns."""
     document.notes.append("no heading row was understood: the columns were inferred from the printed balances")
     for statement in document.statements:
         if not is_confirmed(statement):
@@ -105,7 +105,7 @@ def find_hypotheses(pages: Sequence[PageWords]) -> list[TableModel]:
 
 
 def rate(document: StatementDocument) -> float:
-    """How well a reading is confirmed: about the number of rows that follow from printed balances."""
+    """The degree to which a reading is confirmed: about the number of rows that follow from printed balances."""
     return sum(_rate(statement) for statement in document.statements) - _UNREAD_AMOUNT * _unread_amounts(document)
 
 
@@ -121,7 +121,7 @@ def is_sure(document: StatementDocument) -> bool:
 
 
 def is_confirmed(statement: Statement) -> bool:
-    """True if the arithmetic of a statement proves that its columns are what they were taken for."""
+    """True if the arithmetic of a statement proves the assumed meaning of its columns."""
     found = confirmation(statement)
     enough = found.links >= LEAST_LINKS or (found.links and found.rows >= _LEAST_ROWS)
     return bool(enough) and found.rows > found.contradicted
@@ -137,13 +137,13 @@ def is_plausible(statement: Statement) -> bool:
 class Confirmation:
     links: int  # balances that follow from amounts before them
     rows: int  # between them
-    weight: float  # of the rows, each further one before a balance less than the first
+    weight: float  # of the rows; each further row before a balance weighs less than the first
     contradicted: int  # rows before balances that do not follow
     loose: int  # rows that no balance covers
 
 
 def confirmation(statement: Statement) -> Confirmation:
-    """What the printed balances say of a statement's rows."""
+    """What the printed balances show about a statement's rows."""
     links, loose = find_links(statement)
     good = [link for link in links if link.gap == 0 and any(row.change for row in link.rows)]
     bad = [link for link in links if link.gap != 0]
@@ -207,7 +207,7 @@ def find_net(events: Sequence[_Event]) -> int | None:
 
 
 def _loose_values(lines: Sequence[CellLine], layout: Layout, mark: DecimalMark) -> set[int]:
-    """The amounts on lines that are no rows: balances and totals may be among them."""
+    """The amounts on lines that are not rows, which may be balances and totals."""
     cells = [cell for line in lines if not layout.is_row(line) for cell in line.amounts]
     return {int(amount.signed * 100) for cell in cells if (amount := parse_amount(cell.text, mark))}
 
@@ -251,7 +251,7 @@ def _count_explained(events: Sequence[_Event], assignment: Assignment, unmarked:
 
 
 def _change(event: _Event, assignment: Assignment, unmarked: int) -> int | None:
-    """The change of the balance in cents; None: the line is no row, or holds the totals of two columns."""
+    """The change of the balance in cents; None: the line is not a row, or contains the totals of two columns."""
     if assignment.amount is not None:
         value = event.cents.get(assignment.amount)
         if value is None:

@@ -1,4 +1,4 @@
-"""The dates on a line of a statement's table, taken from its words by the places of their columns. Pure."""
+"""The dates on a line of a statement's table, found among its words by the positions of their columns. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def take_date(words: list[PageWord], column: Column, headings: Sequence[Heading]
 
 
 def _runs_on(before: Sequence[PageWord], word: PageWord, height: float) -> bool:
-    """True if a word follows another one with letters as closely as within a sentence."""
+    """True if a word with letters follows another one as closely as within a sentence."""
     near = [each for each in before if 0 <= word.left - each.right < RUNNING_GAP * height]
     return any(char.isalpha() for each in near for char in each.text)
 

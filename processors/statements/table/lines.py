@@ -32,7 +32,7 @@ _CUT_OFF_GAP = 1.6  # line heights; closer digits may belong to the amount
 _LEAST_DATED = 3  # rows; fewer show no rule
 _NEARLY_ALL = 0.95
 _INDENT = 0.7  # line heights; text further right is indented
-_USUAL = 0.7  # of the rows of a document, what holds for all of them
+_USUAL = 0.7  # share of the rows of a document; what holds for it holds for all rows
 _NEAR = 2.0  # line heights between a line and the next of the same row
 
 
@@ -48,11 +48,11 @@ class LineParts:
     money: dict[Column, AmountCell] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)  # in the money columns, with digits, but no amount
     runs_on: bool = False  # an amount has text close after it
-    labelled: PrintedDate | None = None  # the value date, on a line of nothing else: "Valuta: 02.01.2025"
+    labelled: PrintedDate | None = None  # the value date, alone on its line: "Valuta: 02.01.2025"
     year: int | None = None  # without day and month, in the column of dates
     side: tuple[Column, str] | None = None  # "CR" or "DR", below an amount of a column
     has_other_amount: bool = False  # in a column that is not read
-    date_like: str = ""  # at the place of the date, in the shape of the others, but no day of the calendar
+    date_like: str = ""  # at the position of the date, in the shape of the other dates, but not a calendar date
     text_follows: bool = False  # close below, without date and amount: the line belongs to a row
     is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
 
@@ -78,7 +78,7 @@ class LineParts:
 
     @property
     def is_total(self) -> bool:
-        """True for money both out and in without a date: the totals of the columns, whatever they are called."""
+        """True for money both out and in without a date: the totals of the columns, whatever their label."""
         both = [self.money[column] for column in ("debit", "credit") if column in self.money]
         return not self.date and len(both) == 2 and all(set(cell.text) & set("123456789") for cell in both)
 
@@ -94,7 +94,7 @@ class LineParts:
 
 @dataclass(frozen=True)
 class RowLines:
-    """How the lines of one row follow each other."""
+    """The order of the lines within one row."""
 
     amounts_are_last: bool = False  # the amount of a row of several lines is on its last line
     has_second_date: bool = False  # a second date, such as the value date, is below the first one
@@ -105,15 +105,15 @@ class RowLines:
 
 @dataclass
 class LineCounts:
-    """Counts of rows that show how the lines of a row follow each other."""
+    """Counts of rows that show the order of the lines within a row."""
 
     first: int = 0  # rows with text below the amount, and a date after it
     last: int = 0  # rows with a date, and an amount on the next line
     dated: int = 0  # rows with a date and an amount on one line
     labelled: int = 0  # lines of nothing but a value date and its label
     amounts: int = 0  # lines with an amount
-    below: int = 0  # of them, those without a date and with one on the next line
-    second: int = 0  # of them, those with a date and no amount on the next line
+    below: int = 0  # those of `amounts` without a date, but with one on the next line
+    second: int = 0  # those of `amounts` with a date, but no amount, on the next line
     lines: list[LineParts | None] = field(default_factory=list)  # None: a table ends
     height: float = 1.0
 
@@ -145,7 +145,8 @@ class LineCounts:
 
 def find_start_left(lines: Sequence[LineParts | None], height: float) -> float | None:
     """The left edge at which the text of each row starts, if further lines of a row are indented, and some rows have
-    their amount on a further line. It holds only if it gives nearly all rows exactly one line with an amount."""
+    their amount on a further line. It is valid only if, with it, nearly all rows have exactly one line with an
+    amount."""
     lefts = [left for line in lines if line and line.date and (left := line.text_left) is not None]
     if len(lefts) < _LEAST_DATED:
         return None
@@ -180,14 +181,14 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     )
     parts.value_date = parts.value_date or labelled
     _take_money(parts, words, columns, height)
-    last = words[-1] if words else None  # what is left beside dates
+    last = words[-1] if words else None  # the words that are not dates
     if last and not parts.money and _SIDE.fullmatch(last.text) and (column := columns.column_at(last)):
         parts.side = column, last.text
         words.pop()
     text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
     for word in words:
         if columns.covers(word) and (word.text == "0" or columns.is_filler(word)):
-            continue  # no amount; "0" where the others have no decimals
+            continue  # not an amount; or "0" where the other amounts have no decimals
         if columns.covers(word) and any(char.isdigit() for char in word.text):
             parts.unreadable.append(word.text)
         nearest = _text_column(word, text_headings, height)
@@ -196,7 +197,7 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
 
 
 def find_impossible_dates(lines: Sequence[LineParts], headings: Sequence[Heading], height: float) -> None:
-    """Move what is printed like the dates of the other lines, but is no day of the calendar, from the text to
+    """Move text that has the shape of the other lines' dates, but is not a calendar date, from the text to
     `date_like`."""
     shapes = {shape_of(parts.date.text) for parts in lines if parts.date}
     window = date_window("date", headings, height)
@@ -229,7 +230,8 @@ def text_left(line: TextLine) -> float:
 
 
 def _take_labelled_date(parts: LineParts, words: Sequence[PageWord]) -> bool:
-    """Read a line of nothing but a date and its label; True for that of rows below, "Buchungsdatum: 02.01.2025"."""
+    """Read a line that has only a date and its label; True if the date applies to the rows below, "Buchungsdatum:
+    02.01.2025"."""
     for count in range(1, min(len(words), _MOST_LABEL_WORDS + 1)):
         label = match_column(" ".join(word.text for word in words[:count]))
         text = " ".join(word.text for word in words[count:])
@@ -283,7 +285,7 @@ def _remove_words(words: list[PageWord], cell: AmountCell) -> None:
 def _find_cut_off(cell: AmountCell, words: Sequence[PageWord], height: float) -> PageWord | None:
     """The digits close before an amount that begins with three digits, or with its decimal mark.
 
-    If all amounts lost their thousands in the same way, all sums would still agree.
+    This check is necessary because all sums would still agree if all amounts lost their thousands in the same way.
     """
     if not re.match(r"(?:\d{3})?[.,]\d{2}(?!\d)", cell.text):
         return None

@@ -27,8 +27,8 @@ class RawRow:
     section_number: int = 0  # counts sections and tables side by side
     confidence: float = 1.0
     date_is_inherited: bool = False
-    is_below_total: bool = False  # without a date, right below the total of a direction, or below such a row
-    date_like: str = ""  # printed as its date, but no day of the calendar
+    is_below_total: bool = False  # without a date, and right below the total of a direction or below such a row
+    date_like: str = ""  # printed in the place of its date, but not a calendar date
     doubts: list[str] = field(default_factory=list)  # why a person should look at it
     bottom: float = 0.0
     text_left: float | None = None  # left edge of the text on its first line

@@ -45,7 +45,7 @@ class TableModel:
 
 
 def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> RawDocument:
-    """Read the tables of all pages; read them again if their rows turn out to be built in another way."""
+    """Read the tables of all pages; read them again if their rows turn out to have another structure."""
     reader = _read_pages(pages, model)
     found = reader.line_counts.decide()
     return (_read_pages(pages, replace(model, row_lines=found)) if found != model.row_lines else reader).document
@@ -103,7 +103,7 @@ class _PageReader:
             self.document.unread.append(Unread(page.number, "", "no text was found on this page"))
 
     def _end_section_above(self, line: TextLine, height: float) -> None:
-        """End the section if the title of a further table of a page, right above its headings, names no section."""
+        """End the section if the title right above the headings of a further table on a page names no section."""
         if not find_amounts(line.words, height) and not find_section(line, height):
             self._rows.end_section()
 
@@ -259,7 +259,7 @@ class _PageReader:
         )
 
     def _read_undated(self, parts: LineParts, height: float) -> None:
-        """An amount completes the row above if that has none; otherwise it is a row of the same day."""
+        """An amount completes the row above if that row has none; otherwise, it begins a row of the same day."""
         rows = self._rows
         if rows.row and rows.is_near(parts, height):
             if not parts.money.keys() & rows.row.money.keys() and not (parts.has_amount and rows.row.has_amount):
@@ -284,7 +284,7 @@ class _PageReader:
         if name == "opening" and self._is_of_another_account(money):
             self._accounts.begin_numbered()
         elif name == "closing":
-            self._accounts.numbered = ""  # that of the next account is further below
+            self._accounts.numbered = ""  # the number of the next account is further below
         box = unite(cell.box for cell in cells.values() if cell.box)
         self.document.items.append(RawFigure(page, self._accounts.current, name, money, date, box))
 

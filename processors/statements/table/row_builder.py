@@ -14,7 +14,7 @@ from processors.statements.table.raw import RawDocument, RawRow
 
 CLOSE = 0.8  # line heights between a row and its further lines; an account begins further below
 _FAR = 3.2  # line heights between the lines of one row; a line further below is not part of it
-_LEAST_UNDATED = 2  # rows that show that not each row has a date
+_LEAST_UNDATED = 2  # this many rows without a date show that not every row has one
 
 
 class RowBuilder:
@@ -31,7 +31,7 @@ class RowBuilder:
         self._pending: list[LineParts] = []  # text below a complete row: of that row, or of the next
         self._section: str | None = None
         self._section_number = 0
-        self._page_of_heading = 0  # of a line between rows that is not one: rows below it on its page are a new section
+        self._page_of_heading = 0  # of a line between rows that is not a row; below it, a new section begins
 
     def begin_page(self) -> None:
         self.row, self._page_of_heading, self.total_bottom = None, 0, float("-inf")
@@ -52,7 +52,7 @@ class RowBuilder:
             self.extend(parts)
 
     def end_at_heading(self, page: int) -> None:
-        """End the row at a line between rows that is not one."""
+        """End the row at a line between rows that is not a row."""
         self.end()
         self._page_of_heading = page
 
@@ -124,15 +124,15 @@ class RowBuilder:
             self._year = parts.year
 
     def begin_undated(self, parts: LineParts) -> None:
-        """Begin a row with its only date, in another column, or with that of the row above."""
+        """Begin a row with its only date, which is in another column, or with the date of the row above."""
         if parts.value_date:
             self.begin(parts, parts.value_date)
         else:
             self.begin(parts, self.last_date, inherited=True)
 
     def is_of_last_day(self, parts: LineParts) -> bool:
-        """True for a line like a row of the day above: it has a balance, or is the first of a page after rows that have
-        no dates of their own, either."""
+        """True for a line that looks like a row of the day above: it has a balance, or is the first line of a page
+        after rows that have no dates of their own."""
         rows = [item for item in self._document.items if isinstance(item, RawRow)]
         undated = sum(row.date_is_inherited for row in rows)
         continues = undated >= _LEAST_UNDATED and rows[-1].page != parts.line.page

@@ -20,7 +20,7 @@ _SIGNS = frozenset(
     {"-", "−", "–", "+", "£", "$", "€", "EUR", "GBP", "USD", "CHF", "CR", "DR", "C", "D", "H", "S", "OD"}
 )
 _MOST_AMOUNT_WORDS = 5
-_UNNAMED_SHARE = 0.5  # of the amounts of the fullest column that make a column of amounts in the text
+_UNNAMED_SHARE = 0.5  # share of the amounts of the fullest column, from which amounts in the text form a column
 _BESIDE = 1.0  # line heights that a date may be left of its heading, in a table beside another
 _LEAST_FILLERS = 3  # of a word in columns of amounts; fewer may be text
 _ALIGNED = 1.0  # line heights by which the right edges of one column differ
@@ -77,7 +77,7 @@ def find_tables(lines: Sequence[TextLine], height: float) -> list[Table]:
 
 
 def _is_better(both: tuple[Heading, ...], upper: tuple[Heading, ...] | None, lower: tuple[Heading, ...] | None) -> bool:
-    """True if two lines joined are more of a heading row than each of them."""
+    """True if two joined lines make a better heading row than either of them."""
     return len(both) > len(lower or ()) and len(both) >= len(upper or ())
 
 

@@ -1,4 +1,4 @@
-"""How CSV files are written: separator, decimal mark and byte order mark, as options of a recipe.
+"""The style of CSV files: separator, decimal mark and byte order mark, as options of a recipe.
 
 The daemon imports this to validate config.toml; Babel is imported only where a locale is set.
 """
@@ -30,7 +30,7 @@ DEFAULT_STYLE = CsvStyle()
 
 
 def style_of_locale(name: str) -> CsvStyle:
-    """The marks that a spreadsheet expects where this locale is set, by CLDR.
+    """The separator and decimal mark that a spreadsheet expects in this locale, according to CLDR.
 
     Raises:
         ValueError: there is no such locale.

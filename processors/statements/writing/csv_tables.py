@@ -1,4 +1,4 @@
-"""What all writers of result files share: tables as CSV, and text that no program takes for a formula or for markup."""
+"""Shared by all writers of result files: tables as CSV, and text that no program treats as a formula or as markup."""
 
 import csv
 import re
@@ -31,7 +31,7 @@ def write_table(path: Path, headings: Sequence[str], rows: Iterable[Sequence[obj
 
 
 def _csv_value(value: object, style: CsvStyle) -> object:
-    """An amount with its decimal mark; text with a ' before what a spreadsheet would run."""
+    """An amount with its decimal mark; text with a ' before anything that a spreadsheet would run."""
     match value:
         case Decimal():
             return str(value).replace(".", style.decimal)

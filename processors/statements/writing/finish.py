@@ -1,6 +1,6 @@
-"""From what was read of a statement to its result files: verify, read again in doubt, write, report.
+"""From a statement as read to its result files: verify, read again if in doubt, write, report.
 
-Whoever reads the pages (OCR, a model) passes in how the second reading is made; everything after it is the same.
+The reader of the pages (OCR, a model) passes in a function for the second reading; everything else is the same.
 """
 
 import copy
@@ -28,7 +28,7 @@ def finish_statement(
     min_confidence: float,
     csv_style: CsvStyle = DEFAULT_STYLE,
 ) -> FinishedDocument:
-    """Verify the document, by its second reading where there is one, and write it.
+    """Verify the document, with a second reading if there is one, and write it.
 
     `min_confidence`: see `verify`.
     """

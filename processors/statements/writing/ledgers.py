@@ -1,7 +1,7 @@
 """Statements as QIF, which older accounting programs import, and as text for beancount. Neither has categories.
 
-QIF follows Quicken's specification, except that dates are ISO 8601, which no program takes for another day.
-The text for beancount follows its language reference; a row that needs a review has the flag `!`.
+QIF follows Quicken's specification, except that dates are ISO 8601, which no program can mistake for another day. The
+text for beancount follows its language reference; a row that needs a review has the flag `!`.
 """
 
 import re
@@ -19,12 +19,12 @@ _PLUGIN = 'plugin "beancount.plugins.auto_accounts"'  # has no effect where anot
 
 
 def write_qif(document: StatementDocument, path: Path) -> list[str]:
-    """Write the transactions; return the rows that are left out, in words."""
+    """Write the transactions; return a description of the rows that are omitted."""
     return _write(document, path, "QIF file", _qif_lines)
 
 
 def write_beancount(document: StatementDocument, path: Path) -> list[str]:
-    """Write the transactions and balances; return the rows that are left out, in words."""
+    """Write the transactions and balances; return a description of the rows that are omitted."""
     return _write(document, path, "beancount file", _beancount_lines, _PLUGIN, "")
 
 
@@ -85,7 +85,7 @@ def _beancount_transaction(row: Row, account: str, currency: str) -> Iterator[st
 
 
 def _owned(statement: Statement, balance: Decimal) -> Decimal:
-    """A balance as beancount has it: what is owed is negative."""
+    """A balance in beancount's convention: an amount owed is negative."""
     return -balance if statement.is_liability else balance
 
 

@@ -24,8 +24,8 @@ _NO_CURRENCY = "XXX"  # ISO 4217: no currency involved
 
 
 def write_ofx(document: StatementDocument, path: Path) -> list[str]:
-    """Write what OFX can hold. Return what it cannot, in words: rows without a date or an amount, and statements
-    without a balance. The memo of a flagged row contains its flags."""
+    """Write what OFX can express. Return a description of what it cannot: rows without a date or an amount, and
+    statements without a balance. The memo of a flagged row contains its flags."""
     root, left_out = Element("OFX"), []
     _sign_on(root, document)
     for is_card, tag in ((False, "BANKMSGSRSV1"), (True, "CREDITCARDMSGSRSV1")):

@@ -21,7 +21,7 @@ FORMATS = {  # by task; the first is what a person opens
 }
 OPTIONAL_FORMATS = {"bank-statement": ("qif", "beancount")}  # by task; written only if a recipe names them
 _OF_DOCUMENT: dict[str, Callable[[StatementDocument, Path], None]] = {"xlsx": write_xlsx, "json": write_json}
-_OF_TRANSACTIONS: dict[str, Callable[[StatementDocument, Path], list[str]]] = {  # return what they leave out
+_OF_TRANSACTIONS: dict[str, Callable[[StatementDocument, Path], list[str]]] = {  # return what they omit
     "ofx": write_ofx,
     "qif": write_qif,
     "beancount": write_beancount,
@@ -37,7 +37,7 @@ def write_document(
     title: str,
     csv_style: CsvStyle = DEFAULT_STYLE,
 ) -> tuple[list[str], list[str]]:
-    """Write one file per format; return their names, and what a format cannot hold, as reasons for a review."""
+    """Write one file per format; return their names, and whatever a format cannot express, as reasons for a review."""
     files, reasons = [], []
     for name in formats:
         path = outputs / f"{stem}.{name}"

@@ -1,4 +1,4 @@
-"""What all formats of transactions share: OFX, QIF and beancount hold dated amounts, and little about their doubts."""
+"""Shared by all formats of transactions: OFX, QIF and beancount contain dated amounts, and little about doubts."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ def transactions(statement: Statement) -> list[Row]:
 
 
 def report_left_out(statement: Statement, name: str, file: str) -> list[str]:
-    """The rows that are no transactions, as a reason for a review; `file`: "OFX file" …"""
+    """The rows that are not transactions, as a reason for a review; `file`: "OFX file" …"""
     count = len(statement.rows) - len(transactions(statement))
     if not count:
         return []
@@ -22,7 +22,7 @@ def report_left_out(statement: Statement, name: str, file: str) -> list[str]:
 
 
 def identify(statement: Statement, rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
-    """Each row with an identifier that is the same in every statement of the account that lists the row.
+    """Each row with an identifier, which is the same in every statement of the account that lists the row.
 
     The same purchase twice on a day has two identifiers.
     """

@@ -30,7 +30,7 @@ _FIRST_YEAR = 1900  # of the dates that a spreadsheet knows
 
 
 def write_xlsx(document: StatementDocument, path: Path) -> None:
-    """Write dates and amounts as such, with the decimals of their currency, and all text as text."""
+    """Write dates and amounts as typed cells, with the decimals of their currency, and all text as text."""
     import openpyxl
 
     book = openpyxl.Workbook()
@@ -108,7 +108,7 @@ def _count_decimals(value: Decimal) -> int:
 
 
 def _currency_decimals(code: str) -> int:
-    """By CLDR: 0 for JPY, 3 for KWD; 2 for a code that it does not know."""
+    """The decimals according to CLDR: 0 for JPY, 3 for KWD; 2 for an unknown code."""
     from babel.numbers import get_currency_precision
 
     return get_currency_precision(code)
@@ -158,7 +158,7 @@ def _set_value(cell: "Cell", value: object, number_format: str) -> None:
     match value:
         case str():
             cell.value = _NOT_XML.sub(" ", value)
-            cell.data_type = "s"  # openpyxl takes a leading = for a formula
+            cell.data_type = "s"  # openpyxl treats text with a leading = as a formula
             cell.quotePrefix = begins_formula(value)
         case date() if value.year < _FIRST_YEAR:
             cell.value = str(value)

@@ -16,7 +16,7 @@ from processors.statements.writing.csv_tables import escape_markdown, to_json, w
 HEADINGS = ("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance")
 HEADINGS += ("currency", "flags")
 _MOST_LISTED = 50  # flagged rows in the summary
-_NOT_WRITTEN = {"doubts", "conventions"}  # to JSON: doubts are in the review, conventions are for later documents
+_NOT_WRITTEN = {"doubts", "conventions"}  # to JSON: doubts are in the review, and conventions are for later documents
 
 
 def write_csv(document: StatementDocument, path: Path, style: CsvStyle = DEFAULT_STYLE) -> None:

@@ -40,7 +40,7 @@ def page_reasons(page: PageResult, options: AskOptions) -> Iterator[str]:
     if options.task == "read" and not best.problem and best.text.strip("`. \n") == prompts.NO_TEXT:
         yield "no text was found."
     if page.page_text_error:
-        yield f"the model did not get its text beside the image. {page.page_text_error}"
+        yield f"the model got only its image, without its text. {page.page_text_error}"
     if page.second_reading_error:
         yield f"its amounts are not verified by a second reading. {page.second_reading_error}"
     yield from _about_confidence(best, options)

@@ -47,7 +47,7 @@ def load(models: Path, progress: Progress) -> "dict[str, Tensor]":
             path = location(NAME, models)
         except (FetchError, OSError) as error:
             raise Unavailable(
-                f"inboxd could not download the voice encoder, which tells speakers apart: {error}. Try again with a "
+                f"inboxd could not download the voice encoder, which distinguishes speakers: {error}. Try again with a "
                 f"network connection, or copy pretrained.pt of the package {NAME} to {location(NAME, models)}."
             ) from error
     return _read(path)

@@ -65,7 +65,7 @@ def _header(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 def _clock(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.clock_resets:
-        yield f"The clock of the file jumps at {_places(found.clock_resets)}; inboxd counts on without the jump."
+        yield f"The clock of the file jumps at {_places(found.clock_resets)}; inboxd continues from there."
 
 
 def _phase(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -112,7 +112,7 @@ def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         sure = f" ({probability:.0%})" if math.isfinite(probability) else ""
         of = f" from {found.spoken_seconds:.1f} s of speech" if is_brief else ""
         what = f"{_name(found.language)}{sure}"
-        yield f"The language is a guess{of}: {what}. If it is another, set `language` in the recipe."
+        yield f"The language is a guess{of}: {what}. If it is wrong, set `language` in the recipe."
     if found.has_words and options.languages and found.language not in options.languages:
         yield f"inboxd detected the language {_name(found.language)}, which is not one of `languages`."
 
@@ -157,7 +157,7 @@ def _mean_logprob(found: Transcript) -> float:
 def _speakers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     least, _ = options.speaker_count
     if options.finds_speakers and found.has_words and len(found.speakers) < least:
-        yield f"inboxd could tell only {len(found.speakers)} of {least} speakers apart: check who speaks."
+        yield f"inboxd could distinguish only {len(found.speakers)} of {least} speakers: check who speaks."
     if found.has_words:
         yield from found.speaker_doubts
     for one, other in found.alike:

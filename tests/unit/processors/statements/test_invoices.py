@@ -469,7 +469,7 @@ def change(name: str, old: str, new: str) -> list[str]:
 def test_line_that_does_not_fit_is_named():
     reasons = change("de", "182,00", "128,00")
     assert "the lines add up to 643.00, but the net amount is 697.00" in reasons
-    assert "page 1: 'Montage': no quantity and price give its amount of 128.00" in reasons
+    assert "page 1: 'Montage': no quantity times a price gives its amount of 128.00" in reasons
 
 
 def test_quantity_that_does_not_fit_is_named():

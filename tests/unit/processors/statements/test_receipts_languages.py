@@ -337,7 +337,7 @@ def test_dollar_alone_is_no_currency():
     text = RECEIPTS["au"][0].replace("ABN 51 118 447 290", "Main Street").replace("GST included", "Tax")
     receipt = read_typed(text)
     assert receipt.currency == ""
-    assert "the currency is unknown: $ is the sign of several" in receipt.reasons
+    assert "the currency is unknown: $ is the sign of several currencies" in receipt.reasons
 
 
 def test_day_and_month_are_open_where_the_country_is_unknown():

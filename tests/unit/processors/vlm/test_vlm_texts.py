@@ -108,7 +108,7 @@ def test_page_whose_text_cannot_be_read_is_named(ask: Callable[..., Asked], monk
 
     monkeypatch.setattr(statements, "read_again", fail)
     found = ask(DRAWINGS / "line.png", prompt="How much?", page_text=True)
-    assert "did not get its text beside the image" in found.outcome.review[0]
+    assert "got only its image, without its text" in found.outcome.review[0]
 
 
 def test_text_is_divided_between_paragraphs_and_nothing_is_lost():

@@ -136,7 +136,7 @@ def test_layout_that_the_balances_contradict_is_not_used(read):
     assert [row.change for row in document.rows] == [20, -2000, 880, 100, -50]
     assert not reasons(document)
     assert any(
-        "the columns or signs mean something else than in earlier statements of this bank" in note
+        "the columns or signs have another meaning than in earlier statements of this bank" in note
         for note in document.notes
     )
     short = read(SHORT)
