@@ -14,7 +14,7 @@ from pathlib import Path
 LIBRARIES: Mapping[str, tuple[str, ...]] = {  # by extra: the packages to import, as in pyproject.toml
     "speech": ("av", "silero_vad", "torch", "whisper"),
     "vlm": ("accelerate", "huggingface_hub", "torch", "transformers"),
-    "documents": ("kreuzberg", "selectolax"),
+    "documents": ("kreuzberg", "olefile", "selectolax"),
     "faster-whisper": ("ctranslate2", "faster_whisper"),
     "quantized": ("bitsandbytes",),
 }

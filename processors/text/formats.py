@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 ENCRYPTED = "application/x-encrypted-office"
 MAIL = "message/rfc822"
+OUTLOOK = "application/vnd.ms-outlook"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SAMPLE_BYTES = 256 * 1024
 _CHUNK_BYTES = 1024 * 1024
@@ -34,6 +35,8 @@ def read(source: Path, media_type: str, document: Document, *, attachments: bool
         raise BadInput(_ENCRYPTED)
     if media_type == MAIL:
         mail.read(source, document, read_html, attachments=attachments)
+    elif media_type == OUTLOOK:
+        mail.read_outlook(source, document, read_html, attachments=attachments)
     elif media_type == XLSX:
         workbook.read(source, document)
     elif media_type == "text/html":
@@ -59,7 +62,7 @@ def read_html(text: str, document: Document) -> None:
         document.review.append(
             "The page is nested too deeply: the text may contain hidden parts, and lack form fields."
         )
-    if found.hidden and document.format != MAIL:  # in an email message, no script can show it
+    if found.hidden and document.format not in (MAIL, OUTLOOK):  # in an email message, no script can show it
         document.review.append(f"Parts that the page hides were left out ({len(found.hidden)}): {found.excerpt}.")
     if found.frames:
         document.review.append(f"The page shows {counted(found.frames, 'other page')}, which inboxd does not fetch.")

@@ -9,8 +9,8 @@ from email.message import Message
 from pathlib import Path
 
 from processors import extras
-from processors.contract import BadInput
-from processors.text import html, office
+from processors.contract import BadInput, Unavailable
+from processors.text import html, office, outlook
 from processors.text.attachments import report_unread
 from processors.text.document import Document
 from processors.text.encoding import detect, known_codec
@@ -21,8 +21,11 @@ _MAX_PARTS = 1000
 _MAX_ATTACHMENTS = 200
 _NAME_BYTES = 150
 _FOLDER = "attachments"
-_HEADERS = ("Subject", "From", "To", "Cc", "Date", "Reply-To")
-_ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_HEADERS = ("Subject", "From", "To", "Cc", "Bcc", "Date", "Reply-To")
+_ENCRYPTED = (
+    *("multipart/encrypted", "application/pgp-encrypted"),
+    *("application/pkcs7-mime", "application/x-pkcs7-mime"),
+)
 _SUFFIX = {
     "application/pdf": ".pdf",
     "image/jpeg": ".jpg",
@@ -45,12 +48,29 @@ def read(source: Path, document: Document, write_html: WriteHtml, *, attachments
     Raises:
         BadInput: it is too large, or nothing of it can be parsed.
     """
-    if source.stat().st_size > _MAX_BYTES:
-        raise BadInput("This message is larger than 300 MB. Save its attachments and drop those.")
-    content = source.read_bytes().lstrip(b"\r\n")
+    content = _read_bytes(source).lstrip(b"\r\n")
     if match := re.match(rb"\d{1,9}\s*\n", content):  # .emlx: its length comes first, a property list last
         content = content[match.end() : match.end() + int(match[0])]
     _MailReader(document, write_html, attachments=attachments).read(email.message_from_bytes(content), depth=0)
+
+
+def read_outlook(source: Path, document: Document, write_html: WriteHtml, *, attachments: bool) -> None:
+    """The same for a message of Outlook (.msg).
+
+    Raises:
+        BadInput: it is too large or damaged.
+        Unavailable: olefile is not installed.
+    """
+    if missing := extras.why_missing("documents"):
+        raise Unavailable(missing)
+    reader = _MailReader(document, write_html, attachments=attachments)
+    reader.read(outlook.to_mail(_read_bytes(source), reader.report), depth=0)
+
+
+def _read_bytes(source: Path) -> bytes:
+    if source.stat().st_size > _MAX_BYTES:
+        raise BadInput("This message is larger than 300 MB. Save its attachments and drop those.")
+    return source.read_bytes()
 
 
 class _MailReader:
@@ -72,16 +92,16 @@ class _MailReader:
         if depth == 0 and self._found:
             self._document.facts["attachments"] = self._found[:_MAX_ATTACHMENTS]
             if not self._with_attachments:
-                self._report(report_unread(self._found, is_written=False))
+                self.report(report_unread(self._found, is_written=False))
 
     def _read_part(self, part: Message, depth: int) -> None:
         self._parts += 1
         if self._parts > _MAX_PARTS:
-            self._report(f"The message has more than {_MAX_PARTS} parts: the rest was not read.")
+            self.report(f"The message has more than {_MAX_PARTS} parts: the rest was not read.")
             return
         kind = part.get_content_type()
         if kind in _ENCRYPTED and part.get_param("smime-type") != "signed-data":
-            self._report("The message is encrypted: its text could not be read.")
+            self.report("The message is encrypted: its text could not be read.")
         if kind == "message/rfc822":
             self._read_inner(part, depth)
         elif kind == "multipart/alternative" and not _is_attachment(part):
@@ -92,7 +112,7 @@ class _MailReader:
             for inner in _payload(part):
                 self._read_part(inner, depth)
         elif part.get_content_maintype() == "multipart" and not _is_attachment(part):
-            self._report("The message does not separate its parts as it declares: its text may be encoded.")
+            self.report("The message does not separate its parts as it declares: its text may be encoded.")
             self._document.write(self._decoded(part))
         elif _is_attachment(part) or not kind.startswith("text/"):
             self._attach(part)
@@ -102,7 +122,7 @@ class _MailReader:
     def _read_inner(self, part: Message, depth: int) -> None:
         for inner in _payload(part):
             if depth + 1 > _MAX_DEPTH:
-                self._report(f"Messages are nested more than {_MAX_DEPTH} deep: the inner ones were not read.")
+                self.report(f"Messages are nested more than {_MAX_DEPTH} deep: the inner ones were not read.")
                 return
             self._document.write("\n---\n\n")
             self.read(inner, depth=depth + 1)
@@ -145,10 +165,10 @@ class _MailReader:
             try:
                 return content.decode(codec)
             except (UnicodeDecodeError, LookupError):
-                self._report("A part of the message is not in the encoding that it declares; inboxd guessed another.")
+                self.report("A part of the message is not in the encoding that it declares; inboxd guessed another.")
         found = detect(content, is_complete=True)
         if found.is_guess:
-            self._report(
+            self.report(
                 f"The message declares no known encoding; inboxd assumed {found.codec}: check letters such as ä or é."
             )
         return content.decode(found.codec, "replace")
@@ -159,7 +179,7 @@ class _MailReader:
         if not self._with_attachments:
             return
         if len(self._document.attachments) >= _MAX_ATTACHMENTS:
-            self._report(f"The message has more than {_MAX_ATTACHMENTS} attachments: the rest is only in the original.")
+            self.report(f"The message has more than {_MAX_ATTACHMENTS} attachments: the rest is only in the original.")
             return
         path = self._document.folder / _FOLDER / name
         path.parent.mkdir(exist_ok=True)
@@ -180,7 +200,7 @@ class _MailReader:
         self._names.add(name.lower())
         return name
 
-    def _report(self, why: str) -> None:
+    def report(self, why: str) -> None:
         if why not in self._document.review:
             self._document.review.append(why)
 

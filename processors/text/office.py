@@ -1,4 +1,4 @@
-"""Word, PowerPoint, OpenDocument, EPUB, RTF and Outlook files, by kreuzberg where it reads them: it runs no macro.
+"""Word, PowerPoint, OpenDocument, EPUB and RTF files, by kreuzberg where it reads them: it runs no macro.
 
 What it does not show of a document is looked for here, and reported: pictures, hidden text, other parts.
 """
@@ -26,7 +26,7 @@ _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 ODP = f"{_OPEN_DOCUMENT}presentation"
 MEDIA_TYPES = {
     *(DOCX, PPTX, "application/msword", "application/vnd.ms-powerpoint", "application/vnd.ms-excel"),
-    *("application/vnd.ms-excel.sheet.binary.macroenabled.12", "application/vnd.ms-outlook", RTF),
+    *("application/vnd.ms-excel.sheet.binary.macroenabled.12", RTF),
     *(f"{_OPEN_DOCUMENT}{part}" for part in ("text", "spreadsheet", "presentation")),
     "application/epub+zip",
 }

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 _SLIDE = (
@@ -145,6 +145,101 @@ def ole(*streams: str) -> bytes:
     header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + _words(2, 0x3E, 3, 0xFFFE, 9, 6) + bytes(6)
     header += _words(4, 0, 1, 1, 0, 0x1000, end, 0, end, 0, 0, *[none] * 108)
     return header + _words(4, *fat) + b"".join(entries)
+
+
+def compound(streams: Mapping[str, bytes]) -> bytes:
+    """A valid OLE compound file ([MS-CFB]) with these streams, by path."""
+    names = sorted({"/".join(parts[:depth]) for parts in map(_parts, streams) for depth in range(1, len(parts) + 1)})
+    numbers = {name: number for number, name in enumerate(["", *names])}
+    children = {parent: [name for name in names if _parent(name) == parent] for parent in numbers}
+    small, large, minis = b"", [], []
+    starts = {}
+    for name, content in streams.items():
+        if len(content) < 4096:
+            starts[name] = len(small) // 64
+            minis += _chain(starts[name], -(-len(content) // 64))
+            small += content.ljust(-(-len(content) // 64) * 64, b"\0")
+        else:
+            large.append(name)
+    contents = [_words(4, *minis), small, *(streams[name] for name in large)]
+    directory = -(-len(numbers) // 4)
+    sectors = [-(-len(content) // 512) for content in contents]
+    tables = -(-(directory + sum(sectors) + 8) // 127)
+    at, fat, firsts = tables, [0xFFFFFFFD] * tables, []
+    for count in (directory, *sectors):
+        fat += _chain(at, count)
+        firsts.append(at if count else 0xFFFFFFFE)
+        at += count
+    starts |= {"": firsts[2], **dict(zip(large, firsts[3:], strict=True))}
+    entries = b""
+    for name in numbers:
+        siblings = children[_parent(name)] if name else []
+        after = siblings[siblings.index(name) + 1 :] if name else []
+        links = (numbers[after[0]] if after else _NONE, numbers[children[name][0]] if children.get(name) else _NONE)
+        size = len(small) if not name else len(streams.get(name, b""))
+        kind = 5 if not name else 2 if name in streams else 1
+        raw = (name.rsplit("/", 1)[-1] or "Root Entry").encode("utf-16-le") + b"\0\0"
+        entries += raw.ljust(64, b"\0") + _words(2, len(raw)) + bytes([kind, 1]) + _words(4, _NONE, *links)
+        entries += bytes(36) + _words(4, starts.get(name, 0), size, 0)
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + _words(2, 0x3E, 3, 0xFFFE, 9, 6) + bytes(6)
+    header += _words(4, 0, tables, firsts[0], 0, 0x1000, firsts[1], sectors[0], 0xFFFFFFFE, 0, *range(tables))
+    parts = zip((entries, *contents), (directory, *sectors), strict=True)
+    body = [content.ljust(count * 512, b"\0") for content, count in parts]
+    return header.ljust(512, b"\xff") + _words(4, *fat).ljust(tables * 512, b"\xff") + b"".join(body)
+
+
+_NONE = 0xFFFFFFFF
+
+
+def _parts(path: str) -> list[str]:
+    return path.split("/")
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] if path else "/"
+
+
+def _chain(start: int, count: int) -> list[int]:
+    """The entries of a table of sectors for a stream of that many sectors."""
+    return [*range(start + 1, start + count), 0xFFFFFFFE][:count]
+
+
+def outlook(
+    texts: Mapping[int, str | bytes], *, attached: Sequence[Mapping[int, object]] = (), to: Sequence[str] = ()
+) -> bytes:
+    """A message of Outlook (.msg). texts: by identifier of the property; `attached`: the same of each attachment."""
+    return compound(_message(texts, attached, to, header=32))
+
+
+def _message(
+    texts: Mapping[int, object], attached: Sequence[Mapping[int, object]], to: Sequence[str], header: int
+) -> dict[str, bytes]:
+    found = _properties(texts, header)
+    for number, name in enumerate(to):
+        people = _properties({0x3001: name, 0x39FE: f"{name.lower()}@example.org", 0x0C15: 1 + number}, 8)
+        found |= {f"__recip_version1.0_#{number:08X}/{key}": value for key, value in people.items()}
+    for number, each in enumerate(attached):
+        folder = f"__attach_version1.0_#{number:08X}"
+        plain = {key: value for key, value in each.items() if not isinstance(value, dict)}
+        found |= {f"{folder}/{key}": value for key, value in _properties(plain, 8).items()}
+        for inner in (value for value in each.values() if isinstance(value, dict)):
+            streams = _message(inner, (), (), header=24)
+            found |= {f"{folder}/__substg1.0_3701000D/{key}": value for key, value in streams.items()}
+    return found
+
+
+def _properties(values: Mapping[int, object], header: int) -> dict[str, bytes]:
+    streams, fixed = {}, bytes(header)
+    for identifier, value in values.items():
+        match value:
+            case int():
+                kind = 0x40 if value >= 1 << 32 else 3
+                fixed += _words(2, kind, identifier) + _words(4, 6) + _words(8, value)
+            case str():
+                streams[f"__substg1.0_{identifier:04X}001F"] = value.encode("utf-16-le")
+            case bytes():
+                streams[f"__substg1.0_{identifier:04X}0102"] = value
+    return {"__properties_version1.0": fixed, **streams}
 
 
 def _entry(name: str, kind: int) -> bytes:
