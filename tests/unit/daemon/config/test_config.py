@@ -60,7 +60,7 @@ def test_every_commented_key_of_the_shipped_config_is_known_and_shows_its_defaul
         ('[retry]\nbackoff = "soon"', ["backoff", "soon", "30s"]),
         ('[inbox.folders."../x"]\nimage = "read"', ["../x", "not a folder in the inbox"]),
         ("[inbox\n", ["not valid TOML"]),
-        ("[devices.gpu0]\n", ["gpu0", "no device", '[devices."cuda:0"]']),
+        ("[devices.gpu0]\n", ["gpu0", "is not a device", '[devices."cuda:0"]']),
         ('[devices."cuda:0"]\nuuid = "0"', ["uuid", "nvidia-smi -L"]),
         ('[devices."cuda:0"]\nmemory = "much"', ['[devices."cuda:0"]', "memory"]),
         ('[devices."cuda:0"]\nat_once = 0', ["at_once", "at least 1"]),

@@ -267,7 +267,7 @@ def test_parts_of_a_mail_that_programs_show_are_read(tmp_path: Path):
     for name, content in parts.items():
         (tmp_path / name).mkdir()
         found = read(tmp_path / name, "mail.eml", head + content)
-        assert "Status: 5.1.1" in found.text and ("not separated" in found.review) is (name == "unbounded")
+        assert "Status: 5.1.1" in found.text and ("does not separate" in found.review) is (name == "unbounded")
 
 
 def test_part_of_a_web_page_is_known_by_its_name(tmp_path: Path):
