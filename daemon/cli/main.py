@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import init, jobs, layouts, maintenance, models, run, search, service, submit, web
+from daemon.cli import correct, init, jobs, layouts, maintenance, models, run, search, service, submit, web
 from daemon.cli.plain_help import PlainCommand, PlainGroup
 from daemon.core.errors import InboxdError
 
@@ -33,7 +33,7 @@ _GROUPS: Mapping[str, Sequence[Callable[..., None]]] = {  # the sections of `inb
     "Work": (run.run, run.process, submit.submit, web.web),
     "Look": (service.status, jobs.jobs, jobs.show, search.search, service.watch, service.recipes, maintenance.metrics),
     "Steer": (
-        *(jobs.retry, jobs.cancel, jobs.reviewed),
+        *(jobs.retry, jobs.cancel, jobs.reviewed, correct.correct),
         *(service.pause, service.resume, service.unload, service.reload),
     ),
     "Maintain": (maintenance.doctor, maintenance.verify, maintenance.backup, maintenance.prune),

@@ -22,13 +22,16 @@ from daemon.queue.rows import JobRow
 from daemon.results import documents
 from daemon.results.result_files import Folders, Result, corrections_of
 from processors import contract, wellformed
+from processors.corrections import fields
 from processors.corrections.changes import JsonObject
 
 _SECONDS = 60.0
 _MOST_CHANGES = 5000
 _BY_CHARS = 100
 _ROOT = Path(contract.__file__).parents[1]  # where the package `processors` is found
-_PLACES = ("row", "page", "line", "segment")
+_PLACES = ("row", "item", "page", "line", "segment")
+_CONTENTS = ("values", "fields", "text")
+_ITEMS = ("items", "lines")  # of a receipt, of an invoice
 Change = Mapping[str, object]  # see processors/corrections/changes.py
 
 
@@ -61,18 +64,60 @@ def prepared(
         facts = {"schema": 1, "job": row["id"], "document": file, "review": made["review"]}
         content = {**facts, "files": files, "changes": [*before, *added]}
         (folder / RECORD).write_text(wellformed.dumps(content, indent=1) + "\n", encoding="utf-8")
+        _give_to_daemon(folder, folders.state)
         yield name, len(before)
     except OSError as error:
-        raise StorageError(f"The correction cannot be written now: {error.strerror or error}.") from error
+        fix = "Run the command as root or as the daemon's user." if isinstance(error, PermissionError) else ""
+        raise StorageError(f"The correction cannot be written now: {error.strerror or error}.", fix) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _give_to_daemon(folder: Path, state: Path) -> None:
+    """Let the daemon's user, the owner of `state`, read what root has prepared, and prepare folders beside it."""
+    owner = state.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        for path in (folder.parent, folder, *folder.iterdir()):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def describe(change: Change) -> str:
+    """A recorded change in words: "Row 2: debit 13.00 → 18.00"."""
+    was = change.get("was")
+    if "row" in change:
+        return f"Row {change['row']}: {_changed(change.get('values'), was)}"
+    if "item" in change:
+        if change.get("values") is None:
+            before = was.get("description") if isinstance(was, Mapping) else None
+            return f"Item {change['item']}: “{_or_none(before)}” removed"
+        return f"Item {change['item']}: {_changed(change.get('values'), was)}"
+    if "fields" in change:
+        changed = _changed(change["fields"], was)
+        return changed[:1].upper() + changed[1:]
+    line = f"Page {change.get('page')}, line {change.get('line')}"
+    place = f"Segment {change['segment']}" if "segment" in change else line
+    return f"{place}: “{was}” → “{change.get('text')}”"
+
+
+def _changed(values: object, was: object) -> str:
+    """The values, with what was there before."""
+    if not isinstance(values, Mapping) or not values:
+        return "confirmed"
+    before = was if isinstance(was, Mapping) else {}
+    return ", ".join(
+        f"{fields.shown(str(name))} {_or_none(before.get(name))} → {_or_none(value)}" for name, value in values.items()
+    )
+
+
+def _or_none(value: object) -> str:
+    return "none" if value in (None, "") else str(value)
 
 
 def _document(result: Result) -> tuple[str, JsonObject]:
     """The name and the content of the JSON file as it was read."""
     found = documents.load_json(result, as_read=True)
-    if found is None or not {"statements", "segments", "pages"} & found[1].keys():
-        raise InvalidCorrection("This result has no rows, lines or segments to correct.", "Edit its files instead.")
+    if found is None:
+        raise InvalidCorrection("This result has nothing to correct here.", "Edit its files instead.")
     return found
 
 
@@ -83,18 +128,28 @@ def _recorded(change: Change, document: JsonObject, by: str, now: datetime) -> d
 
 
 def _was(change: Change, document: JsonObject) -> object:
-    """What the document as it was read has there; None: nothing, so that the change will be refused."""
+    """What the document as it was read has there; None: nothing, so that the change adds it or will be refused."""
     with contextlib.suppress(LookupError, TypeError):
-        values = change.get("values")
-        if isinstance(values, Mapping):
+        if "row" in change:
             rows = [row for account in document["statements"] for row in account["rows"]]
-            row = rows[_index(change, "row")]
-            return {name: row.get(name) for name in values} if values else {"flags": row.get("flags", [])}
+            return _values_of(rows[_index(change, "row")], change["values"], otherwise="flags")
+        if "item" in change:
+            items = next(document[name] for name in _ITEMS if name in document)
+            return _values_of(items[_index(change, "item")], change["values"], otherwise="description")
+        if "fields" in change:
+            return _values_of(document, change["fields"], otherwise="reasons")
         if "segment" in change:
             return document["segments"][_index(change, "segment")]["text"]
         page = next(each for each in document["pages"] if each["number"] == change["page"])
         return page["lines"][_index(change, "line")]["text"]
     return None
+
+
+def _values_of(place: JsonObject, names: object, *, otherwise: str) -> object:
+    """The values that a change replaces; `otherwise`: what it confirms or removes."""
+    if isinstance(names, Mapping) and names:
+        return {name: place.get(name) for name in names}
+    return {otherwise: place.get(otherwise)}
 
 
 def _index(change: Change, name: str) -> int:
@@ -138,7 +193,7 @@ def _write(
 
 
 def _plain(change: Change) -> dict[str, object]:
-    return {name: value for name, value in change.items() if name in (*_PLACES, "values", "text")}
+    return {name: value for name, value in change.items() if name in (*_PLACES, *_CONTENTS)}
 
 
 def _facts_of(path: Path) -> dict[str, object]:

@@ -89,6 +89,8 @@ class Statement(_Part):
 
 class Item(_Part):
     description: str = ""
+    quantity: str | None = None
+    unit_price: str | None = None
     price: str | None = None
     page: Count = 1
 
@@ -103,13 +105,22 @@ class Receipt(_Part):
     items: list[Item]
     subtotal: str | None = None
     tax: str | None = None
+    tip: str | None = None
+    rounding: str | None = None
     total: str | None = None
+    paid: str | None = None
+    change: str | None = None
     confirmed_by: list[str] = []
+    reasons: list[str] = []
 
 
 class InvoiceLine(_Part):
     description: str = ""
     quantity: str | None = None
+    unit: str = ""
+    unit_price: str | None = None
+    discount: str | None = None
+    tax_rate: str | None = None
     amount: str | None = None
 
 
@@ -122,13 +133,17 @@ class Invoice(_Part):
     number: str = ""
     date: str | None = None
     due_date: str | None = None
+    delivery_date: str | None = None
     currency: str = ""
     iban: str = ""
     net: str | None = None
     tax: str | None = None
     gross: str | None = None
+    withheld: str | None = None
+    paid: str | None = None
     due: str | None = None
     lines: list[InvoiceLine] = []
+    reasons: list[str] = []
 
 
 # ---------------------------------------------------------------------------------------------- pages of text

@@ -1,20 +1,25 @@
 """What a person changes in a document. Pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
+from processors.corrections import fields
+from processors.corrections.fields import Type
+
 _MAX_CHARS = 2000
-_MOST_DIGITS = 18
 
 JsonObject = dict[str, Any]  # the content of a file NAME.json
 RowField = Literal["date", "description", "reference", "debit", "credit", "balance"]
 AMOUNTS = ("debit", "credit", "balance")
 Text = Annotated[str, Field(max_length=_MAX_CHARS)]
 Number = Annotated[int, Field(ge=1, le=10**7)]
+Values = Mapping[str, Text | None]  # by name; None: not printed
+_ROW: fields.Types = {"date": Type.DATE, "description": Type.TEXT, "reference": Type.TEXT} | dict.fromkeys(
+    AMOUNTS, Type.AMOUNT
+)
 
 
 class _Change(BaseModel):
@@ -31,16 +36,23 @@ class RowChange(_Change):
     @classmethod
     def _is_valid(cls, values: Mapping[RowField, str | None]) -> Mapping[RowField, str | None]:
         for name, value in values.items():
-            if value is not None and name in AMOUNTS:
-                _check_amount(name, value)
-            elif value is not None and name == "date":
-                try:
-                    date.fromisoformat(value)
-                except ValueError:
-                    raise ValueError("the date must be year-month-day, such as 2024-05-31") from None
-            elif value is None and name in ("description", "reference"):
-                raise ValueError(f"the {name} must be a text")
+            fields.check(name, value, _ROW[name])
+            if value is not None and name in ("debit", "credit") and Decimal(value) < 0:
+                raise ValueError(f"the {name} must not be negative: use the other column")
         return values
+
+
+class FieldsChange(_Change):
+    """Fields of a receipt or an invoice; a person has confirmed the others as they are."""
+
+    fields: Values
+
+
+class ItemChange(_Change):
+    """An item of a receipt, or a line of an invoice. The number after the last one adds one."""
+
+    item: Number
+    values: Values | None  # empty: a person has confirmed it; None: there is no such item
 
 
 class LineChange(_Change):
@@ -58,20 +70,25 @@ class SegmentChange(_Change):
     text: Text
 
 
-Change = RowChange | LineChange | SegmentChange
+Change = RowChange | FieldsChange | ItemChange | LineChange | SegmentChange
 Changes = TypeAdapter(Sequence[Change])
-
-
-def _check_amount(name: str, value: str) -> None:
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise ValueError(f"the {name} must be a number, such as 1234.50") from None
-    if not amount.is_finite() or len(amount.as_tuple().digits) > _MOST_DIGITS or abs(amount.adjusted()) > _MOST_DIGITS:
-        raise ValueError(f"the {name} must be a number with at most {_MOST_DIGITS} digits")
-    if name != "balance" and amount < 0:
-        raise ValueError(f"the {name} must not be negative: use the other column")
 
 
 class InvalidChange(ValueError):
     """The document has no such place, or the change contradicts it."""
+
+
+def set_values(target: object, values: Values, types: fields.Types) -> None:
+    """Set attributes of a receipt, an invoice, or a line of them.
+
+    Raises:
+        InvalidChange: it has no such value, or the text is not of its type.
+    """
+    for name, value in values.items():
+        if name not in types:
+            raise InvalidChange(f"There is no value {name!r} to correct; there are {', '.join(types)}.")
+        try:
+            fields.check(name, value, types[name])
+        except ValueError as error:
+            raise InvalidChange(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+        setattr(target, name, fields.parse(value, types[name]))

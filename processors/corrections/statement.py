@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from processors.corrections.changes import AMOUNTS, InvalidChange, RowChange
+from processors.corrections.figures import csv_style
 from processors.statements.checks.verify import reasons, verify
 from processors.statements.records import MIN_CONFIDENCE, Row, StatementDocument
-from processors.statements.writing.csv_style import CsvOptions
 from processors.statements.writing.outputs import write_document
 
 _DOCUMENT = TypeAdapter(StatementDocument)
@@ -58,9 +58,8 @@ def write(
     document: StatementDocument, folder: Path, stem: str, formats: Sequence[str], *, title: str, options: object
 ) -> tuple[list[str], list[str]]:
     """Write the files; return their names, and the reasons for a review that remain."""
-    given = options if isinstance(options, dict) else {}
-    csv = CsvOptions.model_validate({name: value for name, value in given.items() if name.startswith("csv_")})
-    files, lacking = write_document(document, folder, stem, formats, title=title, csv_style=csv.csv_style)
+    style = csv_style(options)
+    files, lacking = write_document(document, folder, stem, formats, title=title, csv_style=style)
     return files, [*reasons(document), *lacking]
 
 

@@ -14,11 +14,13 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from processors.corrections import statement, text, transcript
+from processors.corrections import invoice, receipt, statement, text, transcript
 from processors.corrections.changes import (
     Change,
     Changes,
+    FieldsChange,
     InvalidChange,
+    ItemChange,
     JsonObject,
     LineChange,
     RowChange,
@@ -41,14 +43,24 @@ def write(order: JsonObject, folder: Path) -> dict[str, object]:
     """
     document, stem, formats = order["document"], order["stem"], order["formats"]
     changes = Changes.validate_python(order["changes"])
+    options = order.get("options") or {}
+    least = float(options.get("min_row_confidence", MIN_CONFIDENCE))
     if "statements" in document:
         found = statement.load(document)
-        options = order.get("options") or {}
-        least = options.get("min_row_confidence", MIN_CONFIDENCE)
-        statement.correct(found, _only(RowChange, changes), min_confidence=float(least))
+        statement.correct(found, _only(RowChange, changes), min_confidence=least)
         wanted = [form for form in statement.FORMATS if form in formats]
         files, review = statement.write(found, folder, stem, wanted, title=order["title"], options=options)
         return {"files": files, "review": review}
+    if {"shop", "items"} <= document.keys():
+        bought = receipt.load(document)
+        receipt.correct(bought, _of_figures(changes), min_confidence=least)
+        files = receipt.write(bought, folder, stem, [form for form in receipt.FORMATS if form in formats], options)
+        return {"files": files, "review": bought.reasons}
+    if {"supplier", "lines"} <= document.keys():
+        billed = invoice.load(document)
+        invoice.correct(billed, _of_figures(changes), min_confidence=least)
+        files = invoice.write(billed, folder, stem, [form for form in invoice.FORMATS if form in formats], options)
+        return {"files": files, "review": billed.reasons}
     if "segments" in document:
         transcript.correct(document, _only(SegmentChange, changes))
         files = transcript.write(document, folder, stem, [form for form in transcript.FORMATS if form in formats])
@@ -64,6 +76,18 @@ def _only(kind: type[C], changes: Sequence[Change]) -> list[C]:
         InvalidChange: one is not.
     """
     found = [change for change in changes if isinstance(change, kind)]
+    if len(found) < len(changes):
+        raise InvalidChange("This kind of correction does not fit the document.")
+    return found
+
+
+def _of_figures(changes: Sequence[Change]) -> list[FieldsChange | ItemChange]:
+    """The changes of a receipt or an invoice.
+
+    Raises:
+        InvalidChange: one is of another document.
+    """
+    found = [change for change in changes if isinstance(change, FieldsChange | ItemChange)]
     if len(found) < len(changes):
         raise InvalidChange("This kind of correction does not fit the document.")
     return found

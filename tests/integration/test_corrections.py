@@ -83,13 +83,45 @@ def test_transcript_and_text_are_corrected(web: WebProcess, place: Place, paths:
     assert "CORNER LADDER" in web.client.get(paths["text"], headers={"Accept": "text/html"}).text
 
 
+def test_receipt_and_invoice_are_corrected(web: WebProcess, place: Place, paths: dict[str, str]):
+    changes = [{"item": 2, "values": {"price": "4.10"}}, {"fields": {"shop": "Corner Ladder"}}]
+    answer = correct(web, paths["receipt"], *changes)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["review"] == []
+    assert [each["was"] for each in answer.json()["changes"]] == [{"price": "4.70"}, {"shop": "Corner Larder"}]
+    table = web.client.get(f"/api/v1{paths['receipt']}/files/corrected/receipt.csv").text
+    assert [row["price"] for row in csv.DictReader(table.splitlines())] == ["3.40", "4.10"]
+    assert correct(web, paths["invoice"], {"fields": {"number": "R-7"}}).json()["review"] == []
+    assert web.client.get(f"/api/v1{paths['invoice']}/files/corrected/invoice.json").json()["number"] == "R-7"
+
+
+def test_form_adds_and_removes_items(web: WebProcess, paths: dict[str, str]):
+    path = paths["invoice"]
+
+    def send(**fields: str) -> str:
+        answer = web.client.post(f"{path}/correct", data={"by": "Ann"} | fields, headers={"Origin": web.address})
+        assert answer.status_code == 303, answer.text
+        return str(web.client.get(path, headers={"Accept": "text/html"}).text)
+
+    assert "the lines add up to 60.00" in send(item="2", remove="1")
+    page = web.client.get(f"{path}?edit=new", headers={"Accept": "text/html"}).text
+    assert 'name="item" value="3"' in page
+    assert "agree with each other" in send(item="3", description="Oil", amount="40.00")
+    page = web.client.get(path, headers={"Accept": "text/html"}).text
+    assert 'id="i3"' in page and 'id="i2"' not in page
+    assert "“Parts” removed" in page
+
+
 @pytest.mark.parametrize(
     ("kind", "change", "status", "words"),
     [
         ("statement", {"row": 99, "values": {}}, 422, "no row 99"),
         ("statement", {"row": 2, "values": {"debit": "x"}}, 422, "must be a number"),
         ("statement", {"segment": 1, "text": "x"}, 422, "does not fit"),
-        ("receipt", {"row": 1, "values": {}}, 422, "no rows"),
+        ("receipt", {"row": 1, "values": {}}, 422, "does not fit"),
+        ("receipt", {"fields": {"total": "x"}}, 422, "must be a number"),
+        ("receipt", {"item": 9, "values": {}}, 422, "no item 9"),
+        ("invoice", {"fields": {"total": "1"}}, 422, "no value"),
         ("failed", {"row": 1, "values": {}}, 404, "no result"),
         ("statement", {"row": -1, "values": {}}, 422, "greater"),
         ("statement", {}, 422, ""),

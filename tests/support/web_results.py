@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from sandbox import Place
 from web_process import WebProcess
 
-RESULTS = ("statement", "transcript", "text", "receipt", "failed")
+RESULTS = ("statement", "transcript", "text", "receipt", "invoice", "failed")
 
 _ROWS = [
     {"page": 1, "date": "2024-05-01", "description": "Standing order", "debit": "845.00", "balance": "1059.18"},
@@ -47,9 +47,41 @@ def _text() -> dict[str, Any]:
 
 
 def _receipt() -> dict[str, Any]:
-    items = [{"description": "Sourdough loaf", "price": "3.40"}, {"description": "Oat milk", "price": "4.10"}]
+    items = [
+        {"page": 1, "description": "Sourdough loaf", "price": "3.40"},
+        {"page": 1, "description": "Oat milk", "price": "4.70"},
+    ]
     facts = {"shop": "Corner Larder", "date": "2024-06-08", "currency": "GBP", "total": "7.50", "tax": "0.62"}
-    return {**facts, "items": items, "confirmed_by": ["the sum of the items"]}
+    reasons = [
+        "the items add up to 8.10, but the total is 7.50",
+        "no other figure confirms the tax of 0.62",
+    ]
+    return {**facts, "items": items, "confirmed_by": ["the payment"], "reasons": reasons}
+
+
+def _invoice() -> dict[str, Any]:
+    lines = [
+        {"page": 1, "description": "Repair", "quantity": "2", "unit_price": "30.00", "amount": "60.00"},
+        {"page": 1, "description": "Parts", "amount": "40.00"},
+    ]
+    sums = {"net": "100.00", "tax": "19.00", "gross": "119.00", "currency": "EUR"}
+    confirmed = {
+        "net": "the lines",
+        "lines": "they add up to net",
+        "tax": "net + tax = gross",
+        "gross": "net + tax = gross",
+    }
+    facts = {"supplier": "Workshop", "number": "", "date": "2024-05-31", "due_date": "2024-06-30"}
+    return {**facts, **sums, "lines": lines, "confirmed_by": confirmed, "reasons": ["no number was found"]}
+
+
+_DOCUMENTS = {
+    "statement": _statement,
+    "transcript": _transcript,
+    "text": _text,
+    "receipt": _receipt,
+    "invoice": _invoice,
+}
 
 
 def _picture(path: Path) -> None:
@@ -80,8 +112,7 @@ def add_results(place: Place, web: WebProcess) -> dict[str, str]:
         job = web.upload(f"{kind}.txt", f"some text for {kind}", wait=60)
         folder = place.outbox / job["result_path"]
         paths[kind] = f"/jobs/{job['id']}"
-        document = {"statement": _statement, "transcript": _transcript, "text": _text, "receipt": _receipt}[kind]()
-        (folder / f"{kind}.json").write_text(json.dumps(document))
+        (folder / f"{kind}.json").write_text(json.dumps(_DOCUMENTS[kind]()))
         (folder / f"{kind}.csv").write_text("a,b\n")
         facts = json.loads((folder / "result.json").read_text())
         (_sound if kind == "transcript" else _picture)(folder / facts["original"]["path"])

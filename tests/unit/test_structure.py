@@ -61,6 +61,7 @@ OWNERS = {  # the only modules that may import it
         "cli.layouts",
         "cli.init",
         "cli.manpage",
+        "cli.correct",
         "cli.search",
         "cli.submit",
         "cli.web",

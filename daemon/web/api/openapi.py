@@ -66,7 +66,8 @@ _CHANGES: Schema = {
             "type": "array",
             "items": {
                 "type": "object",
-                "description": 'of a row {"row": 2, "values": {"debit": "18.00"}}, of a line {"page": 1, "line": 3, '
+                "description": 'of a row {"row": 2, "values": {"debit": "18.00"}}, of fields {"fields": {"total": '
+                '"7.50"}}, of an item {"item": 2, "values": {"price": "3.40"}}, of a line {"page": 1, "line": 3, '
                 '"text": "…"}, or of a segment {"segment": 4, "text": "…"}',
             },
         },

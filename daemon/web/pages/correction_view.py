@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from daemon.results import documents, result_files
+from daemon.results import corrections, documents, result_files
+from daemon.results.numbered_items import next_item, numbered
+from daemon.web.pages import correction_forms as forms
 from daemon.web.pages.corrections import name_of
 from daemon.web.pages.formats import Formats
 
-_CORRECTABLE = (documents.Statement, documents.TextPages, documents.Transcript)
+_ADD = "new"  # in the address: the form of a further item
+_FIELDS = "fields"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,36 +30,49 @@ def is_as_read(request: Request) -> bool:
 def view(
     request: Request, result: result_files.Result | None, document: documents.Document | None, formats: Formats
 ) -> dict[str, object]:
-    """The values of the template. `edit`: number of the row, line or segment with a form; 0: none."""
+    """The values of the template. `edit`: number of the row, item, line or segment with a form, "fields" or "new"; 0:
+    none."""
     asked = request.query_params
-    edit = asked.get("edit", "")
-    can_correct = isinstance(document, _CORRECTABLE) and not is_as_read(request)
-    number = int(edit) if edit.isascii() and edit.isdecimal() and len(edit) < 9 and can_correct else 0
+    can_correct = document is not None and not is_as_read(request)
+    edit = _edited(asked.get("edit", "")) if can_correct else 0
     changes = [_shown(change, formats) for change in result_files.corrections_of(result)] if result else []
     return {
         "can_correct": can_correct,
-        "correcting": can_correct and (bool(number) or asked.get("correct") == "1"),
-        "edit": number,
+        "correcting": can_correct and (bool(edit) or asked.get("correct") == "1"),
+        "edit": edit,
         "by": name_of(request),
         "changes": changes,
         "as_read": is_as_read(request),
+        **_of_items(document, result, edit, as_read=is_as_read(request)),
+    }
+
+
+def _edited(text: str) -> int | str:
+    if text in (_FIELDS, _ADD):
+        return text
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+
+
+def _of_items(
+    document: documents.Document | None, result: result_files.Result | None, edit: int | str, *, as_read: bool
+) -> dict[str, object]:
+    """The items of a receipt or an invoice with their numbers, and the inputs of the form that is open."""
+    types = forms.types_of_items(document)
+    if not types:
+        return {}
+    items = numbered(document, None if as_read else result)
+    edited = next((each.of for each in items if each.number == edit), None)
+    return {
+        "numbered": items,
+        "new_item": next_item(document, result),
+        "inputs": forms.inputs(document, forms.types_of(document))
+        if edit == _FIELDS
+        else forms.inputs(edited, types)
+        if edited is not None or edit == _ADD
+        else [],
     }
 
 
 def _shown(change: Mapping[str, object], formats: Formats) -> ShownChange:
-    return ShownChange(what=_what(change), by=str(change.get("by", "")), at=formats.moment(str(change.get("at", ""))))
-
-
-def _what(change: Mapping[str, object]) -> str:
-    values, was = change.get("values"), change.get("was")
-    if isinstance(values, Mapping):
-        before = was if isinstance(was, Mapping) else {}
-        words = [f"{name} {_or_none(before.get(name))} → {_or_none(value)}" for name, value in values.items()]
-        return f"Row {change.get('row')}: {', '.join(words) or 'confirmed'}"
-    line = f"Page {change.get('page')}, line {change.get('line')}"
-    place = f"Segment {change['segment']}" if "segment" in change else line
-    return f"{place}: “{was}” → “{change.get('text')}”"
-
-
-def _or_none(value: object) -> str:
-    return "none" if value in (None, "") else str(value)
+    at = formats.moment(str(change.get("at", "")))
+    return ShownChange(what=corrections.describe(change), by=str(change.get("by", "")), at=at)

@@ -1,5 +1,6 @@
 """The page of one job: the original beside the result."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from daemon.files import corrected
 from daemon.files.flat import shown
 from daemon.queue.rows import EventRow, JobRow
 from daemon.results import documents, result_files
-from daemon.web.api.jobs import file_href, find_row, job_facts
+from daemon.web.api.jobs import file_href, find_row
 from daemon.web.backend import Backend, backend_of
 from daemon.web.errors import WebError
 from daemon.web.pages import correction_view, document_view, follow_up, rows
@@ -66,7 +67,7 @@ def _values(request: Request, row: JobRow, loaded: Loaded, events: Sequence[Even
         "row": row,
         "job": rows.listed(row, formats, backend.events.running),
         "made": _made(row, document, formats),
-        "reasons": job_facts(row)["review"],
+        "reasons": _reasons(row, result, document),
         "note": (result.facts.get("note") or "") if result else "",
         "result": result,
         "document": document,
@@ -95,6 +96,17 @@ def _load(row: JobRow, backend: Backend, as_read: bool) -> Loaded:
     if result is None or row["state"] != "done":
         return result, None, None
     return result, documents.load(result, as_read=as_read), documents.load_text(result, as_read=as_read)
+
+
+def _reasons(row: JobRow, result: result_files.Result | None, document: documents.Document | None) -> list[str]:
+    """Why the result needs a review: of a corrected receipt or invoice, what the checks still find."""
+    found = [str(each) for each in json.loads(row["review"] or "[]")]
+    if result is None or not isinstance(document, documents.Receipt | documents.Invoice):
+        return found
+    as_read = documents.load(result, as_read=True) if result_files.corrections_of(result) else None
+    if not isinstance(as_read, documents.Receipt | documents.Invoice) or as_read == document:
+        return found
+    return [*document.reasons, *(each for each in found if each not in as_read.reasons)]
 
 
 def _page_number(request: Request, pages: int) -> int:

@@ -28,16 +28,24 @@ def finish_invoice(
 ) -> FinishedDocument:
     """Verify the invoice and write it. `texts`: see `SecondReading`; `min_confidence`: see `verify_invoice`."""
     verify_invoice(invoice, texts, min_confidence=min_confidence)
+    files = write_invoice(invoice, work.outputs, work.stem, formats, csv_style=csv_style)
+    summary, facts = summarize_invoice(invoice)
+    return FinishedDocument(summary=summary, files=tuple(files), reasons=tuple(invoice.reasons), facts=facts)
+
+
+def write_invoice(
+    invoice: Invoice, outputs: Path, stem: str, formats: Sequence[str], *, csv_style: CsvStyle = DEFAULT_STYLE
+) -> list[str]:
+    """Write one file per format; return their names."""
     files = []
     for name in formats:
-        path = work.outputs / f"{work.stem}.{name}"
+        path = outputs / f"{stem}.{name}"
         if name == "csv":
             write_csv(invoice, path, csv_style)
         else:
             _WRITERS[name](invoice, path)
         files.append(path.name)
-    summary, facts = summarize_invoice(invoice)
-    return FinishedDocument(summary=summary, files=tuple(files), reasons=tuple(invoice.reasons), facts=facts)
+    return files
 
 
 def summarize_invoice(invoice: Invoice) -> tuple[str, dict[str, object]]:

@@ -25,16 +25,24 @@ def finish_receipt(
 ) -> FinishedDocument:
     """Verify the receipt and write it. `texts`: see `SecondReading`; `min_confidence`: see `verify_receipt`."""
     verify_receipt(receipt, texts, min_confidence=min_confidence)
+    files = write_receipt(receipt, work.outputs, work.stem, formats, csv_style=csv_style)
+    summary, facts = summarize_receipt(receipt)
+    return FinishedDocument(summary=summary, files=tuple(files), reasons=tuple(receipt.reasons), facts=facts)
+
+
+def write_receipt(
+    receipt: Receipt, outputs: Path, stem: str, formats: Sequence[str], *, csv_style: CsvStyle = DEFAULT_STYLE
+) -> list[str]:
+    """Write one file per format; return their names."""
     files = []
     for name in formats:
-        path = work.outputs / f"{work.stem}.{name}"
+        path = outputs / f"{stem}.{name}"
         if name == "csv":
             write_csv(receipt, path, csv_style)
         else:
             _WRITERS[name](receipt, path)
         files.append(path.name)
-    summary, facts = summarize_receipt(receipt)
-    return FinishedDocument(summary=summary, files=tuple(files), reasons=tuple(receipt.reasons), facts=facts)
+    return files
 
 
 def summarize_receipt(receipt: Receipt) -> tuple[str, dict[str, object]]:

@@ -1,0 +1,141 @@
+"""The forms of the console that correct a document: what they show, and the change that one describes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from babel.numbers import NumberFormatError, parse_decimal
+
+from daemon.results import corrections, documents, result_files
+from daemon.results.numbered_items import numbered
+from daemon.web.errors import WebError
+from daemon.web.pages.formats import Formats
+from processors.corrections import fields
+from processors.corrections.fields import Type, Types
+
+_ROW: Types = {"date": Type.DATE, "description": Type.TEXT, "reference": Type.TEXT} | dict.fromkeys(
+    ("debit", "credit", "balance"), Type.AMOUNT
+)
+_WORDS = {"debit": "Money out", "credit": "Money in", "tax_rate": "Tax in percent", "discount": "Discount in percent"}
+_LONG = ("description", "shop", "supplier", "customer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """An input of a form."""
+
+    name: str
+    label: str
+    value: str
+    type: Type
+    is_long: bool
+
+
+def number_in(form: Mapping[str, str], name: str) -> int:
+    """The number in a field.
+
+    Raises:
+        WebError: it is none.
+    """
+    text = form.get(name, "")
+    if not (text.isascii() and text.isdecimal() and len(text) < 9):
+        raise WebError(400, "bad_parameter", f"{name} has a wrong value.")
+    return int(text)
+
+
+def change_of(
+    form: Mapping[str, str], result: result_files.Result | None, formats: Formats
+) -> tuple[corrections.Change, str]:
+    """The change that a form describes, and the anchor of its place.
+
+    Raises:
+        WebError: a field is wrong, or the document has no such place.
+    """
+    document = documents.load(result) if result is not None else None
+    if "row" in form:
+        number = number_in(form, "row")
+        row = _row(document, number)
+        return {"row": number, "values": _differences(form, row, _ROW, formats)}, f"#r{number}"
+    if "item" in form:
+        number = number_in(form, "item")
+        if "remove" in form:
+            return {"item": number, "values": None}, "#it"
+        item = next((each.of for each in numbered(document, result) if each.number == number), None)
+        return {"item": number, "values": _differences(form, item, types_of_items(document), formats)}, f"#i{number}"
+    if "fields" in form:
+        return {"fields": _differences(form, document, types_of(document), formats)}, "#fields"
+    if "segment" in form:
+        return {"segment": number_in(form, "segment"), "text": form.get("text", "")}, "#tr"
+    change = {"page": number_in(form, "page"), "line": number_in(form, "line"), "text": form.get("text", "")}
+    return change, "#tx"
+
+
+def types_of(document: documents.Document | None) -> Types:
+    """The fields of a receipt or an invoice."""
+    match document:
+        case documents.Receipt():
+            return fields.RECEIPT
+        case documents.Invoice():
+            return fields.INVOICE
+    return {}
+
+
+def types_of_items(document: documents.Document | None) -> Types:
+    """The values of its items."""
+    match document:
+        case documents.Receipt():
+            return fields.RECEIPT_ITEM
+        case documents.Invoice():
+            return fields.INVOICE_LINE
+    return {}
+
+
+def inputs(of: object, types: Types) -> list[Input]:
+    """The inputs of a form; `of`: what they show, None: nothing."""
+    return [
+        Input(
+            name=name,
+            label=_WORDS.get(name) or fields.shown(name)[:1].upper() + fields.shown(name)[1:],
+            value=str(getattr(of, name, None) or ""),
+            type=kind,
+            is_long=name in _LONG,
+        )
+        for name, kind in types.items()
+    ]
+
+
+def _row(document: documents.Document | None, number: int) -> documents.StatementRow:
+    accounts = document.statements if isinstance(document, documents.Statement) else ()
+    rows = [each for account in accounts for each in account.rows]
+    if not 1 <= number <= len(rows):
+        raise WebError(404, "no_such_row", f"There is no row {number}.")
+    return rows[number - 1]
+
+
+def _differences(form: Mapping[str, str], shown: object, types: Types, formats: Formats) -> dict[str, str | None]:
+    """The values that differ from those shown; none: the person has confirmed them."""
+    values: dict[str, str | None] = {}
+    for name, kind in types.items():
+        if name not in form:
+            continue
+        text = form[name].strip()
+        entered = _amount(text, name, formats) if kind is Type.AMOUNT else text
+        value = entered if entered or kind is Type.TEXT else None
+        if value != (getattr(shown, name, None) or ("" if kind is Type.TEXT else None)):
+            values[name] = value
+    return values
+
+
+def _amount(text: str, name: str, formats: Formats) -> str:
+    """An amount as 1234.50, or as the browser's language writes it."""
+    if not text:
+        return ""
+    try:
+        return str(Decimal(text))
+    except InvalidOperation:
+        pass
+    try:
+        return str(parse_decimal(text, locale=formats.locale, strict=True))
+    except NumberFormatError as error:
+        what = f"The {fields.shown(name)} must be a number, such as 1234.50."
+        raise WebError(422, "wrong_correction", what) from error
