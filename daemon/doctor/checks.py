@@ -1,8 +1,8 @@
 """`inboxd doctor`: runs all checks. They are independent: one that breaks is reported, and the others still run.
 
 Changes nothing; the few files that test the disks are removed again. Works without a daemon, with a wrong
-config.toml, and for a user who may see only a part. The checks are in `host` (folders, disks, limits), `models`
-(models, memory, GPU) and `runtime` (job log, daemon, service).
+config.toml, and for a user who may see only a part. The checks are in `host` (folders, disks, limits), `models`,
+`memory`, `gpus` and `runtime` (job log, daemon, service).
 """
 
 import functools
@@ -13,7 +13,7 @@ from pathlib import Path
 from daemon import config
 from daemon.config.settings import Settings
 from daemon.core.errors import ConfigError, InboxdError
-from daemon.doctor import host, models, runtime
+from daemon.doctor import gpus, host, memory, models, runtime
 from daemon.doctor.finding import FAIL, OK, WARN, Findings
 from daemon.doctor.installation import Installation, installation_of
 
@@ -101,8 +101,8 @@ _OF_PATHS: Mapping[str, _Check] = {
 _OF_SETTINGS: Mapping[str, _Check] = {
     "models": models.models,
     "OCR": models.scripts,
-    "memory": models.memory,
-    "GPU": models.gpus,
+    "memory": memory.memory,
+    "GPU": gpus.gpus,
 }
 _OF_SERVICE: Mapping[str, Callable[[Installation | None], Findings]] = {
     "service": runtime.service,

@@ -13,7 +13,7 @@ import pytest
 from sandbox import Place, wait_for
 
 from daemon import config
-from daemon.doctor import checks, host, models
+from daemon.doctor import checks, gpus, host, memory, models
 from daemon.doctor.installation import Installation, as_user
 from daemon.install.service_paths import system_paths
 from daemon.queue.store import Store
@@ -225,7 +225,7 @@ def test_torch_of_the_workers_interpreter_is_asked_for_the_gpu(
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     place = make_place(f'[processors.vlm]\npython = "{tmp_path}/its-python"\n[inbox]\naudio = ""\n')
-    found = list(models.gpus(place.settings(), None))
+    found = list(gpus.gpus(place.settings(), None))
     assert found[0] == ("ok", "0: NVIDIA H200, driver 570.86, 537 MB of 150.8 GB in use", "")
     assert found[-1][0] == verdict and words in found[-1][1]
 
@@ -234,13 +234,13 @@ def test_recipe_that_requires_a_missing_gpu_fails(make_place):
     if shutil.which("nvidia-smi"):
         pytest.skip("there is one")
     place = make_place('[processors.whisper]\ndevice = "cuda"\nmodel = "tiny.en"\n')
-    verdict, words, fix = list(models.gpus(place.settings(), None))[-1]
+    verdict, words, fix = list(gpus.gpus(place.settings(), None))[-1]
     assert verdict == "FAIL" and "transcribe" in words and 'device = "auto"' in fix
 
 
 def test_model_larger_than_its_limit_is_reported(make_place):
     whisper = '[processors.whisper]\nmodel = "large-v3"\nmemory_max = "1GB"\ndevice = "cpu"\n'
-    found = list(models.memory(make_place(f'[inbox]\nimage = ""\n{whisper}').settings(), None))
+    found = list(memory.memory(make_place(f'[inbox]\nimage = ""\n{whisper}').settings(), None))
     assert any("memory_max allows 1GB" in words for _, words, _ in found)
 
 

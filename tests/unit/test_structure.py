@@ -46,7 +46,7 @@ OWNERS = {  # the only modules that may import it
         "search.child",
         "telemetry.gpu",
         "doctor.installation",
-        "doctor.models",
+        "doctor.gpus",
     },
     "apscheduler": {"server.schedule"},
     "typer": {
