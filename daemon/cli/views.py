@@ -107,15 +107,20 @@ def status_view(reply: api.StatusReply) -> Group:
         seconds = time.time() - (row.started_at_us or 0) / 1e6
         words = f"  {row.file}: {row.recipe}, {span(seconds)} {amount_of(row.progress)}"
         parts.append(safe_text(words.rstrip(), style="cyan"))
-    for worker in reply.workers:
-        where = f" on {worker.device}" if worker.device else ""
-        model = f", {worker.model}{where}" if worker.model else f"{where} {amount_of(worker.loading)}"
-        words = f"  {worker.processor} (process {worker.pid}) is {worker.state}{model}"
-        parts.append(safe_text(words.rstrip()))
+    parts += [safe_text(f"  {_worker_line(worker)}") for worker in reply.workers]
     parts += [safe_text(f"  {line}", style="dim") for line in device_lines(reply.devices)]
     if reply.ignored_in_inbox:
         parts.append(safe_text(f"  {reply.ignored_in_inbox} ignored in the inbox, by name", style="dim"))
     return Group(*parts, *problem_lines(reply))
+
+
+def _worker_line(worker: api.WorkerStatus) -> str:
+    """What a worker does, and the model that it holds."""
+    words = f"{worker.processor} (process {worker.pid}) is {worker.state}"
+    where = f" on {worker.device}" if worker.device else ""
+    if worker.model is None:
+        return f"{words}{where} {amount_of(worker.loading)}".rstrip()
+    return f"{words}, {worker.model}{where}" if worker.model != api.NO_MODEL else f"{words}; it needs no model"
 
 
 def device_lines(devices: list[api.DeviceStatus]) -> list[str]:

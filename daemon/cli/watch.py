@@ -156,11 +156,15 @@ def _since(row: api.RunningJob) -> str:
 def _workers(rows: list[api.WorkerStatus]) -> Table:
     table = _table("worker", "state", "model", "device", "memory", "progress", cut="model")
     for row in rows[:_MOST]:
-        name, model = f"{row.processor} ({row.pid})", OneLine(row.model or "", keep_end=True)
+        name, model = f"{row.processor} ({row.pid})", OneLine(_model(row), keep_end=True)
         memory = shown_bytes(resident_bytes(row.pid, and_descendants=True))
         facts = (row.device or "", memory, amount_of(row.loading))
         table.add_row(safe_text(name), row.state, model, *map(safe_text, facts))
     return table
+
+
+def _model(row: api.WorkerStatus) -> str:
+    return "no model" if row.model == api.NO_MODEL else row.model or ""
 
 
 def _table(*names: str, cut: str) -> Table:

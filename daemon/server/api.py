@@ -59,6 +59,9 @@ class RunningJob(Reply):
     progress: Amount | None
 
 
+NO_MODEL = "none"  # the model of a worker that needs none
+
+
 class WorkerStatus(Reply):
     processor: Text
     state: Text

@@ -91,8 +91,9 @@ async def correct_by_form(request: Request) -> Response:
     by = fields.get("by", "").strip()
     await _correct(request, row, [change], by)
     page = fields.get("page", "")
-    query = f"?page={quote(page)}" if page.isascii() and page.isdecimal() else ""
-    response = RedirectResponse(f"{base_of(request)}/jobs/{row['id']}{query}{anchor}", 303)
+    query = f"?page={quote(page)}" if page.isascii() and page.isdecimal() else "?"
+    query += "&rows=all" if fields.get("rows") == "all" else ""
+    response = RedirectResponse(f"{base_of(request)}/jobs/{row['id']}{query.removesuffix('?')}{anchor}", 303)
     path = f"{base_of(request)}/"
     response.set_cookie(NAME_COOKIE, quote(by[:100]), max_age=365 * 86400, path=path, httponly=True, samesite="strict")
     return response

@@ -1,12 +1,17 @@
 """What the page of a job shows of each kind of document: statements, texts, transcripts."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from daemon.results import documents
 from daemon.web.pages.formats import Formats, amount_of, clock_of
+
+_MOST_ROWS = 150  # of a statement that is shown at once
+_CHAPTER_SECONDS = 600.0  # between the places in a long recording to which links lead
+_LONG_SECONDS = 1200.0
+_LANE_PARTS = 1000  # of the recording: shorter pauses cannot be seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +25,10 @@ class PageBox:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownRow:
-    """A row of a statement."""
+    """A row of a statement. `query`: of the address where it is shown."""
 
     number: int
+    query: str
     page: int
     date: str | None
     description: str
@@ -43,11 +49,22 @@ class ShownPiece:
     is_uncertain: bool
 
 
-def view(document: documents.Document | None, page: int, formats: Formats) -> dict[str, object]:
-    """The values of the template for a document, of which `page` is shown."""
+@dataclass(frozen=True, kw_only=True)
+class RowPage:
+    """A page of a statement that has rows."""
+
+    number: int
+    rows: int
+    flagged: int
+
+
+def view(
+    document: documents.Document | None, page: int, formats: Formats, *, all_rows: bool = False
+) -> dict[str, object]:
+    """The values of the template for a document, of which `page` is shown. `all_rows`: also those of other pages."""
     match document:
         case documents.Statement():
-            return _statement(document, page)
+            return _statement(document, page, all_rows=all_rows)
         case documents.TextPages():
             return _text_pages(document, page)
         case documents.Transcript():
@@ -58,11 +75,36 @@ def view(document: documents.Document | None, page: int, formats: Formats) -> di
 # ---------------------------------------------------------------------------------------------- statements
 
 
-def _statement(document: documents.Statement, page: int) -> dict[str, object]:
+def first_page(document: documents.Document | None) -> int:
+    """The page that is shown first: of a long statement, the first one that has rows."""
+    if not isinstance(document, documents.Statement):
+        return 1
+    pages = _row_pages(document)
+    return pages[0].number if _is_long(pages) else 1
+
+
+def _is_long(pages: Sequence[RowPage]) -> bool:
+    """True if only the rows of the shown page are shown, which then stay beside their picture."""
+    return len(pages) > 1 and sum(page.rows for page in pages) > _MOST_ROWS
+
+
+def _row_pages(document: documents.Statement) -> list[RowPage]:
+    every = sorted((row for account in document.statements for row in account.rows), key=lambda row: row.page)
+    pages = []
+    for number, of_page in itertools.groupby(every, key=lambda row: row.page):
+        flags = [bool(row.flags) for row in of_page]
+        pages.append(RowPage(number=number, rows=len(flags), flagged=sum(flags)))
+    return pages
+
+
+def _statement(document: documents.Statement, page: int, *, all_rows: bool) -> dict[str, object]:
     every = [row for account in document.statements for row in account.rows]
+    pages = _row_pages(document)
+    is_long = _is_long(pages)
     shown = [
         ShownRow(
             number=number,
+            query="" if not is_long else f"?page={row.page}",
             page=row.page,
             date=row.date,
             description=row.description,
@@ -77,6 +119,9 @@ def _statement(document: documents.Statement, page: int) -> dict[str, object]:
     ]
     return {
         "rows": shown,
+        "is_long": is_long,
+        "row_pages": pages if is_long else [],
+        "rows_of_page": [row for row in shown if row.page == page] if is_long and not all_rows else shown,
         "flagged": sum(bool(row.flags) for row in shown),
         "unread": document.unread,
         "has_open_checks": any(check.passed is False for each in document.statements for check in each.checks),
@@ -136,22 +181,50 @@ def _transcript(document: documents.Transcript, formats: Formats) -> dict[str, o
     numbers = itertools.count(1)
     paragraphs = [_paragraph(segments, formats, anchors, numbers) for segments in document.paragraphs()]
     paragraphs += [_gap(gap) for gap in (*document.gaps, *document.passed_over)]
-    lanes = [
-        {
-            "css": "b" if segment.channel == 2 or not speakers else "a",
-            "start": segment.start,
-            "width": max(0.0, segment.end - segment.start),
-            "top": 12 if segment.channel == 2 else 1,
-        }
-        for segment in document.segments
-    ]
+    seconds = max([document.seconds, *(segment.end for segment in document.segments), 0.1])
+    paragraphs.sort(key=lambda each: float(str(each["start"])))
     return {
-        "paragraphs": sorted(paragraphs, key=lambda each: float(str(each["start"]))),
+        "paragraphs": paragraphs,
         "has_speakers": len(speakers) > 1,
-        "lanes": lanes,
-        "lane_seconds": max([document.seconds, *(segment.end for segment in document.segments), 0.1]),
+        "lanes": _lanes(document.segments, seconds, has_speakers=bool(speakers)),
+        "lane_seconds": seconds,
+        "chapters": _chapters(paragraphs, seconds),
         "gaps": [*document.gaps, *document.passed_over],
     }
+
+
+def _lanes(segments: Sequence[documents.Segment], seconds: float, *, has_speakers: bool) -> list[dict[str, object]]:
+    """Who speaks when, as bars; those of one speaker that would touch each other are one."""
+    found: list[dict[str, object]] = []
+    ends: dict[int | None, tuple[float, dict[str, object]]] = {}  # by speaker: its last bar
+    for segment in segments:
+        end, bar = ends.get(segment.channel, (0.0, {}))
+        if bar and 0 <= segment.start - end < seconds / _LANE_PARTS:
+            bar["width"] = max(0.0, segment.end - float(str(bar["start"])))
+        else:
+            bar = {
+                "css": "b" if segment.channel == 2 or not has_speakers else "a",
+                "start": segment.start,
+                "width": max(0.0, segment.end - segment.start),
+                "top": 12 if segment.channel == 2 else 1,
+            }
+            found.append(bar)
+        ends[segment.channel] = (max(end, segment.end), bar)
+    return found
+
+
+def _chapters(paragraphs: Sequence[Mapping[str, object]], seconds: float) -> list[dict[str, object]]:
+    """Places in a long recording, ten minutes apart: the clock, and the number of the paragraph."""
+    if seconds < _LONG_SECONDS:
+        return []
+    found: list[dict[str, object]] = []
+    due = 0.0
+    for number, each in enumerate(paragraphs, 1):
+        start = float(str(each["start"]))
+        if start >= due:
+            found.append({"clock": clock_of(start), "number": number})
+            due = (start // _CHAPTER_SECONDS + 1) * _CHAPTER_SECONDS
+    return found
 
 
 def _paragraph(

@@ -15,6 +15,7 @@ from daemon.files import corrected
 from daemon.files.flat import shown
 from daemon.queue.rows import EventRow, JobRow
 from daemon.results import documents, result_files
+from daemon.server import api
 from daemon.web.api.jobs import file_href, find_row
 from daemon.web.backend import Backend, backend_of
 from daemon.web.errors import WebError
@@ -61,7 +62,7 @@ def _values(request: Request, row: JobRow, loaded: Loaded, events: Sequence[Even
     backend, formats = backend_of(request), formats_of(request)
     result, document, text = loaded
     pages = min(row["pages"] or 1, 10_000)
-    page = _page_number(request, pages)
+    page = _page_number(request, pages, document_view.first_page(document))
     has_original = result is not None and result.original is not None
     values: dict[str, object] = {
         "row": row,
@@ -84,7 +85,9 @@ def _values(request: Request, row: JobRow, loaded: Loaded, events: Sequence[Even
         "events": [_step(event, formats) for event in events],
         "details": list(_details(row, result, formats)),
     }
-    values |= document_view.view(document, page, formats)
+    all_rows = request.query_params.get("rows") == "all"
+    values |= document_view.view(document, page, formats, all_rows=all_rows)
+    values["all_rows"] = all_rows
     values["can_ask"] = follow_up.can_ask(row, result, backend.settings)
     values["asked"] = follow_up.asked(row, result) if result is not None else ""
     values |= correction_view.view(request, result, document, formats)
@@ -109,8 +112,8 @@ def _reasons(row: JobRow, result: result_files.Result | None, document: document
     return [*document.reasons, *(each for each in found if each not in as_read.reasons)]
 
 
-def _page_number(request: Request, pages: int) -> int:
-    text = request.query_params.get("page", "1")
+def _page_number(request: Request, pages: int, first: int) -> int:
+    text = request.query_params.get("page", str(first))
     return min(max(1, int(text)), pages) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
 
 
@@ -177,8 +180,8 @@ def _details(row: JobRow, result: result_files.Result | None, formats: Formats) 
         ("Recipe", row["recipe"]),
         ("Processor", row["processor"]),
         ("Engine", row["engine"]),
-        ("Model", row["model"]),
-        ("Device", row["device"]),
+        ("Model", row["model"] if row["model"] != api.NO_MODEL else None),
+        ("Device", "CPU" if row["device"] == "cpu" else row["device"]),
         ("Size", formats.size(row["size_bytes"])),
         ("Type", row["media_type"]),
         ("Attempts", str(row["attempts"])),

@@ -44,10 +44,20 @@ function setUpPage() {
   page.addEventListener('error', failed);
 }
 
+/** The index of the last of ascending numbers that is at most `most`; -1: none is. */
+function last(numbers, most) {
+  let low = 0, high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (numbers[middle] <= most) low = middle + 1; else high = middle;
+  }
+  return low - 1;
+}
+
 function setUpPlayer() {
-  const player = $('#au'), spoken = all('.say span[data-t]');
+  const player = $('#au'), spoken = all('.say span[data-t]'), times = spoken.map((each) => Number(each.dataset.t));
   if (!player) return;
-  let scrolledAt = 0;
+  let scrolledAt = 0, current = null;
   const start = () => { // a link to a place in the recording
     const place = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     const at = place && (place.dataset.t ?? $('[data-t]', place)?.dataset.t);
@@ -62,11 +72,16 @@ function setUpPlayer() {
     player.currentTime = Number(place.dataset.t);
     player.play();
   });
+  $('.lanes')?.addEventListener('click', (event) => { // the bar of the recording
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    player.currentTime = event.currentTarget.viewBox.baseVal.width * (event.clientX - left) / width;
+  });
   player.addEventListener('timeupdate', () => {
-    const now = spoken.findLast((each) => Number(each.dataset.t) <= player.currentTime + 0.05);
+    const now = spoken[last(times, player.currentTime + 0.05)];
     $('#head')?.setAttribute('d', `M${player.currentTime} 0V24`);
-    if (!now || now.ariaCurrent) return;
-    spoken.forEach((each) => each.removeAttribute('aria-current'));
+    if (!now || now === current) return;
+    current?.removeAttribute('aria-current');
+    current = now;
     now.setAttribute('aria-current', 'true');
     if ($('#follow').checked && Date.now() - scrolledAt > 5000) now.scrollIntoView({ block: 'nearest' });
   });

@@ -125,6 +125,46 @@ def test_job_page_shows_its_document(document: dict[str, object], words: list[st
     page(site, f"/jobs/{job.id}?page=2")
 
 
+def long_statement(rows: int, per_page: int) -> dict[str, object]:
+    """The rows begin on page 2; row 40 is flagged."""
+    made = [{"page": 2 + at // per_page, "date": "2024-05-01", "description": f"row-{at + 1}."} for at in range(rows)]
+    made[39]["flags"] = ["low confidence (0.6)"]
+    return {"statements": [{"rows": made, "checks": []}]}
+
+
+def test_long_statement_shows_the_rows_beside_their_page(site: Site):
+    files = {"x.json": json.dumps(long_statement(300, 25))}
+    job = site.add(files=files, original="x", kind="image", pages=13)
+    text = page(site, f"/jobs/{job.id}")
+    assert "row-1." in text and "row-25." in text and "row-26." not in text, "the first page that has rows"
+    assert "/pages/2" in text
+    assert '<a href="?page=3#r40">row 40</a>' in text and "All 300 rows" in text
+    assert 'aria-label="flagged rows: 1"' in text
+    text = page(site, f"/jobs/{job.id}?page=3")
+    assert "row-26." in text and "row-25." not in text and '<a href="#r40">row 40</a>' in text
+    assert "No rows were read on this page" in page(site, f"/jobs/{job.id}?page=1")
+    text = page(site, f"/jobs/{job.id}?page=3&rows=all&edit=40")
+    assert "row-1." in text and "row-300." in text and 'name="rows" value="all"' in text
+    assert '<a href="#r40">row 40</a>' in text
+
+
+def test_short_statement_shows_all_rows(site: Site):
+    job = site.add(files={"x.json": json.dumps(long_statement(60, 25))}, original="x", kind="image", pages=4)
+    text = page(site, f"/jobs/{job.id}")
+    assert "row-1." in text and "row-60." in text and "rows=all" not in text
+
+
+def test_transcript_of_an_hour_has_places_to_jump_to(site: Site):
+    segments = [
+        {"start": 5.0 * at, "end": 5.0 * at + 4.9, "text": f"s{at}", "channel": 1 + at // 60 % 2} for at in range(720)
+    ]
+    job = site.add(files={"x.json": json.dumps({"segments": segments, "seconds": 3600.0})}, original="x", kind="audio")
+    text = page(site, f"/jobs/{job.id}")
+    for clock in ("0:00", "10:00", "50:00"):
+        assert re.search(rf'<a href="#t\d+">{clock}</a>', text), clock
+    assert text.count('height="8"') == 12, "one bar for each turn of a speaker"
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", "null", '{"statements": 3}', '{"segments": [{"start": "x"}]}', "[" * 5000]
 )
