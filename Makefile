@@ -24,7 +24,7 @@ export INBOXD_TEST_MODELS ?= $(MODELS)
 # The tests of a module run in one process, so that its fixtures are made once, in the order of tests/conftest.py.
 BY_MODULE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo web run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory gpu mutants sidecars member bare-root wheel deb image
+.PHONY: help install demo web run check test test-slow crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory gpu mutants sidecars member bare-root wheel deb image
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -60,8 +60,12 @@ run: $(INSTALLED)  ## run the daemon in the foreground with ./config.toml; Ctrl-
 check: lint  ## lint, and run the unit tests that load no model (under a minute on 2 cores)
 	$(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long" tests/unit
 
-test: $(DEVELOP)  ## run all tests but the long rigs: unit, integration, short rounds; list what was skipped, and why (6 to 9 minutes on 2 cores)
-	$(VENV)/bin/python -m pytest -rs -n 4 $(BY_MODULE)  # more processes than cores: they often wait for a daemon
+test: $(DEVELOP)  ## run the unit and integration tests and a short round of each rig; list what was skipped, and why (5 minutes on 2 cores)
+	$(VENV)/bin/python -m pytest -rs -n 4 $(BY_MODULE) -m "not slow and not long"  # more processes than cores: they often wait for a daemon
+
+test-slow: $(DEVELOP)  ## run the tests that compute with real models, the console in a browser, and the negative controls of the rigs (5 minutes)
+	$(VENV)/bin/python -m pytest -rs -n 4 $(BY_MODULE) -m "slow and not long"
+
 
 crash-points: $(DEVELOP)  ## kill the daemon between every two changes on the disk, on one and on two file systems, and in groups of results (25 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_crash_points.py

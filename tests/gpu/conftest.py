@@ -23,6 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == _HERE:
             item.add_marker(pytest.mark.gpu)
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: _ORDER.index(item.path.name) if item.path.name in _ORDER else -1)
 
 

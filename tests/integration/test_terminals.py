@@ -33,6 +33,7 @@ def _run(place: Place, command: list[str], **environment: str) -> subprocess.Com
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surroundings", _SURROUNDINGS)
 def test_output_has_no_escapes_and_no_traceback(place: Place, surroundings: str):
     for command in _COMMANDS:

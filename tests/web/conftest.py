@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,15 @@ from web_process import TOML, WebProcess
 
 expect.set_options(timeout=60_000)  # milliseconds; the machine may be busy
 
+_HERE = Path(__file__).parent
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 _FLAGS += ("--disable-component-update", "--disable-sync")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == _HERE:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")  # while Playwright runs, no test of this process can run an event loop of its own

@@ -25,7 +25,7 @@ _REAL_MODELS = {"models", "whisper", "vlm", "ocr"}  # the fixtures that load wei
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a real model as slow: `make check` leaves them out."""
+    """Mark the tests that use a real model as slow: `make test-slow` runs them."""
     for item in items:
         if _REAL_MODELS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)

@@ -81,7 +81,7 @@ def test_next_correction_replaces_the_files_of_the_last(desk: Desk):
 
 def test_correction_of_an_older_state_is_refused(desk: Desk):
     desk.place(desk.prepare({"a.csv": "1"}))
-    with pytest.raises(CorrectionRefused, match="meanwhile"):
+    with pytest.raises(CorrectionRefused, match="in the meantime"):
         desk.place(desk.prepare({"a.csv": "2"}, changes=1), revision=0)
     assert desk.placed()["a.csv"] == "1"
 
