@@ -20,7 +20,7 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from daemon.core import journald
+from daemon.cli import logs
 from daemon.core.names import printable_lines
 from daemon.server import api
 
@@ -58,21 +58,7 @@ class _Trimmed(io.TextIOBase):
 
 def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:
     """Log to journald under systemd, otherwise to stderr with the time of day."""
-    root = logging.getLogger()
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
-    if console is None and journald.is_connected():
-        root.handlers = [journald.JournalHandler()]
-        return
-    handler = logging.StreamHandler(sys.stderr) if console is None else _ConsoleHandler(console)
-    handler.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
-    root.handlers = [handler]
-
-
-class _Formatter(logging.Formatter):
-    """Formats each event so that only its first line begins at the left margin."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable_lines(super().format(record))
+    logs.set_up(verbose=verbose, handler=None if console is None else _ConsoleHandler(console))
 
 
 class _ConsoleHandler(logging.Handler):

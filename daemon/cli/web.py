@@ -2,6 +2,7 @@
 
 import sys
 
+from daemon.cli import logs
 from daemon.cli.context import load_settings
 from daemon.cli.options import ConfigOption
 
@@ -10,11 +11,10 @@ def web(config_file: ConfigOption = None) -> None:
     """Serve the console and the HTTP API, beside the running daemon.
 
     [web] in config.toml sets the address. The first start creates the access token, state/web-token."""
-    from daemon.cli import terminal
     from daemon.web import auth, server
 
     settings = load_settings(config_file)
-    terminal.set_up_logging(verbose=False)
+    logs.set_up(verbose=False)
     if sys.stderr.isatty() and not settings.web.listen.startswith("/"):
         token = f"login#{auth.load_token(settings.web_token)}" if settings.web.token else ""
         print(f"Open {server.address(settings)}{token}", file=sys.stderr)

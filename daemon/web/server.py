@@ -1,6 +1,5 @@
 """Serves the web application on its address, until SIGTERM or Ctrl-C."""
 
-import asyncio
 import logging
 import os
 import socket
@@ -22,6 +21,7 @@ log = logging.getLogger(__name__)
 _BACKLOG = 256  # connections that wait in the kernel
 _IDLE_SECONDS = 30  # then a connection without a request is closed
 _READ_BYTES = 64 << 10  # from a connection, at once
+_LEAST_READ_BYTES, _ALL_READ_BYTES = 8 << 10, 512 << 10  # with many uploads at once
 _STOP_SECONDS = 5  # for requests under way
 _FIRST_PASSED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 
@@ -68,12 +68,20 @@ def address(settings: Settings, listener: socket.socket | None = None) -> str:
 
 
 class _Protocol(H11Protocol):
-    """Reads less at once than asyncio does by default: with many uploads, every copy of it counts."""
+    """Reads less at once, and less ahead of the application, than uvicorn does: many uploads are many copies."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if hasattr(transport, "max_size"):  # of the transports of asyncio's selector loop
-            transport.max_size = _READ_BYTES
-        super().connection_made(transport)
+    def data_received(self, data: bytes) -> None:
+        most = self._most_bytes()
+        if hasattr(self.transport, "max_size"):  # of the transports of asyncio's selector loop
+            self.transport.max_size = most
+        super().data_received(data)
+        if self.cycle is not None and len(self.cycle.body) >= most:
+            self.flow.pause_reading()  # until the application has taken this, or has responded
+
+    def _most_bytes(self) -> int:
+        """How much to read from a connection at once."""
+        uploads: int = self.config.app.state.backend.receiver.open_uploads  # type: ignore[union-attr]
+        return max(_LEAST_READ_BYTES, min(_READ_BYTES, _ALL_READ_BYTES // max(1, uploads)))
 
 
 class _Server(uvicorn.Server):

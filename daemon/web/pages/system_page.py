@@ -4,9 +4,10 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 from starlette.requests import Request
@@ -17,13 +18,15 @@ from daemon import __version__
 from daemon.config.recipes import RecipeFacts, describe_recipes
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
-from daemon.doctor import checks
 from daemon.queue.reader import JobLog
 from daemon.server import api
 from daemon.telemetry import gpu
 from daemon.web.backend import Backend, backend_of
 from daemon.web.pages.formats import Formats
 from daemon.web.pages.templating import formats_of, render, status_of
+
+if TYPE_CHECKING:
+    from daemon.doctor import checks
 
 _HOUR_US = 3_600_000_000
 _HOURS = 24
@@ -84,11 +87,16 @@ async def _recorded(backend: Backend) -> tuple[list[int], int]:
         return [], 0
 
 
-async def _checks(backend: Backend, request: Request) -> list[checks.Check] | None:
+async def _checks(backend: Backend, request: Request) -> "list[checks.Check] | None":
     """The findings of doctor; None: nobody has asked for them."""
     if request.query_params.get("check") != "1":
         return None
-    run: Callable[[], list[checks.Check]] = lambda: list(checks.run_all(backend.settings.source))  # noqa: E731
+
+    def run() -> "list[checks.Check]":
+        from daemon.doctor import checks  # only here: it takes memory
+
+        return list(checks.run_all(backend.settings.source))
+
     return await to_thread.run_sync(run)
 
 
