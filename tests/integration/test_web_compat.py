@@ -283,7 +283,9 @@ def test_open_webui_gets_the_text_of_a_document(web: WebProcess, place: Place):
 
 @pytest.mark.parametrize("content", [b"", b"\x00\x01\x02"])
 def test_document_without_text_is_422(content: bytes, web: WebProcess):
-    assert web.client.put("/process", content=content, headers={"X-Filename": "a.bin"}).status_code == 422
+    """Open WebUI reads the file itself if the error has these words."""
+    answer = web.client.put("/process", content=content, headers={"X-Filename": "a.bin"})
+    assert answer.status_code == 422 and "No extractable text" in answer.json()["error"]["message"]
 
 
 # ---------------------------------------------------------------------------------------------- docling
@@ -304,6 +306,29 @@ def test_docling_converts_a_file_later(web: WebProcess):
     polled = web.get(f"/v1/status/poll/{task['task_id']}", wait=30)
     assert polled["task_status"] == "success"
     assert web.get(f"/v1/result/{task['task_id']}")["document"]["md_content"].strip() == "some words"
+
+
+def test_docling_client_gets_its_own_document(web: WebProcess):
+    """As docling's client sends it: first with a target that it prefers, then with the document in the response."""
+    files = {"files": ("letter.txt", b"# Dear Ann\n\nsome words\nmore\n\nBye")}
+    data = {"to_formats": ["md", "json"], "abort_on_error": "False", "page_range": ["1", "10"]}
+    refused = web.client.post("/v1/convert/file/async", files=files, data=data | {"target_type": "presigned_url"})
+    assert refused.status_code == 422
+    assert "artifact storage to be configured" in refused.json()["detail"], "the client then takes the next target"
+    task = web.client.post("/v1/convert/file/async", files=files, data=data | {"target_type": "inbody"}).json()
+    web.get(f"/v1/status/poll/{task['task_id']}", wait=30)
+    document = web.get(f"/v1/result/{task['task_id']}")["document"]["json_content"]
+    assert (document["schema_name"], document["name"]) == ("DoclingDocument", "letter.txt")
+    texts = [(each["label"], each["text"]) for each in document["texts"]]
+    assert texts == [("section_header", "Dear Ann"), ("text", "some words\nmore"), ("text", "Bye")]
+    assert [each["$ref"] for each in document["body"]["children"]] == ["#/texts/0", "#/texts/1", "#/texts/2"]
+    assert "inboxd" in web.get("/version")
+
+
+def test_docling_fetches_no_addresses(web: WebProcess):
+    for path in ("/v1/convert/source", "/v1/convert/source/async"):
+        answer = web.client.post(path, json={"sources": [{"kind": "http", "url": "http://127.0.0.1:1/a.pdf"}]})
+        assert answer.status_code == 422 and "no addresses" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -346,11 +371,13 @@ def asr(web: WebProcess, path: str, sound: bytes, **query: str) -> httpx.Respons
 
 def test_subtitles_for_bazarr(web: WebProcess, place: Place):
     sent = bare_sound()
-    answer = asr(web, "/asr", sent, encode="false", output="srt", task="transcribe", language="en")
+    query = {"output": "srt", "task": "transcribe", "language": "en", "video_file": "/films/Some Film (1).mkv"}
+    answer = asr(web, "/asr", sent, encode="false", **query)
     assert answer.status_code == 200 and answer.text.startswith("1\n00:00:00,000 -->")
     said = "".join(line for line in answer.text.splitlines() if "-->" not in line)  # two cues: it lasts over 7 s
     assert f"I was sent {len(sent) / 32_000:.0f}" in said
     original = next((place.outbox / place.rows()[-1]["result_path"]).rglob("*.wav"))
+    assert original.name == "Some Film (1).mkv.wav", "not that of the form's field"
     with wave.open(str(original)) as sound:
         assert (sound.getframerate(), sound.getnchannels(), sound.getnframes()) == (16_000, 1, len(sent) // 2)
     assert not any((place.inbox / ".incoming").iterdir())

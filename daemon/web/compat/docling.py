@@ -1,4 +1,5 @@
-"""The part of docling-serve's API that Open WebUI and paperless-gpt use: convert one file, at once or by task.
+"""The part of docling-serve's API that docling's client, Open WebUI and paperless-gpt use: convert one file, at once or
+by task.
 
 Reference: https://github.com/docling-project/docling-serve/blob/main/docs/usage.md. A task is a job. Its options for
 OCR and pictures are accepted and have no effect: the recipe decides.
@@ -11,16 +12,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from daemon import __version__
 from daemon.core.errors import UsageError
 from daemon.core.job import JobState
 from daemon.queue.rows import JobRow
 from daemon.web.api.jobs import MAX_WAIT_SECONDS, parse_number
 from daemon.web.backend import backend_of
+from daemon.web.compat.docling_document import to_document
 from daemon.web.compat.work import FOLDER, Finished, finished, only_file, submit, wait_for
 from daemon.web.errors import WebError
 from daemon.web.forms import Form, received_form
 
-_FORMATS = ("md", "text")  # which can be had; the others of docling are its own document types
+_FORMATS = ("md", "text", "json")  # which can be had
 _STATUS = {
     JobState.QUEUED: "pending",
     JobState.RUNNING: "started",
@@ -63,8 +66,11 @@ async def _submit(request: Request) -> tuple[str, Collection[str]]:
     backend.require_daemon()
     async with received_form(request, backend.receiver, {"files"}) as form:
         formats = _formats(form)
-        if form.get("target_type", "inbody") != "inbody":
-            raise WebError(422, "unsupported", "Only target_type=inbody is supported.")
+        if (target := form.get("target_type", "inbody")) != "inbody":  # docling's client asks for others first
+            what = (
+                f"target_type={target[:100]!r} requires artifact storage to be configured, which inboxd does not have."
+            )
+            raise WebError(422, "unsupported", what, "Input should be 'inbody'.")
         return await submit(backend, only_file(form), {}), formats
 
 
@@ -72,7 +78,7 @@ def _formats(form: Form) -> Collection[str]:
     wanted = form.fields.get("to_formats", ["md"])
     found = [each for each in _FORMATS if each in wanted]
     if not found:
-        raise WebError(422, "unsupported", f"Of to_formats, inboxd knows {' and '.join(_FORMATS)}.")
+        raise WebError(422, "unsupported", f"Of to_formats, inboxd knows {', '.join(_FORMATS)}.")
     return found
 
 
@@ -109,11 +115,12 @@ async def _document(found: Finished, formats: Collection[str], seconds: float) -
     if text is None:
         what = f"The recipe {found.row['recipe']} wrote no text."
         raise WebError(422, "no_text", what, headers=found.headers)
+    name = found.row["file"].rsplit("/", 1)[-1]
     document = {
-        "filename": found.row["file"].rsplit("/", 1)[-1],
+        "filename": name,
         "md_content": markdown if "md" in formats else None,
         "text_content": text if "text" in formats else None,
-        "json_content": None,
+        "json_content": to_document(name, markdown or text) if "json" in formats else None,
         "html_content": None,
         "doctags_content": None,
     }
@@ -121,9 +128,21 @@ async def _document(found: Finished, formats: Collection[str], seconds: float) -
     return JSONResponse({**answer, "timings": {}}, headers=found.headers)
 
 
+async def refuse_addresses(_: Request) -> Response:
+    """Docling fetches files from the Internet; inboxd never does."""
+    raise WebError(422, "unsupported", "inboxd accepts no addresses of files.", "Send the file to /v1/convert/file.")
+
+
+async def version(_: Request) -> Response:
+    return JSONResponse({"inboxd": __version__})
+
+
 ROUTES = [
     Route("/v1/convert/file", convert, methods=["POST"]),
     Route("/v1/convert/file/async", convert_later, methods=["POST"]),
+    Route("/v1/convert/source", refuse_addresses, methods=["POST"]),
+    Route("/v1/convert/source/async", refuse_addresses, methods=["POST"]),
     Route("/v1/status/poll/{task}", poll),
     Route("/v1/result/{task}", show_result),
+    Route("/version", version),
 ]

@@ -63,13 +63,18 @@ async def _run(request: Request, options: dict[str, JsonValue]) -> Finished:
         form = await stack.enter_async_context(received_form(request, backend.receiver, {"audio_file"}))
         upload = only_file(form)
         if request.query_params.get("encode", "true") in _FALSE:
-            upload = await _as_wave(backend, upload)
+            upload = await _as_wave(backend, upload, _film_name(request) or upload.name)
             stack.callback(upload.discard)
         job_id = await submit(backend, upload, options)
     return await wait_for(request, job_id)
 
 
-async def _as_wave(backend: Backend, bare: Upload) -> Upload:
+def _film_name(request: Request) -> str:
+    """The film that Bazarr took the sound from, whose own name is always that of the field."""
+    return request.query_params.get("video_file", "").replace("\\", "/").rpartition("/")[2]
+
+
+async def _as_wave(backend: Backend, bare: Upload, name: str) -> Upload:
     """The same sound with a header; an upload that has one already is not bare."""
     with bare.path.open("rb") as file:
         if file.read(4) == b"RIFF":
@@ -78,7 +83,7 @@ async def _as_wave(backend: Backend, bare: Upload) -> Upload:
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, _RATE_HZ, _RATE_HZ * _SAMPLE_BYTES, _SAMPLE_BYTES, 16)
     head = struct.pack("<4sI4s", b"RIFF", min(size + 36, _MOST), b"WAVE")
     header = head + form + struct.pack("<4sI", b"data", min(size, _MOST))
-    return await with_prefix(backend, bare, header, f"{bare.name}.wav")
+    return await with_prefix(backend, bare, header, f"{name}.wav")
 
 
 async def _text(finished: Finished, output: str) -> str:
