@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,11 +143,16 @@ def _measure(arguments: argparse.Namespace) -> dict:
 
 
 def _rows(arguments: argparse.Namespace) -> list[dict]:
-    with (arguments.audio / "manifest.tsv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     is_long = arguments.lengths == ["long"]
-    rows = [row for row in rows if row["lang"] in arguments.languages and row["reference"].strip()]
+    rows = read_rows(arguments.audio, arguments.languages)
     return [row for row in rows if (float(row["seconds"]) >= LONG_SECONDS) == is_long]
+
+
+def read_rows(audio: Path, languages: Sequence[str]) -> list[dict]:
+    """The recordings in these languages whose text is known."""
+    with (audio / "manifest.tsv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [row for row in rows if row["lang"] in languages and row["reference"].strip()]
 
 
 def _errors(row: dict, text: str) -> tuple[int, int]:
@@ -175,7 +180,8 @@ def _way(arguments: argparse.Namespace, language: str | None) -> Callable[[list[
         case "openai":
             return _openai(arguments, beam, language)
         case "exact" | "fast":
-            return _inboxd(arguments, engine, beam, language)
+            dtype = next((name for name in ("bfloat16", "int8") if arguments.way.endswith(name)), "auto")
+            return transcriber(arguments.models, arguments.model, engine, beam, language, dtype)
         case "daemon":
             return lambda files: _by_daemon(files, arguments, search.partition("-")[0], language)
     return _faster(arguments, search, language)
@@ -186,21 +192,21 @@ def _openai(arguments: argparse.Namespace, beam: int | None, language: str | Non
 
     model = whisper.load_model(str(arguments.models / "whisper" / f"{arguments.model}.pt"), device="cpu")
     return lambda files: {
-        str(path): model.transcribe(_sound(path), fp16=False, language=language, beam_size=beam)["text"]
+        str(path): model.transcribe(sound_of(path), fp16=False, language=language, beam_size=beam)["text"]
         for path in files
     }
 
 
-def _inboxd(
-    arguments: argparse.Namespace, how: str, beam: int | None, language: str | None
+def transcriber(
+    models: Path, model: str, how: str, beam: int | None = None, language: str | None = "en", dtype: str = "auto"
 ) -> Callable[[list[Path]], Heard]:
+    """A function that transcribes files with inboxd's engine, loaded here; as many at once as a worker does."""
     from processors.contract import Finished, Progress
     from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
     processor, silent = Whisper(), Progress(lambda told: None)
-    dtype = next((name for name in ("bfloat16", "int8") if arguments.way.endswith(name)), "auto")
-    settings = WhisperOptions(model=arguments.model, device="cpu", threads=1, dtype=dtype)
-    processor.load(settings, arguments.models, silent)
+    settings = WhisperOptions(model=model, device="cpu", threads=1, dtype=dtype)
+    processor.load(settings, models, silent)
     options = TranscribeOptions(way=how, beam_size=beam, best_of=None, language=language, formats=("txt",))
 
     def hear(files: list[Path]) -> Heard:
@@ -255,7 +261,7 @@ def _by_command(files: list[Path], arguments: argparse.Namespace, language: str 
     """`whisper` file by file, greedy; without FFmpeg's program, PyAV decodes the audio."""
     model, heard = arguments.models / "whisper" / f"{arguments.model}.pt", {}
     code = "import sys, benchmarks.speech as own, whisper.audio as audio; from pathlib import Path;"
-    code += "audio.load_audio = lambda path, *_: own._sound(Path(path));"
+    code += "audio.load_audio = lambda path, *_: own.sound_of(Path(path));"
     code += "import whisper.transcribe; sys.modules['whisper.transcribe'].cli()"
     for path in files:
         with tempfile.TemporaryDirectory() as folder:
@@ -285,7 +291,8 @@ def _by_daemon(files: list[Path], arguments: argparse.Namespace, how: str, langu
     return {str(path): texts[path.stem] for path in files}
 
 
-def _sound(path: Path):
+def sound_of(path: Path):
+    """Float32, mono, 16 kHz."""
     import numpy as np
 
     from processors.whisper.audio import reader

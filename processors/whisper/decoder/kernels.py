@@ -5,6 +5,7 @@ of torch: these are detected, compared with the plain ones in accuracy and time,
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ _LARGEST_IN_8_BITS, _ZERO_IN_8_BITS = 127, 128
 _TRIED_SHAPE = (1500, 384, 1536)  # rows, in, out: an encoder layer of the smallest model
 _TRIED_HEADS = (1, 2, 1500, 64)  # and two of its heads: all take the same time, and loading waits for the trial
 _QUERIES_AT_ONCE = 500  # in `attention_by_head`: their scores stay in the CPU's cache
+# oneDNN compiles each layer for each number of rows, and keeps the code: half a megabyte. By default it keeps 1024, as
+# many as the prompts have lengths; a step of decoding needs 7 for each number of windows. The second name is torch's.
+_MAX_COMPILED = "48"
+_MAX_COMPILED_VARIABLES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 Linear = Callable[[Tensor], Tensor]
 MakeLinear = Callable[[Tensor, Tensor | None], Linear]
@@ -39,6 +44,12 @@ class Kernels:
     is_quantized: bool  # `linear`, to 8 bits
     decoder_linear: MakeLinear  # never quantized: that cost one word in fifty
     attention: Attention  # without a mask: queries, keys and values, each (n, heads, length, head width) -> the same
+
+
+def limit_compiled() -> None:
+    """Limit the layers that oneDNN keeps compiled, unless the environment does. To be called before it computes."""
+    for name in _MAX_COMPILED_VARIABLES:
+        os.environ.setdefault(name, _MAX_COMPILED)
 
 
 def choose(model: torch.nn.Module, dtype: torch.dtype, in_8_bits: bool = False) -> Kernels:

@@ -67,9 +67,11 @@ class CrossKVCache:
         return self._layers[number]
 
     def select(self, sounds: Tensor) -> None:
-        """Continue with these sounds, in this order: at most as many as before, in the same memory. A second copy would
-        leave holes between other memory."""
-        _compact(self._layers, sounds)
+        """Continue with these sounds, in ascending order, in the same memory: each moves alone, as a copy of several
+        would leave holes between other memory."""
+        for place, sound in enumerate(sounds.tolist()):
+            if place != sound:
+                _move(self._layers, sound, place)
         self._layers = [(keys[: len(sounds)], values[: len(sounds)]) for keys, values in self._layers]
         self.mask = None if self.mask is None else self.mask[sounds]
 
@@ -97,6 +99,12 @@ def _compact(layers: list[Pair], rows: Tensor) -> None:
     for pair in layers:
         for cached in pair:
             cached[: len(rows)] = cached[rows]
+
+
+def _move(layers: list[Pair], row: int, place: int) -> None:
+    for pair in layers:
+        for cached in pair:
+            cached[place] = cached[row]
 
 
 def _clear(layers: list[Pair]) -> None:

@@ -11,17 +11,43 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MAPPINGS = Path("/proc/self/maps")  # proc_pid_maps(5)
+_MAX_ROWS = 256  # each brings up to 64 KB, which the kernel maps around a page
 
 
 def release(tensors: Iterable["Tensor"]) -> None:
     """Drop the pages of those tensors that are mapped from a file from the memory of this process; reading them brings
     them back. Nobody may have written to them. Does nothing where that is not possible."""
     addresses = [tensor.data_ptr() for tensor in tensors]
-    with suppress(OSError, AttributeError, ValueError):
-        libc = ctypes.CDLL(None)
+    with suppress(OSError, ValueError):
         for start, end in _mapped_files():
             if any(start <= address < end for address in addresses):
-                libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
+                _drop(start, end)
+
+
+class ScatteredReads:
+    """Drops the pages of a tensor now and then while rows of it are read here and there: each read brings some of the
+    file into the memory of this process, soon all of it."""
+
+    def __init__(self, tensor: "Tensor"):
+        """tensor: as for `release`; if it is not mapped from a file, nothing is ever dropped."""
+        self._rows = 0  # read since the last time
+        self._pages = (0, 0)
+        first, last = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
+        with suppress(OSError, ValueError):
+            found = next(((start, end) for start, end in _mapped_files() if start <= first and last <= end), None)
+            self._pages = found or self._pages
+
+    def count(self, rows: int) -> None:
+        self._rows += rows
+        if self._rows >= _MAX_ROWS:
+            self._rows = 0
+            _drop(*self._pages)
+
+
+def _drop(start: int, end: int) -> None:
+    with suppress(OSError, AttributeError):
+        if start < end:
+            ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
 
 
 def _mapped_files() -> Iterator[tuple[int, int]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from processors.whisper.decoder import kernels
 from processors.whisper.decoder.kernels import Linear, MakeLinear
+from processors.whisper.decoder.mapped import ScatteredReads
 
 _ROUNDING = 2.0**-9  # of bfloat16, by the size of a number: half a unit of its last bit
 _SPARE = 1.1  # for the error of the sums themselves
@@ -20,6 +21,7 @@ _LIKELY = 3.0  # below the maximum: logits nearer than that make up most of the 
 _MANY = 0.05  # of all tokens
 _TRIED_ROWS = 8
 _CONVERTED_TOKENS = 4096  # at once, from a shorter type: they stay in the CPU's cache
+_REFINED_LOGITS = 512  # at once: a batch may have 15,000, and each takes three vectors of the model's width
 
 Refine = Callable[[Tensor], None]
 
@@ -31,6 +33,7 @@ class BFloat16Vocabulary:
         """embedding: (tokens, width), float32, or float16 that counts as float32. approximate: the same as a layer in
         bfloat16."""
         self._embedding, self._approximate = embedding, approximate
+        self._reads = ScatteredReads(embedding)
         self._exact: dict[int, Tensor] = {}  # from this token on, in float32
         self._longest = self._farthest = 0.0
         for part in embedding.split(_CONVERTED_TOKENS):
@@ -65,18 +68,25 @@ class BFloat16Vocabulary:
         if int(likely.sum()) > _MANY * text.numel():  # no token stands out: all at once is faster
             if not is_choice:
                 return
-            text.copy_(torch.where(text.isneginf(), text, exact_logits(states, self._embedding[: text.shape[1]])))
+            exact = exact_logits(states, self._embedding[: text.shape[1]], self._reads)
+            text.copy_(torch.where(text.isneginf(), text, exact))
             return
-        rows, tokens = likely.nonzero(as_tuple=True)
-        text[rows, tokens] = (states[rows] * self._embedding[tokens].float()).sum(-1)
+        for places in likely.T.nonzero().split(_REFINED_LOGITS):  # in the order of the embedding
+            tokens, rows = places.unbind(1)
+            text[rows, tokens] = (states[rows] * self._embedding[tokens].float()).sum(-1)
+            self._reads.count(len(tokens))
 
 
-def exact_logits(states: Tensor, embedding: Tensor) -> Tensor:
+def exact_logits(states: Tensor, embedding: Tensor, reads: ScatteredReads | None = None) -> Tensor:
     """States (rows, width) by an embedding (tokens, width), which may be stored in a shorter type -> (rows, tokens)
-    in the type of the states. Never holds a converted copy of all tokens."""
+    in the type of the states. Never holds a converted copy of all tokens. reads: of the embedding."""
     if embedding.dtype == states.dtype:
         return F.linear(states, embedding)
-    parts = [F.linear(states, part.to(states.dtype)) for part in embedding.split(_CONVERTED_TOKENS)]
+    parts = []
+    for part in embedding.split(_CONVERTED_TOKENS):
+        parts.append(F.linear(states, part.to(states.dtype)))
+        if reads:
+            reads.count(len(part))
     return torch.cat(parts, -1)
 
 

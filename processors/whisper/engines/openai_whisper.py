@@ -15,6 +15,7 @@ from whisper.tokenizer import get_tokenizer
 
 from processors import malloc, torch_device
 from processors.contract import BadInput, JobError, Progress, Unavailable
+from processors.whisper.decoder import kernels
 from processors.whisper.engines import exact
 from processors.whisper.engines.batch_runner import BatchRunner
 from processors.whisper.engines.fair_batches import FairBatches
@@ -57,6 +58,7 @@ class OpenAIWhisperEngine:
                 damaged.
         """
         malloc.share()
+        kernels.limit_compiled()
         if options.threads:
             torch.set_num_threads(options.threads)
         device = _device(options.device)

@@ -25,6 +25,7 @@ from processors.whisper.track.transcript import Transcript
 SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
 _LEVELS_PER_SECOND = 10  # of `parts.levels`
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
+_LEAD_SECONDS = 1.0  # of silence before its speech that a segment may keep
 _WINDOW_SECONDS = 30.0
 _FAST_CHARACTERS_PER_SECOND = 25  # of English: longer text cannot be that speech
 _UNTRANSCRIBED_SECONDS = 4.0  # of speech without text: worth a look. Less is a breath, a laugh, a late timestamp
@@ -204,8 +205,8 @@ class TrackTranscriber:
                 stretches = [each for each in spoken if each.start < segment.end and each.end > segment.start]
                 within = tuple((max(each.start, segment.start), min(each.end, segment.end)) for each in stretches)
                 segment = replace(segment, speech_seconds=round(seconds, 2), spoken=within)
-            if spoken and self._options.is_labeled:
-                segment = _from_first_speech(segment, spoken)
+            if spoken and (self._options.is_labeled or segment.words is None):
+                segment = _from_first_speech(segment, spoken, 0.0 if self._options.is_labeled else _LEAD_SECONDS)
             chosen = self._dropped if is_hallucination else self._segments
             chosen.append(replace(segment.moved(part.at_seconds), id=len(chosen)))
         if spoken:
@@ -281,10 +282,11 @@ def _is_hallucination(
     return not hallucinations.has_room(window, seconds - segment.seek / FRAMES_PER_SECOND)
 
 
-def _from_first_speech(segment: Segment, spoken: Sequence[vad.Span]) -> Segment:
-    """The segment from its first speech: Whisper starts it with the silence before, when another channel may speak."""
+def _from_first_speech(segment: Segment, spoken: Sequence[vad.Span], lead_seconds: float) -> Segment:
+    """The segment from its first speech, if that is later by more than `lead_seconds`: Whisper starts the first segment
+    of a window with the silence before it, when another channel may speak."""
     start = next((max(span.start, segment.start) for span in spoken if span.end > segment.start), segment.end)
-    if start >= segment.end:
+    if start >= segment.end or start - segment.start <= lead_seconds:
         return segment
     words = segment.words and tuple(replace(w, start=min(max(w.start, start), w.end)) for w in segment.words)
     return replace(segment, start=start, words=words)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import whisper
+from torch.utils._python_dispatch import TorchDispatchMode
 from whisper.decoding import DecodingOptions
 
 from processors.whisper.decoder import kernels, vocabulary
@@ -98,6 +99,33 @@ def test_all_logits_are_exact_where_no_token_stands_out(decoder):
     right = states @ embedding.T
     right[:, 7] = float("-inf")
     assert torch.allclose(logits, right, atol=1e-5)
+
+
+class Largest(TorchDispatchMode):
+    """Notes the size of the largest result of an operator."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, operator, types, arguments=(), names=None):
+        found = operator(*arguments, **(names or {}))
+        if isinstance(found, torch.Tensor) and operator.name() in ("aten::index.Tensor", "aten::mul.Tensor"):
+            self.bytes = max(self.bytes, found.nbytes)
+        return found
+
+
+def test_refinement_of_many_logits_takes_little_memory():
+    embedding = torch.randn(50_000, 96, generator=torch.Generator().manual_seed(5)).half()
+    states = 0.15 * torch.randn(8, 96, generator=torch.Generator().manual_seed(6))
+    near = BFloat16Vocabulary(embedding, lambda states: states @ embedding.bfloat16().T)
+    logits, refine = near.logits(states, 49_000)
+    with Largest() as largest:
+        refine(logits)
+    right, text = states @ embedding.float().T, logits[:, :49_000]
+    likely = right[:, :49_000] >= right[:, :49_000].amax(-1, keepdim=True) - 3
+    assert likely.sum() > 3000 and torch.allclose(text[likely], right[:, :49_000][likely], atol=1e-4)
+    assert largest.bytes < 1 << 20
 
 
 def test_inaccurate_or_slower_bfloat16_vocabulary_is_not_used(decoder, monkeypatch):

@@ -1,8 +1,5 @@
 """Time warping finds the path of whisper's own, which numba compiles; that takes too long for every test run."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import whisper.timing
@@ -40,13 +37,3 @@ def test_path_is_whispers(shape, levels):
 
 def test_path_through_what_is_not_a_number_still_ends():
     assert time_warping.warp(np.full((3, 4), np.nan)).shape[0] == 2
-
-
-def test_engine_does_not_import_numba():
-    code = (
-        "import sys, processors.whisper.engines.openai_whisper, whisper.timing\n"
-        "from processors.whisper.decoder.time_warping import warp\n"
-        "assert 'numba' not in sys.modules and 'llvmlite' not in sys.modules\n"
-        "assert whisper.timing.dtw_cpu is warp\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
