@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
 
 from processors.contract import BadInput
-from processors.whisper.audio import duration, ending, tracks, wave_header
+from processors.whisper.audio import duration, ending, fragments, tracks, wave_header
 from processors.whisper.audio.clock import clock_of, timestamp
 from processors.whisper.audio.frame_repair import FrameRepair
 from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block
@@ -234,7 +235,7 @@ def open_track(
     options = {"protocol_whitelist": "none"} | ({"ignore_length": "1"} if exceeds_header else {})
     with path.open("rb") as file:
         try:
-            container = av.open(file, metadata_errors="replace", options=options)
+            container = _container(file, options)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: seeks before its start
                 raise
@@ -254,6 +255,16 @@ def open_track(
             opened.exceeds_header = exceeds_header
             opened.lacks_end = ending.lacks_end(opened.form, path)
             yield opened
+
+
+def _container(file: BinaryIO, options: dict[str, str]) -> "av.container.InputContainer":
+    try:
+        return av.open(file, metadata_errors="replace", options=options)
+    except av.error.InvalidDataError:
+        size = fragments.complete_bytes(file)
+        if size is None:
+            raise
+        return av.open(fragments.FirstBytes(file, size), metadata_errors="replace", options=options)
 
 
 def _lost_seconds(packet: "av.Packet", seconds_per_byte: float) -> float:
