@@ -1,4 +1,4 @@
-"""Commands about jobs: `inboxd jobs`, `show`, `retry`, `cancel`."""
+"""Commands about jobs: `inboxd jobs`, `show`, `retry`, `cancel`, `reviewed`."""
 
 import contextlib
 import json

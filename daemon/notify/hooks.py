@@ -194,6 +194,3 @@ class Hooks:
         except OSError as error:  # if the daemon ends before this succeeds, the last calls are repeated
             self._is_saved = False
             self._warn_once(f"hooks: cannot write {self._cursor_file}: {error.strerror or error}.")
-
-
-# ---------------------------------------------------------------------------------------------- the calls

@@ -1,4 +1,4 @@
-"""The position of a reader in the events of the job log, across restarts; used by hooks and totals.
+"""The position of a reader in the events of the job log, across restarts; used by hooks, totals and the search.
 
 The number of an event is never reused within one job log. But the log may be replaced between two reads: by a copy, in
 which later events have numbers that this reader has already seen on other events, or by a log rebuilt from the folders.

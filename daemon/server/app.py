@@ -33,8 +33,8 @@ from daemon.server.events import Events
 from daemon.server.feed import Feed
 from daemon.server.mailbox import Mailbox
 from daemon.server.reload import Reloader
-from daemon.server.schedule import Timetable
 from daemon.server.status import Problems, StatusReport
+from daemon.server.timetable import Timetable
 from daemon.telemetry.exporter import Exporter
 from daemon.telemetry.gpu import Gpu
 from daemon.workers.launcher import Launcher

@@ -8,7 +8,7 @@ from daemon.core import messages
 from daemon.core.errors import StartOver, StorageError
 from daemon.recovery.retention import Removal
 from daemon.search import child, index
-from daemon.server import schedule
+from daemon.server import timetable
 from daemon.server.app import App
 from daemon.telemetry import totals
 
@@ -30,21 +30,21 @@ class Tasks:
         """Carry out a task that is due. Each looks at the state as it is now, so it may be late, or done twice."""
         app = self._app
         match task:
-            case schedule.RESCAN:
+            case timetable.RESCAN:
                 app.layout.check()
                 app.store.look()
                 app.intake.look_everywhere(app.clock.monotonic())
-            case schedule.PROBE:
+            case timetable.PROBE:
                 app.recovery.find_lost()
                 app.dispatcher.probe()
-            case schedule.UNLOAD:
+            case timetable.UNLOAD:
                 app.dispatcher.idle_workers.end_unused()
-            case schedule.TIDY:
+            case timetable.TIDY:
                 app.store.tidy()
                 app.layout.incoming.tidy(app.clock.now_us() / 1e6)
-            case schedule.DIGEST:
+            case timetable.DIGEST:
                 app.hooks.send_digest(since_us=app.clock.now_us() - _DAY_US)
-            case schedule.NIGHTLY:
+            case timetable.NIGHTLY:
                 settings = app.settings.value
                 totals.save(settings.database, settings.totals)  # before rows of the job log are removed
                 app.backup.start(keep=settings.schedule.backups)

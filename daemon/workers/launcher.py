@@ -1,4 +1,4 @@
-"""Starts worker processes: the environment, the process group, the memory limit. The only module that does.
+"""Starts the worker processes of jobs: the environment, the process group, the memory limit.
 
 Each worker leads a process group of its own, so that its descendants are killed with it.
 """

@@ -64,7 +64,7 @@ class ReadOptions(statements.CsvOptions):
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page with a lower mean needs review
     min_row_confidence: float = Field(default=0.7, ge=0, le=1)  # of a statement's row: its least certain word
     text_layer: Literal["auto", "never"] = "auto"  # "never": use OCR even for PDF pages with a text layer
-    languages: tuple[str, ...] = ()  # beyond those of the built-in model: see `weights.LANGUAGES`
+    languages: tuple[str, ...] = ()  # beyond those of the built-in model: see `downloaded_models.LANGUAGES`
     second_reading: Literal["auto", "always", "never"] = "auto"  # of a statement's pages; auto: if something disagrees
     remember_layouts: bool = True  # of statements whose balances confirm how they were read, for later statements
 

@@ -48,7 +48,7 @@ OWNERS = {  # the only modules that may import it
         "doctor.installation",
         "doctor.gpus",
     },
-    "apscheduler": {"server.schedule"},
+    "apscheduler": {"server.timetable"},
     "typer": {
         "cli.main",
         "cli.options",
