@@ -40,7 +40,7 @@ class Corrector:
         revision: how many corrections the result had when they were prepared.
 
         Raises:
-            CorrectionRefused: they are not complete, or the result has been corrected meanwhile.
+            CorrectionRefused: they are not complete, or the result has been corrected in the meantime.
             OSError, StorageError: not possible now; nothing has changed, or only the event is missing.
         """
         if job.state is not JobState.DONE or job.result_path is None or not names.is_job_id(prepared):
