@@ -25,6 +25,7 @@ from processors.whisper.track.transcript import Transcript
 SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
 _LEVELS_PER_SECOND = 10  # of `parts.levels`
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
+_SPOKEN_SHARE = 0.5  # of a segment
 _LEAD_SECONDS = 1.0  # of silence before its speech that a segment may keep
 _WINDOW_SECONDS = 30.0
 _FAST_CHARACTERS_PER_SECOND = 25  # of English: longer text cannot be that speech
@@ -276,10 +277,16 @@ def _is_hallucination(
     if spoken is not None and not _speech_within(segment, spoken):
         return True
     levels = loudness[int(segment.start * _LEVELS_PER_SECOND) : int(segment.end * _LEVELS_PER_SECOND) + 1]
-    if not len(levels) or float(levels.max()) < SILENCE_DB:
+    if (not len(levels) or float(levels.max()) < SILENCE_DB) and not _is_spoken(segment, spoken):
         return True
     window = sum(len(other.text) for other in segments if other.seek == segment.seek)
     return not hallucinations.has_room(window, seconds - segment.seek / FRAMES_PER_SECOND)
+
+
+def _is_spoken(segment: Segment, spoken: Sequence[vad.Span] | None) -> bool:
+    """True if the voice detector, which amplifies, found speech in most of a segment, however quiet it is."""
+    seconds = vad.seconds_within(spoken or (), segment.start, segment.end)
+    return seconds > _SPOKEN_SHARE * (segment.end - segment.start)
 
 
 def _from_first_speech(segment: Segment, spoken: Sequence[vad.Span], lead_seconds: float) -> Segment:

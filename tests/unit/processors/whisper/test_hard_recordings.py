@@ -41,6 +41,22 @@ def test_quiet_speaker_between_loud_ones_is_transcribed_or_reported(transcribe, 
     assert is_complete or (way == "exact" and "no words were recognized for 8 s, at 0:07" in found.review), found.text
 
 
+def test_all_words_of_a_recording_at_the_limit_of_silence_are_kept(transcribe, tmp_path, kennedy):
+    """Its second sentence is nowhere louder than -60 dB, where Whisper invents text; but somebody speaks there."""
+    quiet = write_wave(tmp_path / "quiet.wav", (kennedy * 10 ** (-50 / 20) * 32767).round().astype("<i2"))
+    found = transcribe(quiet, way="exact")
+    assert words(found.text) == words(KENNEDY) and found.finished.review == ()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_text_after_a_long_silence_is_at_its_time(transcribe, tmp_path, kennedy, way):
+    """Whisper's segment starts with the window, up to half a minute early."""
+    talk = np.concatenate([np.zeros(50 * 16_000, np.float32), kennedy])
+    found = transcribe(write_wave(tmp_path / "talk.wav", (talk * 32767).astype("<i2")), way=way)
+    assert words(found.text) == words(KENNEDY)
+    assert found.json()["segments"][0]["start"] == pytest.approx(50.3, abs=0.5)
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.0003], ids=["silence", "hiss"])
 def test_speech_before_a_long_silence_keeps_its_first_words(transcribe, tmp_path, kennedy, noise):
     rest = np.random.default_rng(3).standard_normal(100 * 16_000).astype(np.float32) * noise

@@ -99,6 +99,13 @@ def test_uncertain_words_are_reported_with_their_time():
     assert "uncertain, at 0:07" in reasons(a_segment(), a_segment(start=7, avg_logprob=-1.4))
 
 
+@pytest.mark.parametrize(("seconds", "is_reported"), [(3.0, True), (6.0, False), (1.0, False), (None, False)])
+def test_speech_faster_than_the_model_follows_is_reported(seconds: float | None, is_reported: bool):
+    """In a second or less, the detector's limits count too much."""
+    found = reasons(a_segment(" We're just, you know, there's these errors." * 2, start=61.0, speech_seconds=seconds))
+    assert ("very fast, at 1:01" in found) == is_reported
+
+
 def test_mostly_doubtful_text_may_be_invented():
     assert "may be invented" in reasons(a_segment(no_speech_prob=0.9))
 
