@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 # Formats that store the duration of a track. For the others FFmpeg extrapolates it from the bit rate.
 _DECLARING = {"mov", "flac", "aiff", "caf", "asf", "au", "matroska", "tta", "wv"}
-_MP3_COUNTS = (b"Xing", b"Info", b"VBRI")  # the header of an MP3 with its number of frames
+_XING_MARKS, _VBRI_MARK = (b"Xing", b"Info"), b"VBRI"  # of the headers of an MP3 with its number of frames
+_XING_COUNTS_FRAMES = 1  # flag
+_MPEG1_RATE_HZ, _MPEG1_SAMPLES, _MPEG2_SAMPLES = 32_000, 1152, 576  # its lowest rate; samples of a frame
 _PROBE_BYTES = 4096
 
 
@@ -24,24 +26,36 @@ def declared_seconds(container: "av.container.InputContainer", stream: "av.Audio
         return _wav_seconds(path, stream)
     if form == "matroska":
         return _clock_seconds(stream.metadata.get("DURATION", ""))
-    with path.open("rb") as file:
-        declares = form in _DECLARING or (form == "mp3" and _has_frame_count(file))
-    if form == "mp3" and not declares:
-        return _tagged_seconds(container.metadata, stream.codec_context.sample_rate or 0)
-    if not (declares and stream.duration and stream.time_base):
+    if form == "mp3":
+        rate_hz = stream.codec_context.sample_rate or 0
+        with path.open("rb") as file:
+            return _counted_seconds(file, rate_hz) or _tagged_seconds(container.metadata, rate_hz)
+    if not (form in _DECLARING and stream.duration and stream.time_base):
         return None
     start = stream.start_time or 0 if form == "mov" else 0  # its duration is the length of the track alone
     return float((start + stream.duration) * stream.time_base)
 
 
-def _has_frame_count(file: BinaryIO) -> bool:
+def _counted_seconds(file: BinaryIO, rate_hz: int) -> float | None:
+    """The length of an MP3 by its number of frames. FFmpeg guesses instead where the file is longer than that."""
     start = file.read(10)
     tag = 0
     if start[:3] == b"ID3" and len(start) == 10:  # ID3v2: the size in four bytes of seven bits
         tag = 10 + sum(byte << shift for byte, shift in zip(start[6:], (21, 14, 7, 0), strict=True))
     file.seek(tag)
-    probe = file.read(_PROBE_BYTES)
-    return any(mark in probe for mark in _MP3_COUNTS)
+    frames = _frame_count(file.read(_PROBE_BYTES))
+    samples = _MPEG1_SAMPLES if rate_hz >= _MPEG1_RATE_HZ else _MPEG2_SAMPLES
+    return frames * samples / rate_hz if frames and rate_hz else None
+
+
+def _frame_count(probe: bytes) -> int:
+    """By the Xing or the VBRI header in the first frame; 0: there is none."""
+    for mark in _XING_MARKS:
+        at = probe.find(mark)
+        if at >= 0 and int.from_bytes(probe[at + 4 : at + 8]) & _XING_COUNTS_FRAMES:
+            return int.from_bytes(probe[at + 8 : at + 12])
+    at = probe.find(_VBRI_MARK)
+    return int.from_bytes(probe[at + 14 : at + 18]) if at >= 0 else 0
 
 
 def _tagged_seconds(tags: Mapping[str, str], rate_hz: int) -> float | None:

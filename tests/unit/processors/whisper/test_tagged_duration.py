@@ -47,3 +47,23 @@ def test_length_in_a_tag_is_what_the_file_declares(tmp_path, tags, seconds):
 def test_count_of_frames_takes_precedence(tmp_path):
     path = write_mp3(tmp_path / "sound.mp3", {"TLEN": "9000"}, has_count=True)
     assert declared(path) == pytest.approx(3.0, abs=0.2)
+
+
+def test_recordings_joined_to_one_file_do_not_seem_cut_off(tmp_path):
+    """The count is that of the first one; FFmpeg then guesses a length by the bit rate."""
+    parts = [write_mp3(tmp_path / "part.mp3", {}, has_count=True).read_bytes() for _ in range(3)]
+    (tmp_path / "joined.mp3").write_bytes(b"".join(parts))
+    with reader.open_track(tmp_path / "joined.mp3") as track:
+        seconds = sum(map(len, track.blocks())) / 16_000
+        assert seconds == pytest.approx(9.0, abs=0.5)
+        assert track.declared_seconds == pytest.approx(3.0, abs=0.2)
+
+
+def test_count_of_a_vbri_header_is_what_the_file_declares(tmp_path):
+    content = write_mp3(tmp_path / "sound.mp3", {}).read_bytes()
+    frame = content.index(b"\xff\xf3")
+    header = b"VBRI" + bytes(10) + (250).to_bytes(4) + bytes(8)
+    length = content.index(b"\xff\xf3", frame + 4) - frame
+    first = content[frame : frame + 4] + bytes(32) + header
+    (tmp_path / "vbri.mp3").write_bytes(first.ljust(length, b"\0") + content[frame:])
+    assert declared(tmp_path / "vbri.mp3") == pytest.approx(9.0)
