@@ -13,11 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Match, Mount, Route
 
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
+from daemon.web import static_files
 from daemon.web.api import actions, jobs, openapi, submit, system
 from daemon.web.backend import Backend
 from daemon.web.compat import docling, open_webui, openai, openai_chat, whisper_asr
@@ -59,7 +59,7 @@ ROUTES: list[BaseRoute] = [
     *system_page.ROUTES,
     *session.ROUTES,
     *buttons.ROUTES,
-    Mount("/static", StaticFiles(directory=STATIC)),
+    Mount("/static", static_files.VersionedFiles(directory=STATIC)),
 ]
 OTHERS = ("/v1/convert/", "/v1/status/", "/v1/result/", "/asr", "/detect-language")
 SHAPES: Mapping[str, Shape] = {"/": api_shape} | dict.fromkeys(OTHERS, detail_shape)
@@ -92,13 +92,23 @@ def build(settings: Settings) -> Starlette:
 
 async def _respond(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        error = WebError(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
+        error = _of_routing(request, error)
     shown = translate(error)
     level = logging.WARNING if shown.status == 500 else logging.DEBUG
     log.log(level, "%s %s: %s", request.method, request.url.path, error, exc_info=shown.status == 500)
     response = _shaped(request, shown)
     add_headers(response.headers)  # an unexpected error is answered outside the Guard
     return response
+
+
+def _of_routing(request: Request, error: HTTPException) -> WebError:
+    """An error of Starlette: there is no such path, or it has other methods."""
+    if error.status_code != 405:
+        return WebError(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
+    found = [route for route in ROUTES if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE]
+    methods = sorted({method for route in found for method in route.methods or ()}) or ["GET", "HEAD"]
+    what = f"{request.method} is not possible here."
+    return WebError(405, "method_not_allowed", what, f"Use {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
 
 
 def _shaped(request: Request, error: WebError) -> Response:

@@ -12,10 +12,13 @@ from starlette.types import Receive, Scope, Send
 
 _CHUNK_BYTES = 256 * 1024
 _TYPES = {  # by suffix; anything else is only bytes
+    ".beancount": "text/plain; charset=utf-8",
     ".csv": "text/csv; charset=utf-8",
     ".json": "application/json",
     ".md": "text/markdown; charset=utf-8",
     ".ofx": "application/x-ofx",
+    ".pdf": "application/pdf",
+    ".qif": "application/x-qif",
     ".srt": "application/x-subrip; charset=utf-8",
     ".tsv": "text/tab-separated-values; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
@@ -49,24 +52,28 @@ class Download(Response):
         self._size = facts.st_size
         self.etag = f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'
         headers = {**_HEADERS, "Content-Disposition": attachment(name), "ETag": self.etag, "Content-Type": media_type}
-        self._first, self._end, status = self._range(request.headers)
+        self._first, self._end, status = self._part(request.method, request.headers)
         if status == 206:
             headers["Content-Range"] = f"bytes {self._first}-{self._end - 1}/{self._size}"
         elif status == 416:
             headers["Content-Range"] = f"bytes */{self._size}"
         headers["Content-Length"] = str(self._end - self._first)
-        if status == 304:
+        if status in (304, 412):
             del headers["Content-Length"]
         super().__init__(None, status, headers)
         for name_, value in headers.items():
             self.headers[name_] = value
 
-    def _range(self, headers: Mapping[str, str]) -> tuple[int, int, int]:
-        """The first byte to send, the one after the last, and the status."""
-        if headers.get("if-none-match") == self.etag:
+    def _part(self, method: str, headers: Mapping[str, str]) -> tuple[int, int, int]:
+        """The first byte to send, the one after the last, and the status (RFC 9110, sections 13.2.2 and 14)."""
+        if not _names(headers.get("if-match", "*"), self.etag):
+            return 0, 0, 412
+        if _names(headers.get("if-none-match", ""), self.etag):
             return 0, 0, 304
         found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", headers.get("range", ""), re.ASCII)
-        if not found or found[0] == "bytes=-" or headers.get("if-range", self.etag) != self.etag:
+        if method != "GET" or not found or found[0] == "bytes=-" or headers.get("if-range", self.etag) != self.etag:
+            return 0, self._size, 200
+        if found[1] and found[2] and int(found[1]) > int(found[2]):  # not valid, so it is ignored
             return 0, self._size, 200
         if not found[1]:
             first, end = max(0, self._size - int(found[2])), self._size
@@ -92,6 +99,12 @@ class Download(Response):
                 raise OSError("the file became shorter while it was sent")
             at += len(data)
             await send({"type": "http.response.body", "body": data, "more_body": True})
+
+
+def _names(tags: str, etag: str) -> bool:
+    """True if a header with entity tags names this one, or any."""
+    found = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
+    return etag in found or found == ["*"]
 
 
 def attachment(name: str) -> str:

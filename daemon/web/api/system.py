@@ -23,6 +23,14 @@ async def health(_: Request) -> Response:
     return JSONResponse({"status": "ok", "version": __version__})
 
 
+async def index(request: Request) -> Response:
+    """Describe this API: its version, and its paths."""
+    base = str(request.scope.get("root_path", ""))
+    paths = sorted({route.path for route in request.app.routes if getattr(route, "path", "").startswith("/api/v1/")})
+    facts = {"name": "inboxd", "version": __version__, "openapi": f"{base}/api/v1/openapi.json"}
+    return JSONResponse({**facts, "paths": [f"{base}{path}" for path in paths]})
+
+
 async def ready(request: Request) -> Response:
     """Check that the daemon answers and the job log can be read, so that uploads would be processed."""
     backend = backend_of(request)
@@ -84,6 +92,7 @@ def _last_event(request: Request) -> int | None:
 
 ROUTES = [
     Route("/health", health),
+    Route("/api/v1", index),
     Route("/ready", ready),
     Route("/metrics", metrics),
     Route("/api/v1/status", status),
