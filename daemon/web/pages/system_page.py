@@ -65,6 +65,7 @@ async def system_page(request: Request) -> Response:
         version=__version__,
         free=formats.size(_free_bytes(backend.settings.outbox)),
         memory=memory,
+        devices=list(_devices(status, formats)) if status else [],
         workers=list(_workers(status)) if status else [],
         recipes=_sorted(recipes),
         throughput=throughput(ends, time.time_ns() // 1000),
@@ -126,6 +127,15 @@ def _workers(status: api.StatusReply) -> Iterator[Worker]:
             device=each.device,
             jobs=jobs,
         )
+
+
+def _devices(status: api.StatusReply, formats: Formats) -> Iterator[tuple[str, str]]:
+    """What is loaded on each device, as estimated: the name, and a sentence."""
+    for each in status.devices:
+        name = "CPU" if each.name == "cpu" else f"{each.name} {each.model}".rstrip()
+        limit = f" of {formats.size(each.memory_limit_bytes)}" if each.memory_limit_bytes is not None else ""
+        models = f"{each.loaded} of {each.at_once} models, about {formats.size(each.memory_bytes)}{limit}"
+        yield name, f"{models}; {each.jobs} running"
 
 
 def _memory(formats: Formats) -> list[Memory]:
