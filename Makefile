@@ -24,7 +24,7 @@ export INBOXD_TEST_MODELS ?= $(MODELS)
 # The tests of a module run in one process, so that its fixtures are made once, in the order of tests/conftest.py.
 BY_MODULE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo web run check test test-slow crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory gpu mutants sidecars member bare-root wheel deb image
+.PHONY: help install demo nodes web run check test test-slow crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory gpu mutants sidecars member cluster bare-root wheel deb image
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -44,11 +44,18 @@ $(DEVELOP): $(INSTALLED)  # the tests and the linter
 	$(PIP) -e '.[dev]'
 	@touch $@
 
-demo: $(INSTALLED)  ## process the samples: speech, a receipt, a bank statement, pictures, a broken file
+# CLUSTER=127.0.0.2:6399: on the nodes that `make nodes` starts, and not on this machine itself
+CLUSTER ?=
+ON_CLUSTER := $(if $(CLUSTER),\n[cluster]\naddress = "$(CLUSTER)"\ntoken_file = "../state/ray-token"\n[devices.cpu]\nuse = false\n)
+demo: $(INSTALLED)  ## process the samples: speech, a receipt, a bank statement, pictures, a broken file (CLUSTER=)
 	@$(INBOXD) models fetch tiny.en --config samples/demo.toml
 	@rm -rf .demo && mkdir -p .demo/inbox && cp -r samples/inbox/. .demo/inbox/
-	@$(INBOXD) run --drain --config samples/demo.toml || test $$? -eq 1  # 1: the broken file failed, as expected
+	@cp samples/demo.toml .demo/demo.toml && printf '$(ON_CLUSTER)' >> .demo/demo.toml
+	@$(INBOXD) run --drain --config .demo/demo.toml || test $$? -eq 1  # 1: the broken file failed, as expected
 	@echo; echo "Results: .demo/outbox. Why a file failed: cat .demo/outbox/failed/*/error.txt. In the browser: make web"
+
+nodes: $(INSTALLED)  ## start three nodes of a Ray cluster on this machine, for `make demo CLUSTER=127.0.0.2:6399`; Ctrl-C stops them
+	@$(PIP) -e '.[ray]' && $(VENV)/bin/python samples/nodes.py
 
 web: $(INSTALLED)  ## show the results of `make demo` in the console, which also takes further files; Ctrl-C stops it
 	@test -d .demo/state || $(MAKE) --no-print-directory demo
@@ -99,6 +106,9 @@ detection: $(DEVELOP)  ## drop floods of files, replace folders with links (INBO
 
 member: $(DEVELOP)  ## attack the service's folders as a member of its group; needs root (INBOXD_SWAPS=10000; 5 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_group_member.py
+
+cluster: $(DEVELOP)  ## kill workers, nodes, the head and the daemon of a Ray cluster under 5,000 files (INBOXD_FILES, INBOXD_SEED; an hour)
+	$(PIP) -e '.[ray]' && $(VENV)/bin/python -m pytest -s -m long tests/reliability/test_cluster.py
 
 mutants: $(DEVELOP)  ## mutation testing of the core (INBOXD_MUTANTS=300, INBOXD_SEED; 90 minutes)
 	$(VENV)/bin/python tests/mutation/rig.py

@@ -44,7 +44,7 @@ def build(home: Path, *, history: int, queued: int) -> None:
     with contextlib.closing(sqlite3.connect(home / "state" / "jobs.db")) as database, database:
         database.execute(
             "INSERT INTO attempts SELECT id, 1, 'plaintext', 'python', 'none', 'cpu', 1, started_at, finished_at, "
-            "'finished', NULL FROM jobs WHERE state = 'done'"
+            "'finished', NULL, NULL FROM jobs WHERE state = 'done'"
         )
         for event in ("running, attempt 1", "publishing as done", "done"):
             database.execute(

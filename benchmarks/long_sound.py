@@ -17,8 +17,8 @@ import av
 import numpy as np
 
 from benchmarks.speech import work_on
-from daemon.workers.memory import resident_bytes
 from processors.contract import Finished, Progress, WorkProgress
+from processors.memory import resident_bytes
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from processors.whisper.audio import reader
 

@@ -309,6 +309,12 @@ class Processor(ABC, Generic[OptionsT, RecipeT]):
         return GpuUse.NONE if getattr(options, "device", "cpu") == "cpu" else GpuUse.ONE
 
     @classmethod
+    def is_bound_to_machine(cls, options: OptionsT) -> bool:
+        """True if a worker must run on the daemon's machine where other machines run workers, too: the client of a
+        model server, whose address may be a local one, and which needs no other machine. The daemon calls this."""
+        return getattr(options, "engine", "") == "openai"
+
+    @classmethod
     def weights_to_fetch(cls, options: OptionsT, models: Path) -> str:
         """Return the name of the weights that `load` would first have to download; "" if there are none. The daemon
         calls this."""

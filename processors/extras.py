@@ -17,6 +17,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {  # by extra: the packages to import
     "documents": ("kreuzberg", "olefile", "selectolax"),
     "faster-whisper": ("ctranslate2", "faster_whisper"),
     "quantized": ("bitsandbytes",),
+    "ray": ("ray",),
 }
 
 _GPU = Path("/dev/nvidiactl")

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -21,11 +20,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from processors import contract, device_errors, protocol, registry
+from processors import contract, device_errors, parent, protocol, registry
 from processors.line_reader import LineReader
 from processors.steps.runner import Steps, first_of
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOOK = "See the log (journalctl -u inboxd)."
 _TRACE_CHARACTERS = 3000
 _DOCUMENT = "result.json"  # which the daemon writes beside the outputs
@@ -34,7 +32,7 @@ _NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, err
 
 
 def main() -> None:
-    _die_with_the_daemon()
+    parent.die_with_parent()
     messages_out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # from here on print() and C libraries write to stderr
     sys.stdout = sys.stderr
@@ -307,12 +305,6 @@ def _is_of_the_outbox(error: OSError, works: Iterable[contract.Work]) -> bool:
     """True if the error concerns an output: only the daemon uses an attempt's folder, so no user's file is at fault."""
     path = str(error.filename or "")
     return error.errno in (errno.EACCES, errno.EPERM) and any(path.startswith(f"{work.outputs}/") for work in works)
-
-
-def _die_with_the_daemon() -> None:
-    """Ask the kernel to kill this process when its parent ends, even if it crashes (prctl(2), PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the daemon, which stops its workers in order
 
 
 if __name__ == "__main__":

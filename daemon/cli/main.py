@@ -31,7 +31,16 @@ config_app = typer.Typer(cls=PlainGroup, help="Check and show the settings.", no
 _CLICK_USAGE = 2
 _GROUPS: Mapping[str, Sequence[Callable[..., None]]] = {  # the sections of `inboxd --help`, in order
     "Work": (run.run, run.process, submit.submit, web.web),
-    "Look": (service.status, jobs.jobs, jobs.show, search.search, service.watch, service.recipes, maintenance.metrics),
+    "Look": (
+        service.status,
+        jobs.jobs,
+        jobs.show,
+        search.search,
+        service.watch,
+        service.recipes,
+        service.cluster,
+        maintenance.metrics,
+    ),
     "Steer": (
         *(jobs.retry, jobs.cancel, jobs.reviewed, correct.correct),
         *(service.pause, service.resume, service.unload, service.reload),

@@ -92,6 +92,20 @@ def unload(config_file: ConfigOption = None) -> None:
         print(f"Still at work: {', '.join(reply.busy)}. To stop them as well: inboxd pause --now")
 
 
+def cluster(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show the nodes of the Ray cluster, their devices, and the workers that run there."""
+    reply = ask(load_settings_for_viewing(config_file), api.Status(), api.StatusReply)
+    if as_json:
+        print_json(reply.cluster.to_wire() if reply.cluster is not None else {})
+        return
+    if reply.cluster is None:
+        print("No cluster is configured. To use one, set [cluster] address in config.toml: see docs/scaling.md.")
+        return
+    from daemon.cli import terminal, views
+
+    terminal.out().print(views.cluster_view(reply))
+
+
 def recipes(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the recipes: what each is for, which folders use it, and whether it can run now.
 

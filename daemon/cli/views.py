@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -123,17 +123,45 @@ def _worker_line(worker: api.WorkerStatus) -> str:
     return f"{words}, {worker.model}{where}" if worker.model != api.NO_MODEL else f"{words}; it needs no model"
 
 
-def device_lines(devices: list[api.DeviceStatus]) -> list[str]:
-    """What is loaded on each device; nothing where the CPU is the only one."""
-    if len(devices) < 2:
+def device_lines(devices: list[api.DeviceStatus], *, least: int = 2) -> list[str]:
+    """What is loaded on each device; nothing where there are fewer than `least`: the CPU is the only one."""
+    if len(devices) < least:
         return []
     return [
         f"{each.name}{f' ({each.model})' if each.model else ''}: {each.loaded} of {each.at_once} models, about "
         f"{shown_bytes(each.memory_bytes)}"
         + (f" of {shown_bytes(each.memory_limit_bytes)}" if each.memory_limit_bytes is not None else "")
         + f", {each.jobs} running"
+        + (": its node is lost" if each.is_lost else "")
         for each in devices
     ]
+
+
+def cluster_view(reply: api.StatusReply) -> Group:
+    """The nodes of the cluster, their devices, and the workers there."""
+    cluster = reply.cluster
+    assert cluster is not None
+    state = "connected" if not cluster.problem and cluster.was_seen else cluster.problem or "connecting"
+    parts = [safe_text(f"Ray cluster {cluster.address}: {state}", style="bold")]
+    for node in cluster.nodes:
+        gpus = f", {node.gpus} GPU{'' if node.gpus == 1 else 's'} {node.gpu_model}".rstrip() if node.gpus else ""
+        lost = ": lost" if node.is_lost else ""
+        parts.append(safe_text(f"{node.name} ({node.host}, {node.cpus} CPUs{gpus}){lost}", style="red" if lost else ""))
+        parts += [safe_text(f"  {line}", style="dim") for line in _lines_of_node(node.name, reply)]
+    if not cluster.nodes and not cluster.problem:
+        parts.append(safe_text("No node besides this machine. To add one, run on it: ray start --address=HOST:PORT"))
+    return Group(*parts)
+
+
+def _lines_of_node(node: str, reply: api.StatusReply) -> Iterator[str]:
+    devices = [each for each in reply.devices if each.node == node]
+    yield from device_lines(devices, least=1)
+    for device in devices:
+        yield from (f"{device.name}: {processor} cannot work: {why}" for processor, why in device.parked.items())
+    for worker in reply.workers:
+        if worker.node == node:
+            model = f", {worker.model}" if worker.model else ""
+            yield f"{worker.processor}{model} is {worker.state} on {worker.device} (process {worker.pid} here)"
 
 
 def attention_lines(review: int, failed: int, *, days: int) -> list[str]:

@@ -27,7 +27,7 @@ from daemon.doctor.finding import shown_bytes
 from daemon.queue.reader import JobFilter, JobLog
 from daemon.server import api, client
 from daemon.telemetry import gpu
-from daemon.workers.memory import resident_bytes
+from processors.memory import resident_bytes
 
 _Part = Text | Table  # of the view, from top to bottom
 

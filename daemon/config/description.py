@@ -9,7 +9,7 @@ from daemon.config.toml import key_literal, literal
 from processors.contract import Kind
 
 _PATHS = ("inbox", "outbox", "state", "models")
-_TABLES = ("retry", "workers", "schedule", "retention", "metrics")  # that the daemon itself uses
+_TABLES = ("retry", "workers", "cluster", "schedule", "retention", "metrics")  # that the daemon itself uses
 
 _Tables = dict[str, dict[str, object]]  # by name, such as "[recipes.lecture]": the values by key
 
@@ -31,7 +31,7 @@ def describe(settings: Settings) -> dict[str, Any]:
             for name, recipe in settings.recipes.items()
         },
         "processors": {name: options.model_dump(mode="json") for name, options in settings.processors.items()},
-        **{name: getattr(settings, name).model_dump() for name in (*_TABLES, "web")},
+        **{name: getattr(settings, name).model_dump(mode="json") for name in (*_TABLES, "web")},
         "devices": {name: table.model_dump() for name, table in settings.devices.items()},
         "hooks": [
             {**hook.model_dump(mode="json"), "webhook": hook.name if hook.webhook else ""} for hook in settings.hooks

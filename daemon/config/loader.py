@@ -166,6 +166,7 @@ def parse(tables: Mapping[str, object], *, source: Path | None, home: Path) -> S
         retry=file.retry,
         workers=file.workers,
         devices=file.devices,
+        cluster=file.cluster,
         schedule=file.schedule,
         retention=file.retention,
         hooks=file.hooks,

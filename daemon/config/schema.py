@@ -22,6 +22,7 @@ from daemon.config.values import (
     Argument,
     ClockTime,
     ClockTimeOrNone,
+    ClusterAddress,
     Duplicates,
     GpuUuid,
     Limit,
@@ -40,6 +41,7 @@ from daemon.config.values import (
     check_line,
     is_device,
     is_loopback,
+    is_of_node,
 )
 from processors.quantities import Seconds, parse_size
 
@@ -137,12 +139,13 @@ class WorkersTable(_Table):
 
 
 class DeviceTable(_Table):
-    """`[devices.NAME]`: the CPU ("cpu") or a GPU ("cuda:0"). Keys that it leaves out have the values of `[workers]`."""
+    """`[devices.NAME]`: the CPU ("cpu"), a GPU ("cuda:0"), or one of a node of the cluster ("box2:cpu", "box2:gpu0").
+    Keys that it leaves out have the values of `[workers]`."""
 
     uuid: GpuUuid = ""  # the GPU that has this name; "": by its number
     memory: Amount = ""  # for all models loaded on it
     at_once: int | None = Field(default=None, ge=1)  # models loaded on it at the same time
-    use: bool = True  # false: load nothing on it
+    use: bool = True  # false: load nothing on it; on the CPU, nothing that a node of the cluster may do
 
     @property
     def memory_bytes(self) -> float | None:
@@ -152,9 +155,14 @@ class DeviceTable(_Table):
 def _check_devices(tables: dict[str, DeviceTable]) -> dict[str, DeviceTable]:
     for name, table in tables.items():
         if not is_device(name):
-            raise ValueError(f'"{name}" is not a device: write [devices.cpu], or [devices."cuda:0"] for the first GPU')
-        if name == "cpu" and (table.uuid or not table.use):
-            raise ValueError("[devices.cpu] can have neither `uuid` nor `use`: some processors need the CPU")
+            raise ValueError(
+                f'"{name}" is not a device: write [devices.cpu], [devices."cuda:0"] for the first GPU, or '
+                '[devices."NODE:cpu"] or [devices."NODE:gpu0"] for one of a node of the cluster'
+            )
+        if is_of_node(name) and table.uuid:
+            raise ValueError(f'"{name}" is on another machine, where Ray chooses the GPU: it has no `uuid`')
+        if name == "cpu" and table.uuid:
+            raise ValueError("[devices.cpu] can have no `uuid`: it is not a GPU")
     uuids = [table.uuid for table in tables.values() if table.uuid]
     if len(uuids) > len(set(uuids)):
         raise ValueError("two tables have the same `uuid`: a GPU can have only one name")
@@ -162,6 +170,14 @@ def _check_devices(tables: dict[str, DeviceTable]) -> dict[str, DeviceTable]:
 
 
 Devices = Annotated[dict[str, DeviceTable], AfterValidator(_check_devices)]
+
+
+class ClusterTable(_Table):
+    """`[cluster]`: a Ray cluster whose nodes run workers, too."""
+
+    address: ClusterAddress = ""  # of its head: "HOST:PORT", or "auto": the one of this machine; "": no cluster
+    token_file: PlainPath | None = None  # with the token that the cluster requires
+    models: PlainPath | None = None  # downloaded weights on the nodes; default: the same path as on this machine
 
 
 class ScheduleTable(_Table):
@@ -273,8 +289,16 @@ class File(_Table):
     retry: RetryTable = RetryTable()
     workers: WorkersTable = WorkersTable()
     devices: Devices = Field(default_factory=dict)
+    cluster: ClusterTable = ClusterTable()
     schedule: ScheduleTable = ScheduleTable()
     retention: RetentionTable = RetentionTable()
     hooks: tuple[Hook, ...] = ()
     metrics: MetricsTable = MetricsTable()
     web: WebTable = WebTable()
+
+    @model_validator(mode="after")
+    def _check_cpu(self) -> "File":
+        cpu = self.devices.get("cpu")
+        if cpu is not None and not cpu.use and not self.cluster.address:
+            raise ValueError("[devices.cpu] use = false needs a [cluster]: without one, some processors need the CPU")
+        return self

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.config.schema import (
+    ClusterTable,
     DeviceTable,
     Hook,
     MetricsTable,
@@ -85,6 +86,7 @@ class Settings:
     retry: RetryTable
     workers: WorkersTable
     devices: Mapping[str, DeviceTable]  # by name
+    cluster: ClusterTable
     schedule: ScheduleTable
     retention: RetentionTable
     hooks: tuple[Hook, ...]
@@ -108,6 +110,12 @@ class Settings:
     @property
     def socket(self) -> Path:
         return self.state / "inboxd.sock"
+
+    @property
+    def token_file(self) -> Path | None:
+        """The file with the token of the cluster; None: Ray's own settings apply."""
+        home = self.source.resolve().parent if self.source else Path.cwd()
+        return home / self.cluster.token_file if self.cluster.token_file else None
 
     @property
     def web_token(self) -> Path:

@@ -190,5 +190,20 @@ GpuUuid = Annotated[Line, AfterValidator(_check_uuid)]
 
 
 def is_device(name: str) -> bool:
-    """True for "cpu", "cuda:0", "cuda:1" …"""
-    return re.fullmatch(r"cpu|cuda:(0|[1-9][0-9]{0,2})", name) is not None
+    """True for "cpu", "cuda:0", "cuda:1" …, and for those of nodes."""
+    return is_of_node(name) or re.fullmatch(r"cpu|cuda:(0|[1-9][0-9]{0,2})", name) is not None
+
+
+def is_of_node(name: str) -> bool:
+    """True for a device of a node of the cluster: "box2:cpu", "box2:gpu0" …"""
+    return re.fullmatch(r"[^:\s]+:(cpu|gpu(0|[1-9][0-9]{0,2}))", name) is not None
+
+
+def _check_cluster(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if text in ("", "auto") or (host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        return text
+    raise ValueError('write the address of the head of the cluster, such as "192.168.1.10:6379", or "auto"')
+
+
+ClusterAddress = Annotated[Line, AfterValidator(_check_cluster)]  # "auto", or HOST:PORT of the head

@@ -68,6 +68,7 @@ class Job:
     engine: str | None = None
     model: str | None = None
     device: str | None = None
+    node: str | None = None  # of the cluster; None: the daemon's machine
     received_at: int
     started_at: int | None = None  # of the last attempt
     finished_at: int | None = None

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from processors.cluster.nodes import Node
 from processors.contract import FailureKind
 from processors.protocol import Message
 
@@ -42,6 +43,14 @@ class WorkerExited:
     stderr_tail: str
     why: FailureKind = FailureKind.CRASHED  # the failure of the jobs it had
     reason: str = ""  # for people, where more is known than the exit status
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterChanged:
+    """The living nodes of the Ray cluster have changed, or it cannot be reached: `problem` gives the reason."""
+
+    nodes: tuple[Node, ...]
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from daemon.doctor.finding import OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation
 from daemon.doctor.models import plans_in_use
 from daemon.telemetry import gpu
-from daemon.workers import memory as machine_memory
 from processors import contract, registry
+from processors import memory as machine_memory
 
 _MEMINFO = Path("/proc/meminfo")
 _SWAPPED_SHARE = 0.5

@@ -11,6 +11,7 @@ class StartFacts(TypedDict, total=False):
     engine: str | None
     model: str | None
     device: str | None
+    node: str | None
 
 
 class ContentFacts(TypedDict, total=False):
@@ -45,6 +46,7 @@ class JobChanges(ContentFacts, ResultFacts, total=False):
     engine: str | None
     model: str | None
     device: str | None
+    node: str | None
     attempt: int
     result_path: str | None
     overrides: Overrides

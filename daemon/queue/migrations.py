@@ -184,4 +184,27 @@ MIGRATIONS = (
         FROM jobs
         """,
     ),
+    (
+        "ALTER TABLE jobs ADD COLUMN node TEXT",  # of the cluster; NULL: the daemon's machine
+        "ALTER TABLE attempts ADD COLUMN node TEXT",
+        "DROP VIEW job_log",
+        """
+        CREATE VIEW job_log AS
+        SELECT id,
+               CASE folder WHEN '' THEN name ELSE folder || '/' || name END AS file,
+               folder, kind, recipe, processor, engine, model, device, state,
+               CASE review WHEN '[]' THEN NULL ELSE review END AS review,
+               attempt AS attempts,
+               strftime('%Y-%m-%dT%H:%M:%fZ', received_at / 1e6, 'unixepoch') AS received_at,
+               strftime('%Y-%m-%dT%H:%M:%fZ', started_at / 1e6, 'unixepoch') AS started_at,
+               strftime('%Y-%m-%dT%H:%M:%fZ', finished_at / 1e6, 'unixepoch') AS finished_at,
+               round((started_at - received_at) / 1e6, 3) AS wait_seconds,
+               round((finished_at - started_at) / 1e6, 3) AS run_seconds,
+               size_bytes, media_seconds, pages, sha256, result_path, error_kind, error,
+               media_type, excerpt, waiting_for, duplicate_of, source,
+               strftime('%Y-%m-%dT%H:%M:%fZ', reviewed_at / 1e6, 'unixepoch') AS reviewed_at,
+               node
+        FROM jobs
+        """,
+    ),
 )

@@ -27,6 +27,7 @@ class JobRow(ShownRow):
     engine: str | None
     model: str | None
     device: str | None
+    node: str | None  # of the cluster; None: the daemon's machine
     attempts: int
     received_at: str
     started_at: str | None
@@ -58,6 +59,7 @@ class AttemptRow(TypedDict):
     engine: str | None
     model: str | None
     device: str | None
+    node: str | None
     worker_pid: int | None
     started_at: int
     finished_at: int | None

@@ -22,8 +22,8 @@ _IN_QUEUE_ORDER = "ORDER BY priority DESC, received_at, id"
 INSERT_JOB = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * len(JOB_COLUMNS))})"
 INSERT_EVENT = "INSERT INTO events (job, at, event, detail) VALUES (?, ?, ?, ?)"
 INSERT_ATTEMPT = (
-    "INSERT INTO attempts (job, attempt, processor, engine, model, device, worker_pid, started_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO attempts (job, attempt, processor, engine, model, device, node, worker_pid, started_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # Values: finished_at, outcome, error, job, attempt.
 END_ATTEMPT = (
@@ -34,7 +34,7 @@ SAVE_IF = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in CHANGING_COLUMN
 # Only what a start changes: each column that is written touches its indexes. Values as listed, then id.
 START = (
     "UPDATE jobs SET state = 'running', attempt = ?, lease = ?, started_at = ?, processor = ?, engine = ?, model = ?, "
-    "device = ?, waiting_for = NULL WHERE id = ? AND state = 'queued'"
+    "device = ?, node = ?, waiting_for = NULL WHERE id = ? AND state = 'queued'"
 )
 SET_REVIEWED = "UPDATE jobs SET reviewed_at = ? WHERE id = ?"
 # Values: state, finished_at, id, attempt, lease.

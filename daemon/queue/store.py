@@ -289,8 +289,9 @@ def _result_values(job: Job) -> Values:
 
 
 def _start_values(job: Job) -> Values:
-    return job.attempt, job.lease, job.started_at, job.processor, job.engine, job.model, job.device, job.id
+    return job.attempt, job.lease, job.started_at, job.processor, job.engine, job.model, job.device, job.node, job.id
 
 
 def _attempt_values(job: Job, worker_pid: int) -> Values:
-    return job.id, job.attempt, job.processor, job.engine, job.model, job.device, worker_pid, job.started_at
+    made_by = (job.processor, job.engine, job.model, job.device, job.node)
+    return job.id, job.attempt, *made_by, worker_pid, job.started_at

@@ -13,7 +13,7 @@ ENDED = [state for state in JobState if state.is_final]
 jobs_table = sa.table("jobs", *(sa.column(name) for name in sql.JOB_COLUMNS))
 attempts_table = sa.table(
     "attempts",
-    *(sa.column(name) for name in ("job", "attempt", "processor", "engine", "model", "device", "worker_pid")),
+    *(sa.column(name) for name in ("job", "attempt", "processor", "engine", "model", "device", "node", "worker_pid")),
     *(sa.column(name) for name in ("started_at", "finished_at", "outcome", "error")),
 )
 events_table = sa.table("events", *(sa.column(name) for name in ("id", "job", "at", "event", "detail")))

@@ -1,4 +1,5 @@
-"""The devices that workers compute on: the CPU, and each NVIDIA GPU that this process may use.
+"""The devices that workers compute on: the CPU, each NVIDIA GPU that this process may use, and those of the nodes of
+a cluster (see `cluster`).
 
 A GPU has the name that torch gives it ("cuda:0" for the first), also in the job log. Its workers see no other GPU: they
 get its UUID in CUDA_VISIBLE_DEVICES, because numbers mean different GPUs to different programs. Where no GPU is
@@ -13,10 +14,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from daemon.config.schema import DeviceTable, WorkersTable
+from daemon.config.values import is_of_node
 from daemon.telemetry import gpu
 from daemon.telemetry.gpu import Gpu, GpuError
-from daemon.workers.supervisor import Seat
+from daemon.workers.supervisor import Seat, Share
 from processors import contract
+from processors.cluster.nodes import Node
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +31,15 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 class Device:
     """A device and its limits."""
 
-    name: str  # "cpu", "cuda:0" …
+    name: str  # "cpu", "cuda:0" …; of a node: "box2:cpu", "box2:gpu0"
     kind: Literal["cpu", "gpu"]
     at_once: int  # maximum number of models loaded on it
     memory_bytes: float  # that they share
     uuid: str = ""  # of a GPU
     model: str = ""  # "NVIDIA H200"; "": unknown
+    node: Node | None = None  # of the cluster; None: this machine
+    is_lost: bool = False  # its node is not there
+    is_reserve: bool = False  # only for what no node may do
 
 
 def discover(environment: Mapping[str, str] = os.environ) -> list[Gpu]:
@@ -83,20 +89,28 @@ def choose(tables: Mapping[str, DeviceTable], workers: WorkersTable, found: Sequ
     cpu = tables.get(CPU)
     return (
         *devices,
-        Device(name=CPU, kind="cpu", at_once=_at_once(cpu, workers), memory_bytes=_memory(cpu, workers, None)),
+        Device(
+            name=CPU,
+            kind="cpu",
+            at_once=_at_once(cpu, workers),
+            memory_bytes=_memory(cpu, workers, None),
+            is_reserve=cpu is not None and not cpu.use,
+        ),
     )
 
 
 def unknown(tables: Mapping[str, DeviceTable], found: Sequence[Gpu]) -> list[str]:
     """The names in `tables` of GPUs that this machine does not have."""
     gpus = _named(tables, found)
-    return [name for name in tables if name != CPU and gpus.get(name) not in found]
+    return [name for name in tables if name != CPU and not is_of_node(name) and gpus.get(name) not in found]
 
 
 def seat(chosen: Sequence[Device], devices: Sequence[Device]) -> Seat:
     """Where a worker on the `chosen` ones of all `devices` computes."""
+    if (node := chosen[0].node) is not None:
+        return Seat(device=",".join(each.name for each in chosen), remote=_share(node, chosen))
     uuids = [each.uuid for each in chosen if _is_uuid(each.uuid)]
-    rivals = sum(each.at_once for each in devices if each.kind == chosen[0].kind)
+    rivals = sum(each.at_once for each in devices if each.kind == chosen[0].kind and each.node is None)
     return Seat(
         device=",".join(each.name for each in chosen),
         environment={_VISIBLE: ",".join(uuids)} if uuids else {},
@@ -104,23 +118,53 @@ def seat(chosen: Sequence[Device], devices: Sequence[Device]) -> Seat:
     )
 
 
-def places(
-    devices: Sequence[Device], parts: Sequence[tuple[type[contract.Processor], contract.Options]]
-) -> tuple[tuple[Device, ...], ...] | contract.NotReady:
-    """The devices of each worker that a processor may have. `parts`: the processor and its options, and those of the
-    recipes that follow, which compute on the same device."""
+def _share(node: Node, chosen: Sequence[Device]) -> Share:
+    """What a worker takes of its node."""
+    on_gpu, at_once = chosen[0].kind == "gpu", chosen[0].at_once
+    return Share(
+        node=node.name,
+        node_id=node.id,
+        cpus=0.0 if on_gpu else min(1.0, node.cpus / at_once),
+        gpus=len(chosen) / at_once if on_gpu else 0.0,
+        threads=max(1, node.cpus // (at_once * max(1, node.gpus) if on_gpu else at_once)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """The devices that a processor needs."""
+
+    use: contract.GpuUse
+    name: str = ""  # of the GPU that its options name: "cuda:1"
+    is_bound: bool = False  # to this machine
+
+
+def demand(parts: Sequence[tuple[type[contract.Processor], contract.Options]]) -> Demand:
+    """What a processor needs. `parts`: the processor and its options, and those of the recipes that follow, which
+    compute on the same device."""
     uses = [(each.gpu_use(options), str(getattr(options, "device", ""))) for each, options in parts]
     on_gpu = [(use, name) for use, name in uses if use is not contract.GpuUse.NONE]
-    gpus = [each for each in devices if each.kind == "gpu"]
-    if not on_gpu or not gpus:
-        return tuple((each,) for each in devices if each.kind == CPU)
-    if any(use is contract.GpuUse.ALL for use, _ in on_gpu):
-        return (tuple(gpus),)
-    name = next((name for _, name in on_gpu if name.startswith("cuda:")), None)
-    if chosen := tuple((each,) for each in gpus if name in (None, each.name)):
+    name = next((name for _, name in on_gpu if name.startswith("cuda:")), "")
+    use = max((use for use, _ in on_gpu), key=[*contract.GpuUse].index, default=contract.GpuUse.NONE)
+    return Demand(use=use, name=name, is_bound=any(each.is_bound_to_machine(options) for each, options in parts))
+
+
+def places(devices: Sequence[Device], needed: Demand) -> tuple[tuple[Device, ...], ...] | contract.NotReady:
+    """The devices of each worker that a processor may have."""
+    able = [each for each in devices if each.node is None or not needed.is_bound]
+    gpus = [each for each in able if each.kind == "gpu"]
+    if needed.use is contract.GpuUse.NONE or not gpus:
+        cpus = [each for each in able if each.kind == CPU]
+        return tuple((each,) for each in cpus if not each.is_reserve) or tuple((each,) for each in cpus)
+    if needed.use is contract.GpuUse.ALL:
+        machines = dict.fromkeys(each.node for each in gpus)
+        return tuple(tuple(each for each in gpus if each.node == machine) for machine in machines)
+    if chosen := tuple((each,) for each in gpus if needed.name in ("", each.name)):
         return chosen
     known = ", ".join(each.name for each in gpus)
-    return contract.NotReady(why=f"This machine has no GPU {name}: correct `device` in config.toml. Its GPUs: {known}.")
+    return contract.NotReady(
+        why=f"This machine has no GPU {needed.name}: correct `device` in config.toml. Its GPUs: {known}."
+    )
 
 
 def _named(tables: Mapping[str, DeviceTable], found: Sequence[Gpu]) -> dict[str, Gpu]:

@@ -16,6 +16,7 @@ from daemon.core.clock import Clock
 from daemon.core.errors import InboxdError, StorageError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
+from daemon.core.messages import ClusterChanged
 from daemon.core.names import output_stem
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
@@ -82,6 +83,12 @@ class Dispatcher:
         """Apply new settings to everything that starts from now on. Busy workers finish what they have."""
         self._pools.apply(settings)
         self.idle_workers.end_retired()
+
+    def use_cluster(self, changed: ClusterChanged) -> None:
+        """Start workers on the nodes that are there now, and no more on those that are lost."""
+        self._pools.use_cluster(changed.nodes, changed.problem)
+        self.idle_workers.end_retired()
+        self.probe()
 
     # ---------------------------------------------------------------------------------------- feeding
 
@@ -171,6 +178,7 @@ class Dispatcher:
             engine=worker.loaded.engine,
             model=worker.loaded.model,
             device=worker.loaded.device,
+            node=worker.seat.node,
         )
         works, given = [], {}
         for job in started:
@@ -292,4 +300,4 @@ class Dispatcher:
     @property
     def parked(self) -> dict[str, str]:
         """The processors that cannot work now, and what they wait for."""
-        return {slot.pool.processor: slot.parked_for for slot in self._pools.slots() if slot.is_parked}
+        return {slot.pool.processor: slot.why_parked for slot in self._pools.slots() if slot.is_parked}

@@ -23,7 +23,7 @@ from daemon.publishing.result_documents import MadeBy
 from daemon.scheduling import retry
 from daemon.scheduling.attempts import Attempts
 from daemon.scheduling.pool import Slot
-from daemon.scheduling.pools import Pools
+from daemon.scheduling.pools import Assignment, Pools
 from daemon.scheduling.progress import ProgressBoard
 from daemon.workers.supervisor import Worker, Workers, WorkerState, describe_exit
 from processors import contract, protocol
@@ -94,7 +94,7 @@ class Outcomes:
         slot = self._pools.slot_of(worker)
         slot.parked_times = 0
         slot.pool.pace.load = self._clock.monotonic() - worker.started
-        if worker.seat.has_own_gpu and device.startswith("cpu"):
+        if worker.seat.has_own_gpu and loaded.device.startswith("cpu"):
             log.warning("%s computes on the CPU, although it may use %s", worker.processor, worker.seat.device)
             slot.pool.may_spread = False
         if worker.state is WorkerState.LOADING:
@@ -173,7 +173,7 @@ class Outcomes:
         if why := self._why_unreadable(job):  # then what the processor reports about the file does not count
             failure, message = FailureKind.STORAGE, why
         slot = self._pools.slot_of(worker)
-        is_on_gpu = worker.loaded is not None and worker.loaded.device.startswith("cuda")
+        is_on_gpu = worker.loaded is not None and worker.seat.is_on_gpu(worker.loaded.device)
         may_use_cpu = slot.pool.options.cpu_fallback and is_on_gpu
         is_its_own = failed.is_its_own and failure is FailureKind.ERROR
         batch_size = 1 if is_its_own else worker.batch_size
@@ -230,6 +230,8 @@ class Outcomes:
         if worker.loaded is None and worker.state is not WorkerState.ENDING:
             self._pools.park(slot, f"{worker.processor} could not be loaded. {describe_exit(exited)}")
         failure, message = worker.why_killed or exited.why, describe_exit(exited)
+        if failure is FailureKind.CRASHED and worker.seat.remote is not None:
+            failure = FailureKind.UNAVAILABLE  # it was the near half, which runs no code of a processor
         if failure is FailureKind.TIMEOUT:
             message = f"There was no progress for {worker.timeout:g} seconds, so inboxd killed the worker."
         was_interrupted = self._attempts.take_interrupted(worker.number)
@@ -291,10 +293,16 @@ class Outcomes:
             case retry.GiveUp():
                 self._publishing.give_up(replace(job, charged=job.charged + 1), failure, message)
             case retry.Park():
-                self._attempts.requeue(job, outcome=failure, detail=message, waiting_for=message)
                 self._pools.park(slot, message)
+                waiting_for = None if self._may_start_elsewhere(job) else message
+                self._attempts.requeue(job, outcome=failure, detail=message, waiting_for=waiting_for)
             case retry.Again() as again:
                 self._try_again(job, failure, message, again)
+
+    def _may_start_elsewhere(self, job: Job) -> bool:
+        """True if another slot of the job's pool is not parked."""
+        assignment = self._pools.assign_job(job)
+        return isinstance(assignment, Assignment) and not assignment.pool.is_parked
 
     def _note_failure(self, slot: Slot, failure: FailureKind, message: str, batch_size: int) -> FailureKind:
         """Apply what a failure shows about the slot and the disks to them. Return the failure to charge."""

@@ -8,9 +8,9 @@ batches.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from daemon.scheduling.devices import Device
+from daemon.scheduling.devices import Demand, Device
 from daemon.workers.supervisor import Worker, WorkerState
 from processors import contract
 
@@ -62,7 +62,24 @@ class Slot:
 
     @property
     def is_parked(self) -> bool:
-        return self.parked_until is not None
+        return self.parked_until is not None or self.is_lost
+
+    @property
+    def is_lost(self) -> bool:
+        """True if its node is not in the cluster now."""
+        return any(device.is_lost for device in self.devices)
+
+    @property
+    def why_parked(self) -> str:
+        """What it waits for, if it is parked."""
+        node = self.devices[0].node
+        return f"The node {node.name} is not in the cluster." if node is not None and self.is_lost else self.parked_for
+
+    def is_same_place(self, devices: tuple[Device, ...]) -> bool:
+        """True if a worker may stay in the slot when its devices become `devices`: they are the same ones."""
+        return [(each.name, each.uuid) for each in self.devices] == [(each.name, each.uuid) for each in devices] and (
+            self.worker is None or [_node_id(each) for each in self.devices] == [_node_id(each) for each in devices]
+        )
 
     @property
     def is_idle(self) -> bool:
@@ -85,6 +102,7 @@ class Pool:
 
     processor: str
     options: contract.Options
+    demand: Demand = field(default_factory=lambda: Demand(use=contract.GpuUse.NONE))
     memory_bytes: int = 0  # estimate of what each worker needs of the memory of its devices
     slots: tuple[Slot, ...] = ()
     pace: Pace = field(default_factory=Pace)
@@ -100,15 +118,37 @@ class Pool:
         pool.slots = tuple(Slot(pool=pool, devices=devices, batch_limit=options.max_batch) for devices in places)
         return pool
 
-    def take_over(self, new: "Pool") -> None:
-        """Adopt the options and limits of a pool that needs the same workers. Live workers keep their memory limit."""
-        for slot, there in zip(self.slots, new.slots, strict=True):
-            slot.devices = there.devices
+    def take_over(self, new: "Pool") -> "Pool | None":
+        """Adopt the options and limits of a pool that needs the same workers. Live workers keep their memory limit.
+        Returns as `move_to`."""
+        for slot in self.slots:
             if new.options.max_batch != self.options.max_batch:
                 slot.batch_limit = new.options.max_batch
             if slot.worker is not None:
                 slot.worker.timeout = new.options.timeout
         self.options = new.options
+        return self.move_to(tuple(slot.devices for slot in new.slots))
+
+    def move_to(self, places: tuple[tuple[Device, ...], ...]) -> "Pool | None":
+        """Have a slot for each of `places` from now on; those that are the same stay, with their workers. Return a
+        retired pool of the workers whose place is gone; None: there are none."""
+        slots = []
+        for devices in places:
+            slot = next((slot for slot in self.slots if slot.is_same_place(devices)), None)
+            if slot is None:
+                slot = Slot(pool=self, devices=devices, batch_limit=self.options.max_batch)
+            elif [_node_id(each) for each in slot.devices] != [_node_id(each) for each in devices]:
+                slot.parked_until, slot.parked_times = None, 0  # the node has started again
+            slot.devices = devices
+            slots.append(slot)
+        gone = tuple(slot for slot in self.slots if slot not in slots and slot.worker is not None)
+        self.slots = tuple(slots)
+        if not gone:
+            return None
+        retired = replace(self, slots=gone, is_retired=True)
+        for slot in gone:
+            slot.pool = retired
+        return retired
 
     @property
     def live(self) -> Iterator[Slot]:
@@ -126,4 +166,8 @@ class Pool:
 
     @property
     def parked_for(self) -> str:
-        return next((slot.parked_for for slot in self.slots if slot.is_parked), "")
+        return next((slot.why_parked for slot in self.slots if slot.is_parked), "")
+
+
+def _node_id(device: Device) -> str:
+    return "" if device.node is None else device.node.id

@@ -12,12 +12,14 @@ from daemon.config.settings import Settings
 from daemon.core.clock import Clock
 from daemon.core.job import Job
 from daemon.intake.overrides import options_of
-from daemon.scheduling import devices
-from daemon.scheduling.devices import Device
+from daemon.scheduling import cluster, devices
+from daemon.scheduling.cluster import Cluster
+from daemon.scheduling.devices import Demand, Device
 from daemon.scheduling.pool import Pool, Slot
 from daemon.telemetry.gpu import Gpu
 from daemon.workers.supervisor import Seat, Worker
 from processors import contract, registry
+from processors.cluster.nodes import Node
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +66,9 @@ class Pools:
         self._current = settings
         self._clock = clock
         self._gpus = gpus
+        self.cluster = Cluster(address=settings.value.cluster.address)
         self.devices = self._choose_devices()
-        self._pools: dict[tuple[str, str, str, str], Pool] = {}  # by processor, load options, devices and lane
+        self._pools: dict[tuple[str, str, str, str], Pool] = {}  # by processor, load options, demand and lane
         self._retired: list[Pool] = []  # retired pools that still have a worker
         # by the arguments of `assign`
         self._assignments: dict[tuple[str | None, str, bool], Assignment | contract.NotReady] = {}
@@ -78,7 +81,8 @@ class Pools:
         return self._current.value
 
     def _choose_devices(self) -> tuple[Device, ...]:
-        return devices.choose(self._settings.devices, self._settings.workers, self._gpus)
+        tables, workers = self._settings.devices, self._settings.workers
+        return (*devices.choose(tables, workers, self._gpus), *cluster.devices(self.cluster, tables, workers))
 
     def slots(self) -> Iterator[Slot]:
         """The slots of all pools."""
@@ -91,6 +95,8 @@ class Pools:
     def apply(self, settings: Settings) -> None:
         """Create the pools that new settings need. A pool that would load the same model stays, with its worker; the
         others retire."""
+        if settings.cluster.address != self.cluster.address:
+            self.cluster = Cluster(address=settings.cluster.address)
         before, self._pools = self._pools, {}
         self.devices = self._choose_devices()
         self.forget_assignments()
@@ -98,13 +104,27 @@ class Pools:
             self.assign(recipe)  # makes the pools that are needed now
         for key, pool in before.items():
             if key in self._pools:
-                pool.take_over(self._pools[key])
+                self._retire(pool.take_over(self._pools[key]))
                 self._pools[key] = pool
             else:
                 pool.is_retired = True
-                self._retired.append(pool)
+                self._retire(pool)
         self.forget_assignments()  # to pools that were there before
         self.forget_retired()
+
+    def use_cluster(self, nodes: Sequence[Node], problem: str) -> None:
+        """Have slots on the devices of the nodes that live now. Pools and their workers stay, but for the workers on
+        nodes that are gone."""
+        self.cluster = self.cluster.updated(nodes, problem, self._clock.monotonic())
+        self.devices = self._choose_devices()
+        self.forget_assignments()
+        for pool in self._pools.values():
+            if not isinstance(places := devices.places(self.devices, pool.demand), contract.NotReady):
+                self._retire(pool.move_to(places))
+
+    def _retire(self, pool: Pool | None) -> None:
+        if pool is not None:
+            self._retired.append(pool)
 
     def forget_retired(self) -> None:
         """Drop the retired pools whose workers have exited."""
@@ -113,7 +133,8 @@ class Pools:
     def lane(self, pool: Pool) -> Pool:
         """A second pool of the same kind, for short jobs while the first is busy with long ones."""
         places = tuple(slot.devices for slot in pool.slots)
-        return self._make(pool.processor, pool.options, pool.options.load_options(), places, lane="short")
+        loaded = pool.options.load_options()
+        return self._make(pool.processor, pool.options, loaded, pool.demand, places, lane="short")
 
     def slot_of(self, worker: Worker) -> Slot:
         return next(slot for slot in self.slots() if slot.worker is worker)
@@ -232,28 +253,43 @@ class Pools:
             if (needs := each.cls.memory_needed(each.options, self._settings.models))
         }
         parts = [(registry.find(processor), options), *((each.cls, each.options) for each in following)]
-        places = devices.places(self.devices, parts)
+        demand = devices.demand(parts)
+        if self.cluster.is_awaited and self._is_of_cluster(demand):
+            return contract.NotReady(why=self._why_awaited())
+        places = devices.places(self.devices, demand)
         if isinstance(places, contract.NotReady):
             return places
         loaded = [*sorted(options.load_options().items()), *sorted(loads)]
-        return self._make(processor, options, loaded, places, also_needs=sum(loads.values()))
+        return self._make(processor, options, loaded, demand, places, also_needs=sum(loads.values()))
+
+    def _is_of_cluster(self, demand: Demand) -> bool:
+        """True if only the cluster may have the device that is needed."""
+        if demand.is_bound or any(each.kind == "gpu" for each in self.devices):
+            return False
+        return demand.use is not contract.GpuUse.NONE or any(each.is_reserve for each in self.devices)
+
+    def _why_awaited(self) -> str:
+        """Why jobs wait for the cluster."""
+        missing = "no node besides this machine has joined it." if self.cluster.was_seen else "it is being connected."
+        return f"The Ray cluster ({self.cluster.address}) cannot be used yet: {self.cluster.problem or missing}"
 
     def _make(
         self,
         processor: str,
         options: contract.Options,
         loaded: object,
+        demand: Demand,
         places: tuple[tuple[Device, ...], ...],
         *,
         also_needs: int = 0,
         lane: str = "",
     ) -> Pool:
         """The pool for what its workers have `loaded`, with a slot for each of the places."""
-        named = [[(device.name, device.uuid) for device in place] for place in places]
-        key = (processor, repr(loaded), repr(named), lane)
+        key = (processor, repr(loaded), repr(demand), lane)
         if key not in self._pools:
             needs = registry.find(processor).memory_needed(options, self._settings.models) + also_needs
             self._pools[key] = Pool.on(places, processor, options, needs)
+            self._pools[key].demand = demand
         return self._pools[key]
 
     def park(self, slot: Slot, why: str) -> None:

@@ -69,6 +69,7 @@ class WorkerStatus(Reply):
     model: Text | None
     device: Text | None
     loading: Amount | None
+    node: Text | None = None  # of the cluster; None: the daemon's machine
 
 
 class DeviceStatus(Reply):
@@ -81,6 +82,27 @@ class DeviceStatus(Reply):
     memory_bytes: int  # that these need, as estimated
     memory_limit_bytes: int | None  # None: no limit
     jobs: int  # that run there
+    node: Text | None = None  # of the cluster; None: the daemon's machine
+    is_lost: bool = False  # its node is not there
+    parked: dict[Text, Text] = {}  # the processors that cannot work there now, and what they wait for
+
+
+class NodeStatus(Reply):
+    """A node of the cluster besides the daemon's machine."""
+
+    name: Text
+    host: Text
+    cpus: int
+    gpus: int
+    gpu_model: Text
+    is_lost: bool
+
+
+class ClusterStatus(Reply):
+    address: Text
+    was_seen: bool  # since the daemon started
+    problem: Text  # why it cannot be reached; "": it can
+    nodes: list[NodeStatus]
 
 
 class WaitingJobs(Reply):
@@ -112,11 +134,14 @@ class StatusReply(Reply):
     unplaced: dict[Text, Text] = {}
     watch_problems: dict[Text, Text] = {}
     devices: list[DeviceStatus] = []  # GPUs first
+    cluster: ClusterStatus | None = None
     not_shown: dict[Text, int] = {}  # how many more entries these three have, by name; none: 0
 
     def problems(self) -> list[str]:
         """The problems that the operator has to solve."""
-        found = (self.storage_problem, self.config_problem, self.backup_problem, self.metrics_problem)
+        found = [self.storage_problem, self.config_problem, self.backup_problem, self.metrics_problem]
+        if self.cluster is not None:
+            found.append(self.cluster.problem)
         return [problem for problem in found if problem]
 
 

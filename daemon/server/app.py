@@ -37,6 +37,7 @@ from daemon.server.status import Problems, StatusReport
 from daemon.server.timetable import Timetable
 from daemon.telemetry.exporter import Exporter
 from daemon.telemetry.gpu import Gpu
+from daemon.workers.cluster_watch import ClusterWatch
 from daemon.workers.launcher import Launcher
 from daemon.workers.supervisor import Spawn, Workers
 
@@ -56,6 +57,7 @@ class App:
     watcher: Watcher
     intake: Intake
     workers: Workers
+    cluster: ClusterWatch
     pools: Pools
     progress: ProgressBoard
     pause: Pause
@@ -105,8 +107,9 @@ def build(
     post, clock, current = mailbox.put, clock or SystemClock(), CurrentSettings(settings)
     store = Store(settings.database, clock=clock.now_us)
     disk_retry = DiskRetry(layout, store, clock=clock.monotonic)
-    launcher = Launcher(post, descriptors=layout.held)
+    launcher = Launcher(post, descriptors=layout.held, settings=current)
     workers = Workers(spawn or launcher, settings.models, clock=clock.monotonic)
+    cluster = ClusterWatch(post)
     background = background or Background(post)
     publishing = Publisher(current, store, layout, disk_retry, background)
     watcher = Watcher(post)
@@ -161,7 +164,7 @@ def build(
         reloader,
         clock,
     )
-    for apply in (intake.apply, dispatcher.apply, timetable.apply, hooks.apply, exporter.apply):
+    for apply in (intake.apply, dispatcher.apply, cluster.apply, timetable.apply, hooks.apply, exporter.apply):
         current.subscribe(apply)
     return App(
         settings=current,
@@ -173,6 +176,7 @@ def build(
         watcher=watcher,
         intake=intake,
         workers=workers,
+        cluster=cluster,
         pools=pools,
         progress=progress,
         pause=pause,

@@ -138,6 +138,8 @@ class Loop:
                 app.outcomes.on_message(message)
             case messages.WorkerExited():
                 app.outcomes.on_worker_exit(message)
+            case messages.ClusterChanged():
+                app.dispatcher.use_cluster(message)
             case messages.Hashed():
                 self._on_hashed(message)
             case messages.BackgroundDone():

@@ -135,6 +135,7 @@ class Service:
         latest_wait = app.clock.now_us() + int(self._settings.retry.backoff_max * 1e6)
         loop.guard(app.store.bound_waits, latest_wait)
         loop.guard(app.dispatcher.probe, at_once=True)
+        app.cluster.apply(self._settings)
         app.watcher.start()
         app.timetable.start()
         app.feed.start()
@@ -169,6 +170,7 @@ class Service:
         while len(app.workers) and time.monotonic() < until:
             with contextlib.suppress(StartOver):
                 apply_all(wait=until - time.monotonic())
+        app.cluster.stop()
         is_quiet = all([app.intake.stop(), app.background.stop()])
         for part in (app.control, app.feed, app.exporter, app.timetable, app.watcher, app.backup, app.hooks):
             part.stop()
@@ -250,7 +252,7 @@ class Service:
         counts = store.counts()
         unfinished = counts.get("queued", 0) + counts.get("running", 0) + counts.get("publishing", 0)
         try:
-            return unfinished > store.count_waiting()
+            return unfinished > store.count_waiting() or (unfinished > 0 and self.app.pools.cluster.is_connecting)
         except StorageError as error:
             disk_retry.note(error)
             return True

@@ -94,6 +94,7 @@ class StatusReport:
             running=self.running(),
             workers=self.workers(),
             devices=self.devices(),
+            cluster=self.cluster(),
             waiting=self._waiting(),
             closed=self._pause.reason,
             config_problem=self._problems.config,
@@ -145,6 +146,26 @@ class StatusReport:
         """The devices, and what is on each."""
         return [self._device(device) for device in self._pools.devices]
 
+    def cluster(self) -> api.ClusterStatus | None:
+        """The cluster of the settings; None: they name none."""
+        cluster = self._pools.cluster
+        if not cluster.address:
+            return None
+        nodes = [
+            api.NodeStatus(
+                name=each.node.name,
+                host=each.node.host,
+                cpus=each.node.cpus,
+                gpus=each.node.gpus,
+                gpu_model=each.node.gpu_model,
+                is_lost=each.lost_at is not None,
+            )
+            for each in cluster.nodes
+        ]
+        return api.ClusterStatus(
+            address=cluster.address, was_seen=cluster.was_seen, problem=cluster.problem, nodes=nodes
+        )
+
     def progress(self) -> api.ProgressLine:
         """What runs now, for subscribers."""
         return api.ProgressLine(running=self.running(), workers=self.workers())
@@ -177,12 +198,14 @@ class StatusReport:
             state=worker.state,
             pid=worker.pid,
             model=worker.loaded.model if worker.loaded else None,
-            device=worker.loaded.device if worker.loaded else worker.seat.device if worker.seat.has_own_gpu else None,
+            device=_device_of(worker),
+            node=worker.seat.node,
             loading=_amount(self._progress.of_loading(worker.number)),
         )
 
     def _device(self, device: Device) -> api.DeviceStatus:
-        held = [slot for slot in self._pools.slots() if slot.worker and device.name in (d.name for d in slot.devices)]
+        there = [slot for slot in self._pools.slots() if device.name in (each.name for each in slot.devices)]
+        held = [slot for slot in there if slot.worker is not None]
         return api.DeviceStatus(
             name=device.name,
             model=device.model,
@@ -191,6 +214,9 @@ class StatusReport:
             memory_bytes=int(sum(slot.memory_bytes for slot in held)),
             memory_limit_bytes=int(device.memory_bytes) if math.isfinite(device.memory_bytes) else None,
             jobs=sum(len(slot.worker.jobs) for slot in held if slot.worker),
+            node=device.node.name if device.node is not None else None,
+            is_lost=device.is_lost,
+            parked={slot.pool.processor: slot.why_parked for slot in there if slot.is_parked and not slot.is_lost},
         )
 
     def _waiting(self) -> list[api.WaitingJobs]:
@@ -205,6 +231,13 @@ class StatusReport:
 def _first(problems: Mapping[K, str]) -> Iterator[tuple[K, str]]:
     """Those of the problems that are shown, by path."""
     return itertools.islice(problems.items(), _SHOWN_PROBLEMS)
+
+
+def _device_of(worker: Worker) -> str | None:
+    """Where a worker computes; None: on a device that is still to be chosen."""
+    if worker.loaded is not None:
+        return worker.loaded.device
+    return worker.seat.device if worker.seat.has_own_gpu or worker.seat.remote is not None else None
 
 
 def _amount(progress: WorkProgress | None) -> api.Amount | None:

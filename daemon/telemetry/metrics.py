@@ -28,7 +28,7 @@ from daemon.queue.reader import JobLog
 from daemon.telemetry import gpu
 from daemon.telemetry.histogram import Counts
 from daemon.telemetry.totals import Totals, count
-from daemon.workers.memory import resident_bytes
+from processors.memory import resident_bytes
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

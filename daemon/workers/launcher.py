@@ -12,11 +12,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from daemon.config.current import CurrentSettings
+from daemon.config.settings import Settings
 from daemon.core.messages import WorkerExited, WorkerMessage
-from daemon.workers import memory
-from daemon.workers.supervisor import Seat
+from daemon.workers.supervisor import Seat, Share
 from daemon.workers.worker_process import WorkerProcess
-from processors import contract
+from processors import contract, memory
+from processors.cluster.nodes import Target, encode_target
 
 _ROOT = Path(contract.__file__).parents[1]  # where the package `processors` is found
 _MARK = "INBOXD_WORKER"  # in the environment of a worker and of all its descendants
@@ -25,11 +27,18 @@ _OOM_SCORE_ADJUSTMENT = 500  # proc(5): out of memory, the kernel should kill a 
 
 class Launcher:
     """Starts a process per call. `descriptors`: of the daemon's folders, inherited by each worker, whose paths lead
-    through them."""
+    through them. settings: for workers on the nodes of a cluster."""
 
-    def __init__(self, post: Callable[[WorkerMessage | WorkerExited], None], *, descriptors: Sequence[int] = ()):
+    def __init__(
+        self,
+        post: Callable[[WorkerMessage | WorkerExited], None],
+        *,
+        descriptors: Sequence[int] = (),
+        settings: CurrentSettings | None = None,
+    ):
         self._post = post
         self._descriptors = tuple(descriptors)
+        self._settings = settings
 
     def __call__(self, number: int, processor: str, options: contract.Options, seat: Seat) -> WorkerProcess:
         """Start the worker `number` for `processor` on its seat.
@@ -47,7 +56,7 @@ class Launcher:
             limit_message=_describe_limit(processor, options.memory_max, limit),
         )
         try:
-            connection.start(self._start_process(processor, options.python, seat, mark))
+            connection.start(self._start_process(self._command(processor, options, seat), seat, mark))
         except OSError:
             connection.release()
             raise
@@ -56,11 +65,18 @@ class Launcher:
             raise OSError(errno.EINVAL, str(error)) from error
         return connection
 
-    def _start_process(self, processor: str, python: str | None, seat: Seat, mark: str) -> subprocess.Popen[bytes]:
+    def _command(self, processor: str, options: contract.Options, seat: Seat) -> Sequence[str]:
+        if seat.remote is None:
+            return (options.python or sys.executable, "-P", "-m", "processors.worker", processor)
+        assert self._settings is not None  # which name the cluster that the node is of
+        target = _target(self._settings.value, options, seat.remote)
+        return (sys.executable, "-P", "-m", "processors.cluster.near", processor, encode_target(target))
+
+    def _start_process(self, command: Sequence[str], seat: Seat, mark: str) -> subprocess.Popen[bytes]:
         # OMP_NUM_THREADS: more threads would only compete for the cores
         environment = {"OMP_NUM_THREADS": str(seat.threads), **_environment(os.environ), **seat.environment}
         process = subprocess.Popen(
-            [python or sys.executable, "-P", "-m", "processors.worker", processor],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -77,6 +93,22 @@ class Launcher:
 def run_module(module: str, arguments: list[str]) -> int:
     """Run `python -m module` in the foreground, on this terminal, for commands that need torch. Return its status."""
     return subprocess.call([sys.executable, "-P", "-m", module, *arguments], env=_environment(os.environ))
+
+
+def _target(settings: Settings, options: contract.Options, share: Share) -> Target:
+    """Where a worker on a node runs."""
+    return Target(
+        address=settings.cluster.address,
+        token_file=str(settings.token_file or ""),
+        models=str(settings.cluster.models or ""),
+        node=share.node,
+        node_id=share.node_id,
+        cpus=share.cpus,
+        gpus=share.gpus,
+        threads=share.threads,
+        memory_max=options.memory_max,
+        python=options.python,
+    )
 
 
 def _environment(daemon: Mapping[str, str]) -> dict[str, str]:

@@ -40,25 +40,48 @@ class Link(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Share:
+    """What a worker takes of a node of the cluster."""
+
+    node: str  # its name
+    node_id: str
+    cpus: float
+    gpus: float
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Seat:
     """Where a worker computes."""
 
     device: str = "cpu"  # its name, such as "cuda:1"; of several, separated by commas
     environment: Mapping[str, str] = field(default_factory=dict)  # makes its libraries see this device alone
     threads: int = 1  # its share of the cores
+    remote: Share | None = None  # of a node; None: on this machine
 
     @property
     def has_own_gpu(self) -> bool:
         """True if the worker sees only the GPU of its seat, which therefore has the number 0 there."""
-        return bool(self.environment)
+        return bool(self.environment) or (self.remote is not None and self.remote.gpus > 0)
+
+    @property
+    def node(self) -> str | None:
+        """The node of the cluster; None: this machine."""
+        return None if self.remote is None else self.remote.node
 
     def adapt(self, options: Mapping[str, object]) -> dict[str, object]:
         """The load options for a worker there: its only GPU has another number than in config.toml."""
         is_numbered = str(options.get("device", "")).startswith("cuda:")
         return {**options, "device": "cuda"} if self.has_own_gpu and is_numbered else {**options}
 
+    def is_on_gpu(self, described: str) -> bool:
+        """True if a worker there computes on a GPU. described: as `describe` returns it."""
+        return described.startswith("cuda") or (self.remote is not None and described.startswith(self.device))
+
     def describe(self, reported: str) -> str:
         """The device that a worker there reported, by the name that it has elsewhere: "cuda:1 (NVIDIA H200)"."""
+        if self.remote is not None and reported.startswith("cpu"):
+            return f"{self.remote.node}:{reported}"
         if not self.has_own_gpu or reported.startswith("cpu"):
             return reported
         return _OWN_GPU.sub(self.device, reported) if reported.startswith("cuda") else f"{reported} on {self.device}"
@@ -166,7 +189,7 @@ class Workers:
         )
         self._living[worker.number] = worker
         worker.send(protocol.Load(options=seat.adapt(options.load_options()), models=str(self._models)))
-        where = f" on {seat.device}" if seat.has_own_gpu else ""
+        where = f" on {seat.device}" if seat.has_own_gpu or seat.remote else ""
         log.info("worker %d: %s is loading%s (process %d)", worker.number, processor, where, worker.pid)
         return worker
 

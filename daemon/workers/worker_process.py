@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from daemon.core.messages import WorkerExited, WorkerMessage
-from daemon.workers import memory
 from daemon.workers.decoder import Decoder, ProtocolViolation, StderrTail
-from processors import protocol
+from processors import memory, protocol
 from processors.contract import FailureKind
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ TABLES: dict[str, Any] = {
     "schedule": {"probe": 10},
     "workers": {},
     "devices": {},
+    "cluster": {},
 }
 
 

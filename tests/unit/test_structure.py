@@ -39,6 +39,7 @@ OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"queue.adoption", "queue.database", "queue.queries", "queue.store", "queue.tables"},
     "watchdog": {"intake.watcher"},
     "subprocess": {
+        "workers.cluster_watch",
         "workers.launcher",
         "install.system_commands",
         "notify.hook_calls",
@@ -181,7 +182,10 @@ def test_whispers_decoder_knows_nothing_of_files_and_jobs():
 
 
 def test_optional_engines_are_imported_by_their_one_module():
-    owners = {"faster_whisper": {"processors/whisper/engines/faster_whisper.py"}}
+    owners = {
+        "faster_whisper": {"processors/whisper/engines/faster_whisper.py"},
+        "ray": {"processors/cluster/ray_link.py"},
+    }
     for path in (ROOT / "processors").rglob("*.py"):
         imported = {name.split(".")[0] for name in _imports(path)}
         wrong = {name for name in imported & owners.keys() if str(path.relative_to(ROOT)) not in owners[name]}
@@ -197,9 +201,8 @@ def test_few_types_are_any():
 
 def test_every_daemon_module_loads_in_a_fresh_interpreter_without_an_engine():
     names = ", ".join(f"daemon.{module}" for module in DAEMON if module != "__init__")
-    engines = (
-        "('torch', 'transformers', 'whisper', 'rapidocr', 'onnxruntime', 'cv2', 'av', 'PIL', 'pypdfium2', 'numpy')"
-    )
+    engines = ("torch", "transformers", "whisper", "rapidocr", "onnxruntime", "cv2", "av", "PIL", "pypdfium2", "numpy")
+    engines += ("ray",)
     code = f"import {names}, sys; from processors import registry; [registry.find(name) for name in registry.known()];"
     code += f"print([name for name in {engines} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

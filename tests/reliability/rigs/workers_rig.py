@@ -182,8 +182,8 @@ def stop(daemon: subprocess.Popen) -> None:
 
 
 def _sabotage(name: str) -> None:
-    from daemon.workers import memory, supervisor, worker_process
-    from processors import protocol
+    from daemon.workers import supervisor, worker_process
+    from processors import memory, protocol
 
     match name:
         case "main-thread-writes":  # and waits for the pipe to take it

@@ -8,7 +8,7 @@ from fakes.on_device import OnDevice, OnDeviceOptions
 
 from daemon import config
 from daemon.scheduling import devices
-from daemon.scheduling.devices import Device, choose, places, seat, unknown, visible
+from daemon.scheduling.devices import Device, choose, demand, places, seat, unknown, visible
 from daemon.telemetry import gpu
 from daemon.telemetry.gpu import Gpu
 from processors.contract import NotReady, Options
@@ -133,7 +133,7 @@ TWO = (
 
 
 def _names(cls, options, *following) -> list[str] | NotReady:
-    found = places(TWO, [(cls, options), *following])
+    found = places(TWO, demand([(cls, options), *following]))
     return found if isinstance(found, NotReady) else ["+".join(each.name for each in place) for place in found]
 
 
@@ -166,7 +166,7 @@ def test_recipes_that_follow_compute_on_the_same_device():
 def test_gpu_that_does_not_exist_is_named_with_those_that_do():
     why = _names(OnDevice, OnDeviceOptions(device="cuda:5"))
     assert isinstance(why, NotReady) and "cuda:5" in why.why and "cuda:0, cuda:1" in why.why
-    assert places(TWO[2:], [(OnDevice, OnDeviceOptions(device="cuda:5"))]) == ((TWO[2],),), "as without devices"
+    assert places(TWO[2:], demand([(OnDevice, OnDeviceOptions(device="cuda:5"))])) == ((TWO[2],),), "as without devices"
 
 
 def test_worker_sees_its_own_gpu_under_the_number_0():

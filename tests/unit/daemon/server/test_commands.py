@@ -117,7 +117,7 @@ def test_pause_is_shown_with_its_reason_if_there_is_one(reason: str, shown: str,
             "status",
             {"version", "pid", "uptime_seconds", "inbox", "outbox", "jobs", "running", "workers", "waiting", "closed"}
             | {"config_problem", "backup_problem", "metrics_problem", "storage_problem"}
-            | {"left_in_inbox", "ignored_in_inbox", "unplaced", "watch_problems", "not_shown", "devices"},
+            | {"left_in_inbox", "ignored_in_inbox", "unplaced", "watch_problems", "not_shown", "devices", "cluster"},
         ),
         (
             "metrics",

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from daemon.workers import memory
+from processors import memory
 from processors.contract import Options
 from processors.quantities import parse_size
 

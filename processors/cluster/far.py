@@ -1,0 +1,253 @@
+"""The far half of a remote worker: what a node does for the near half, which calls the methods of `FarHalf`.
+
+It decides nothing, and keeps nothing but the files of running jobs. It never calls back: the near half asks for what is
+new (`receive`) and fetches files itself. It ends itself, with its worker and its files, when it hears nothing for
+`SILENCE_SECONDS`: after a partition of the network, the daemon has given the same jobs to another worker long ago.
+
+Calls may arrive in any order and several at once.
+"""
+
+import os
+import platform
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from processors import protocol
+from processors.cluster.far_folder import FarFolder
+from processors.cluster.far_worker import FarWorker
+from processors.cluster.transfer import SMALL_BYTES, Arriving, Entry, SmallFile, digest_of, list_folder, read_chunk
+
+SILENCE_SECONDS = 25.0  # without a call, after which it ends; the near half gives up a silent far half sooner
+POLL_SECONDS = 2.0  # the longest that `receive` waits for news
+_LOOK_SECONDS = 0.5  # between two looks for new checkpoints
+_MOST_LOG_BYTES = 256 * 1024  # of the worker's stderr, between two calls of `receive`
+_END_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """The first answer of a far half."""
+
+    version: str  # of inboxd
+    python: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something new. Numbers ascend by 1, so that a repeated answer does no harm."""
+
+    number: int
+    kind: Literal["line", "log", "exit"]
+    data: bytes = b""  # the line, or a part of the worker's stderr
+    exit_status: int = 0
+    is_out_of_memory: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What is new since the last call of `receive`."""
+
+    events: list[Event]
+    saved: dict[str, list[Entry]]  # by running job: its checkpoints, where they changed
+    layouts: list[Entry] | None  # None: unchanged
+
+
+@dataclass(kw_only=True)
+class _Job:
+    """A running job, and what the near half knows of its checkpoints."""
+
+    folder: Path
+    known: list[Entry] = field(default_factory=list)
+
+
+def installed_version() -> str:
+    """The version of inboxd on this machine; "": it was not installed as a package."""
+    try:
+        return version("inboxd")
+    except PackageNotFoundError:
+        return ""
+
+
+class FarHalf:
+    """Its public methods are those that a near half may call; any may raise OSError or ValueError."""
+
+    def __init__(self, above: Path | None = None, *, silence_seconds: float = SILENCE_SECONDS):
+        self._folder = FarFolder(above)
+        self._silence = silence_seconds
+        self._worker = FarWorker(
+            lambda line: self._note("line", line), lambda chunk: self._note("log", chunk), self._note_exit
+        )
+        self._events: list[Event] = []
+        self._numbers = 0
+        self._log_bytes = 0  # in `_events`
+        self._new = threading.Condition()
+        self._jobs: dict[str, _Job] = {}
+        self._arriving: dict[Path, Arriving] = {}
+        self._known_layouts: list[Entry] = []
+        self._opening = threading.Lock()
+        self._heard = time.monotonic()
+        self._is_ended = False
+        threading.Thread(target=self._watch, name="silence", daemon=True).start()
+
+    # ---------------------------------------------------------------------------------------- the worker
+
+    def hello(self) -> Hello:
+        return Hello(version=installed_version(), python=platform.python_version())
+
+    def start(self, processor: str, python: str | None, environment: Mapping[str, str], memory_max: str) -> None:
+        """Start the worker process. memory_max: the option of the processor."""
+        self._worker.start(processor, python, {**environment}, memory_max)
+
+    def send(self, line: bytes) -> None:
+        """Send a line to the worker."""
+        self._worker.write(line)
+
+    def close_input(self) -> None:
+        """Close the worker's stdin: it exits after its current work."""
+        self._worker.close()
+
+    def receive(self, after: int) -> News:
+        """Return what is new since the event numbered `after`; wait for a while if nothing is."""
+        until = time.monotonic() + POLL_SECONDS
+        while True:
+            with self._new:
+                self._events = [event for event in self._events if event.number > after]
+                self._log_bytes = sum(len(event.data) for event in self._events if event.kind == "log")
+                events = [*self._events]
+            news = News(events=events, saved=self._changed_checkpoints(), layouts=self._changed_layouts())
+            if events or news.saved or news.layouts is not None or time.monotonic() > until:
+                return news
+            with self._new:
+                if not any(event.number > after for event in self._events):
+                    self._new.wait(min(_LOOK_SECONDS, POLL_SECONDS))
+
+    # ---------------------------------------------------------------------------------------- files
+
+    def begin(self, job: str, attempt: int, saved: list[str], files: list[SmallFile]) -> None:
+        """Create the folders of an attempt, and its small files. saved: the folders among its checkpoints."""
+        folder = self._folder.of_job(job, attempt)
+        for name in ("source", "sidecars", "outputs", *(os.path.join("checkpoints", each) for each in saved)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            with Arriving(self._path(job, attempt, file.path)) as arriving:
+                arriving.put(0, file.content)
+                arriving.commit(file.sha256, mtime_ns=file.mtime_ns, is_durable=False)
+
+    def put(self, job: str, attempt: int, path: str, offset: int, chunk: bytes) -> None:
+        """Write a chunk of a file of an attempt. job: "" for the layouts that all jobs share."""
+        self._arrival(self._path(job, attempt, path)).put(offset, chunk)
+
+    def commit(self, job: str, attempt: int, path: str, sha256: str, mtime_ns: int) -> None:
+        """Verify a file whose chunks have all arrived."""
+        target = self._path(job, attempt, path)
+        arriving = self._arrival(target)
+        with self._opening:
+            self._arriving.pop(target, None)
+        arriving.commit(sha256, mtime_ns=mtime_ns, is_durable=False)
+
+    def run(self, works: list[dict[str, object]]) -> None:
+        """Give the worker a batch whose files have arrived. Their paths are relative to the folder of the attempt."""
+        for work in works:
+            folder = self._folder.of_job(str(work["job"]), int(str(work["attempt"])))
+            checkpoints = folder / "checkpoints"
+            sidecars = work["sidecars"]
+            assert isinstance(sidecars, dict)
+            work["source"] = str(folder / str(work["source"]))
+            work["outputs"] = str(folder / "outputs")
+            work["sidecars"] = {kind: str(folder / path) for kind, path in sidecars.items()}
+            work["checkpoints"] = None if work["checkpoints"] is None else str(checkpoints)
+            work["layouts"] = None if work["layouts"] is None else str(self._folder.layouts)
+            self._jobs[str(work["job"])] = _Job(folder=checkpoints, known=list_folder(checkpoints))
+        self._known_layouts = list_folder(self._folder.layouts)
+        self._worker.write(protocol.encode(protocol.Batch(works=works)))
+
+    def read_small(self, job: str, attempt: int, paths: list[str]) -> list[bytes]:
+        """The content of several small files."""
+        return [read_chunk(self._path(job, attempt, path), 0, SMALL_BYTES) for path in paths]
+
+    def read(self, job: str, attempt: int, path: str, offset: int) -> bytes:
+        """A chunk of a file of an attempt, such as "outputs/NAME"; b"" at its end."""
+        return read_chunk(self._path(job, attempt, path), offset)
+
+    def digest(self, job: str, attempt: int, path: str) -> str:
+        """The SHA-256 of such a file."""
+        return digest_of(self._path(job, attempt, path))
+
+    def list_saved(self, job: str, attempt: int) -> list[Entry]:
+        """The checkpoints of an attempt."""
+        return list_folder(self._folder.of_job(job, attempt) / "checkpoints")
+
+    def end(self, job: str, attempt: int) -> None:
+        """Remove the files of an attempt that has ended."""
+        self._jobs.pop(job, None)
+        self._folder.remove_job(job, attempt)
+
+    # ---------------------------------------------------------------------------------------- its own end
+
+    def note_call(self) -> None:
+        """Note that the near half lives. Called with each call."""
+        self._heard = time.monotonic()
+
+    def stop(self) -> None:
+        """Kill the worker, and remove the files."""
+        self._is_ended = True
+        self._worker.kill()
+        self._folder.remove()
+
+    def _watch(self) -> None:
+        while not self._is_ended:
+            if time.monotonic() - self._heard > self._silence:
+                self.stop()
+                os._exit(1)
+            time.sleep(min(1.0, self._silence / 4))
+
+    # ---------------------------------------------------------------------------------------- below
+
+    def _path(self, job: str, attempt: int, path: str) -> Path:
+        folder = self._folder.of_job(job, attempt) if job else self._folder.layouts
+        target = folder / path
+        if not Path(os.path.normpath(target)).is_relative_to(folder):
+            raise ValueError(f"{path!r} is outside its folder")
+        return target
+
+    def _arrival(self, path: Path) -> Arriving:
+        with self._opening:
+            if path not in self._arriving:
+                self._arriving[path] = Arriving(path)
+            return self._arriving[path]
+
+    def _changed_checkpoints(self) -> dict[str, list[Entry]]:
+        changed = {}
+        for name, job in list(self._jobs.items()):
+            if (found := list_folder(job.folder)) != job.known:
+                job.known = changed[name] = found
+        return changed
+
+    def _changed_layouts(self) -> list[Entry] | None:
+        if not self._jobs or (found := list_folder(self._folder.layouts)) == self._known_layouts:
+            return None
+        self._known_layouts = found
+        return found
+
+    def _note(self, kind: Literal["line", "log"], data: bytes) -> None:
+        with self._new:
+            if kind == "log":
+                self._log_bytes += len(data)
+                if self._log_bytes > _MOST_LOG_BYTES:
+                    return
+            self._append(Event(number=self._numbers + 1, kind=kind, data=data))
+
+    def _note_exit(self, status: int, is_out_of_memory: bool) -> None:
+        with self._new:
+            number = self._numbers + 1
+            self._append(Event(number=number, kind="exit", exit_status=status, is_out_of_memory=is_out_of_memory))
+
+    def _append(self, event: Event) -> None:
+        self._numbers = event.number
+        self._events.append(event)
+        self._new.notify_all()

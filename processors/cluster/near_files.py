@@ -1,0 +1,231 @@
+"""What the near half carries between the daemon's folders and its far half: originals and sidecars there, outputs,
+checkpoints and layouts back. Each file is verified by its SHA-256 where it arrives.
+"""
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from processors.cluster.link import Link, Reply
+from processors.cluster.transfer import (
+    CHUNK_BYTES,
+    SMALL_BYTES,
+    Arriving,
+    Entry,
+    SmallFile,
+    check_path,
+    list_folder,
+    remove_missing,
+)
+from processors.contract import WorkProgress
+from processors.protocol import OutputFile
+
+CALL_SECONDS = 60.0  # for one chunk, on a slow link; the near half notices the loss of a node sooner
+_CALLS_AT_ONCE = 4  # chunks under way
+_RESULT = ".result.json"  # of a saved result of a step: it marks its folder as complete, so it arrives last
+
+
+@dataclass(kw_only=True)
+class RemoteJob:
+    """An attempt that runs on the node."""
+
+    id: str
+    attempt: int
+    outputs: Path
+    checkpoints: Path | None
+    saved: dict[str, Entry] = field(default_factory=dict)  # the checkpoints that are the same on both sides, by path
+
+
+class NearFiles:
+    """send_progress: keeps the daemon's timeout from ending a transfer that goes on."""
+
+    def __init__(self, link: Link, send_progress: Callable[[WorkProgress], None]):
+        self._link = link
+        self._send_progress = send_progress
+        self._layouts: dict[str, Entry] = {}  # that are the same on both sides
+        self._of_layouts = threading.Lock()  # uploads and downloads are of two threads
+
+    # ---------------------------------------------------------------------------------------- there
+
+    def upload(self, job: RemoteJob, work: Mapping[str, object]) -> dict[str, object]:
+        """Send the files of a work; return the work as `FarHalf.run` takes it.
+
+        Raises:
+            Lost, FarError: as `link.Reply`.
+            OSError: a file cannot be read.
+        """
+        source, sidecars = Path(str(work["source"])), work["sidecars"]
+        assert isinstance(sidecars, dict)
+        saved = list_folder(job.checkpoints) if job.checkpoints is not None else []
+        folders = [entry.path for entry in saved if entry.is_folder]
+        there = {kind: os.path.join("sidecars", kind, Path(path).name) for kind, path in sidecars.items()}
+        sent = [(source, os.path.join("source", source.name)), *((Path(sidecars[kind]), there[kind]) for kind in there)]
+        for entry in saved:
+            if not entry.is_folder and job.checkpoints is not None:
+                sent.append((job.checkpoints / entry.path, os.path.join("checkpoints", entry.path)))
+                job.saved[entry.path] = entry
+        small = _read_small(sent)
+        self._link.call("begin", job.id, job.attempt, folders, small).wait(CALL_SECONDS)
+        for path, name in sent[len(small) :]:
+            self._send_file(job, path, name)
+        if work["layouts"] is not None:
+            self._upload_layouts(Path(str(work["layouts"])))
+        return {**work, "source": os.path.join("source", source.name), "sidecars": there}
+
+    def _send_file(self, job: RemoteJob | None, path: Path, name: str) -> None:
+        key = (job.id, job.attempt) if job is not None else ("", 0)
+        digest = hashlib.sha256()
+        facts = path.stat()
+
+        def chunks() -> Iterator[Reply]:
+            offset = 0
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    yield self._link.call("put", *key, name, offset, chunk)
+                    offset += len(chunk)
+                    if job is not None and offset >= CHUNK_BYTES:
+                        self._report(job, offset, facts.st_size, "bytes sent")
+
+        for _ in _several(chunks()):
+            pass
+        self._link.call("commit", *key, name, digest.hexdigest(), facts.st_mtime_ns).wait(CALL_SECONDS)
+
+    def _upload_layouts(self, folder: Path) -> None:
+        with self._of_layouts:
+            for entry in list_folder(folder):
+                if entry != self._layouts.get(entry.path) and not entry.is_folder and "/" not in entry.path:
+                    with contextlib.suppress(FileNotFoundError):  # forgotten since
+                        self._send_file(None, folder / entry.path, entry.path)
+                        self._layouts[entry.path] = entry
+
+    # ---------------------------------------------------------------------------------------- back
+
+    def download_outputs(self, job: RemoteJob, files: Sequence[OutputFile]) -> None:
+        """Fetch the outputs of an attempt into its folder, durable.
+
+        Raises:
+            Lost, FarError: as `link.Reply`.
+            OSError: one cannot be written.
+            ValueError: one was damaged on its way.
+        """
+        total, done = sum(file["size_bytes"] for file in files), 0
+        small = self._fetch_small(job, files) if total <= SMALL_BYTES else {}
+        for file in files:
+            name = check_path(file["name"])
+            if name in small:
+                with Arriving(job.outputs / name) as arriving:
+                    arriving.put(0, small[name])
+                    arriving.commit(file["sha256"])
+                _sync_folders((job.outputs / name).parent, job.outputs)
+                continue
+            entry = Entry(path=name, size_bytes=file["size_bytes"], mtime_ns=0)
+            path = job.outputs / name
+            self._fetch((job.id, job.attempt), os.path.join("outputs", name), entry, path, sha256=file["sha256"])
+            done += file["size_bytes"]
+            if total > CHUNK_BYTES:
+                self._report(job, done, total, "bytes received")
+            _sync_folders(path.parent, job.outputs)
+
+    def _fetch_small(self, job: RemoteJob, files: Sequence[OutputFile]) -> dict[str, bytes]:
+        """Fetch all outputs with one call."""
+        names = [check_path(file["name"]) for file in files]
+        paths = [os.path.join("outputs", name) for name in names]
+        contents = self._link.call("read_small", job.id, job.attempt, paths).wait(CALL_SECONDS)
+        assert isinstance(contents, list)
+        return dict(zip(names, contents, strict=True))
+
+    def save_checkpoints(self, job: RemoteJob, present: Iterable[Entry]) -> None:
+        """Make the checkpoints here those of the node. A failure costs time only, in the next attempt.
+
+        Raises:
+            Lost: as `link.Reply`.
+        """
+        if job.checkpoints is None:
+            return
+        entries = {check_path(entry.path): entry for entry in present}
+        job.checkpoints.mkdir(parents=True, exist_ok=True)
+        for entry in sorted(entries.values(), key=lambda entry: (os.path.basename(entry.path) == _RESULT, entry)):
+            target = job.checkpoints / entry.path
+            if entry.is_folder:
+                target.mkdir(parents=True, exist_ok=True)
+            elif not _is_scratch(entry.path) and entry != job.saved.get(entry.path):
+                self._fetch((job.id, job.attempt), os.path.join("checkpoints", entry.path), entry, target)
+                job.saved[entry.path] = entry
+        remove_missing(job.checkpoints, entries)
+        job.saved = {path: entry for path, entry in job.saved.items() if path in entries}
+
+    def save_layouts(self, folder: Path, present: Iterable[Entry]) -> None:
+        """Take over the layouts that the node has learned.
+
+        Raises:
+            Lost: as `link.Reply`.
+        """
+        with self._of_layouts:
+            for entry in present:
+                name = check_path(entry.path)
+                if entry.is_folder or "/" in name or name.startswith(".") or entry == self._layouts.get(name):
+                    continue
+                folder.mkdir(mode=0o700, exist_ok=True)
+                self._fetch(("", 0), name, entry, folder / name)
+                self._layouts[name] = entry
+
+    def _fetch(self, key: tuple[str, int], name: str, entry: Entry, target: Path, *, sha256: str | None = None) -> None:
+        """Fetch a file of the node. sha256: of a file that no longer changes; otherwise the node is asked for it."""
+        digest = sha256 or str(self._link.call("digest", *key, name).wait(CALL_SECONDS))
+        offsets = range(0, entry.size_bytes, CHUNK_BYTES)
+        replies = (self._link.call("read", *key, name, offset) for offset in offsets)
+        with Arriving(target) as arriving:
+            for offset, chunk in zip(offsets, _several(replies), strict=True):
+                assert isinstance(chunk, bytes)
+                arriving.put(offset, chunk)
+            arriving.commit(digest, mtime_ns=entry.mtime_ns or None)
+
+    def _report(self, job: RemoteJob, done: int, total: int, unit: str) -> None:
+        self._send_progress(WorkProgress(job=job.id, attempt=job.attempt, done=done, total=total, unit=unit))
+
+
+def _read_small(files: Sequence[tuple[Path, str]]) -> list[SmallFile]:
+    """The first of the files that are small together, the original being the first of all. files: their paths here, and
+    on the node."""
+    small: list[SmallFile] = []
+    left = SMALL_BYTES
+    for path, name in files:
+        facts = path.stat()
+        if facts.st_size > left:
+            break
+        content = path.read_bytes()
+        left -= len(content)
+        digest = hashlib.sha256(content).hexdigest()
+        small.append(SmallFile(path=name, content=content, sha256=digest, mtime_ns=facts.st_mtime_ns))
+    return small
+
+
+def _several(replies: Iterable[Reply]) -> Iterator[object]:
+    """The values of calls, of which several are under way at a time."""
+    waiting: deque[Reply] = deque()
+    for reply in replies:
+        waiting.append(reply)
+        if len(waiting) >= _CALLS_AT_ONCE:
+            yield waiting.popleft().wait(CALL_SECONDS)
+    while waiting:
+        yield waiting.popleft().wait(CALL_SECONDS)
+
+
+def _is_scratch(path: str) -> bool:
+    """True for a checkpoint that is being written; the folder of an unfinished step has the same suffix."""
+    return path.endswith(".part")
+
+
+def _sync_folders(folder: Path, outputs: Path) -> None:
+    """Make the names in the folders below an attempt's own durable; the daemon does so for that one."""
+    while folder != outputs and folder.is_relative_to(outputs):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        folder = folder.parent

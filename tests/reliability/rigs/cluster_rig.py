@@ -1,0 +1,249 @@
+"""A Ray cluster under fire: actors, their workers, nodes, the head and the daemon are killed at random instants, and
+nodes are frozen, while files are dropped.
+
+All is on this machine: each node is a group of processes (samples/nodes.py), and the cut of a node is SIGSTOP to all of
+them. At the end, a whole cluster and one daemon are left in peace, and the account is made.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from accounting import Account, reckon
+from mixed_files import CONFIG, Dropper
+from ray_nodes import free_port, load_nodes
+from result_checks import examine, visible_results
+from sandbox import Place, wait_for
+
+WEIGHTS = {"text": 60, "fine": 30, "crash_once": 1, "large": 0.3, "twin": 2, "latin": 1, "error": 0.3, "segfault": 0.2}
+# the relative frequency of each misfortune; a dead head takes its cluster along, and its start takes 20 s
+EVENTS = {"worker": 5, "actor": 8, "near": 4, "daemon": 3, "node": 3, "freeze": 3, "head": 0.5}
+PEACE_SECONDS = (1.0, 10.0)  # between two of them
+QUEUE = 60  # files that wait, at most
+BURST = 12
+FROZEN_SECONDS = (2.0, 30.0)
+BOXES = 2
+DRAIN_SECONDS = 600.0
+CLUSTER = """
+    [cluster]
+    address = "127.0.0.2:{port}"
+    token_file = "ray-token"
+    [devices.cpu]
+    use = false
+"""
+
+
+@dataclass(kw_only=True)
+class Verdict:
+    seed: int
+    account: Account
+    events: Counter[str]
+    outcomes: Counter[str]  # of attempts
+    nodes: Counter[str]  # attempts by node
+    given_up_seconds: list[float]  # from the freezing of a node until none of its jobs runs
+    joined_seconds: list[float]  # from the start of a node under load until it has a job
+    seconds: float
+
+    def __str__(self) -> str:
+        frozen, joined = (f"{max(each, default=0):.1f} s" for each in (self.given_up_seconds, self.joined_seconds))
+        return "\n".join(
+            [
+                f"seed {self.seed}: {self.account.files} files in {self.seconds:.0f} s, {self.account.bad} bad "
+                f"({self.account.lost} lost, {self.account.twice} twice, {self.account.partial} partial, "
+                f"{self.account.stuck} stuck, {self.account.wrong} wrong), {self.account.worn} worn",
+                f"events: {dict(self.events)}; attempts: {dict(self.outcomes)}; by node: {dict(self.nodes)}",
+                f"frozen nodes: {len(self.given_up_seconds)} given up after at most {frozen}; nodes that joined: "
+                f"{len(self.joined_seconds)}, used after at most {joined}",
+                *self.account.notes[:20],
+            ]
+        )
+
+
+@dataclass(kw_only=True)
+class Storm:
+    """One place, one cluster."""
+
+    home: Path
+    seed: int
+    files: int
+    events: dict[str, float] = field(default_factory=lambda: {**EVENTS})
+
+    def __post_init__(self) -> None:
+        self._rng = random.Random(self.seed)
+        self._sample: ModuleType = load_nodes()
+        self._port, self._token_file = free_port(), self.home / "ray-token"
+        self._happened: Counter[str] = Counter()
+        self._given_up: list[float] = []
+        self._joined: list[float] = []
+        self._awaited: dict[str, float] = {}  # nodes that have joined, and had no job yet: when
+        config = CONFIG.format(outbox=self.home / "outbox", timeout="20s") + CLUSTER.format(port=self._port)
+        self._place = Place(self.home, config)
+        self._dropper = Dropper(self._place.inbox, self.home / "markers", random.Random(self._rng.random()), WEIGHTS)
+        self._head: Any = None
+        self._boxes: list[Any] = []
+        self._numbers = iter(range(1, 10**6))
+        self._daemon: Any = None
+
+    def run(self) -> Verdict:
+        started = time.monotonic()
+        try:
+            self._start_cluster()
+            self._daemon = self._place.start()
+            next_event = time.monotonic() + 30
+            while len(self._dropper.drops) < self.files:
+                if self._unfinished() < QUEUE:
+                    for _ in range(self._rng.randint(1, BURST)):
+                        self._dropper.drop()
+                if time.monotonic() > next_event:
+                    self._strike()
+                    next_event = time.monotonic() + self._rng.uniform(*PEACE_SECONDS)
+                self._look_for_joined()
+                time.sleep(0.2)
+            self._drain()
+        finally:
+            for node in filter(None, (self._head, *self._boxes)):
+                node.kill()
+            self._place.stop_all()
+        results = [examine(path, self._place.state / "archive") for path in visible_results(self._place.outbox)]
+        account = reckon(self._place, self._dropper.drops, results)
+        rows = self._place.rows("SELECT outcome, node, count(*) AS n FROM attempts GROUP BY 1, 2")
+        outcomes: Counter[str] = Counter()
+        nodes: Counter[str] = Counter()
+        for row in rows:
+            outcomes[str(row["outcome"])] += row["n"]
+            nodes[str(row["node"])] += row["n"]
+        return Verdict(
+            seed=self.seed,
+            account=account,
+            events=self._happened,
+            outcomes=outcomes,
+            nodes=nodes,
+            given_up_seconds=self._given_up,
+            joined_seconds=self._joined,
+            seconds=time.monotonic() - started,
+        )
+
+    # ---------------------------------------------------------------------------------------- the cluster
+
+    def _start_cluster(self) -> None:
+        self._sample.make_token(self._token_file)
+        self._head = self._sample.start_node("head", port=self._port, token_file=self._token_file, is_head=True, cpus=0)
+        self._boxes = []
+        for _ in range(BOXES):
+            self._add_box()
+
+    def _add_box(self) -> None:
+        name = f"box{next(self._numbers)}"
+        self._boxes.append(self._sample.start_node(name, port=self._port, token_file=self._token_file))
+
+    # ---------------------------------------------------------------------------------------- events
+
+    def _strike(self) -> None:
+        event = self._rng.choices([*self.events], [*self.events.values()])[0]
+        getattr(self, f"_strike_{event}")()
+        self._happened[event] += 1
+
+    def _strike_actor(self) -> None:
+        _kill_one(self._rng, self._of_boxes("ray::Remote"))
+
+    def _strike_worker(self) -> None:
+        _kill_one(self._rng, self._of_boxes("processors.worker"))
+
+    def _strike_near(self) -> None:
+        _kill_one(self._rng, [pid for pid in _children(self._daemon.pid) if "cluster.near" in _command(pid)])
+
+    def _strike_daemon(self) -> None:
+        self._daemon.send_signal(signal.SIGKILL)
+        self._daemon.wait()
+        self._daemon = self._place.start()
+
+    def _strike_node(self) -> None:
+        """A node dies, and another one joins."""
+        node = self._boxes.pop(self._rng.randrange(len(self._boxes)))
+        node.kill()
+        self._awaited.pop(node.name, None)
+        self._add_box()
+        self._awaited[self._boxes[-1].name] = time.monotonic()
+
+    def _strike_freeze(self) -> None:
+        """A node is cut off for a while; it may come back in time or not."""
+        node = self._rng.choice(self._boxes)
+        if not self._running_on(node.name):
+            return
+        node.signal(signal.SIGSTOP)
+        frozen, seconds = time.monotonic(), self._rng.uniform(*FROZEN_SECONDS)
+        while time.monotonic() - frozen < seconds:
+            if seconds > 16 and not self._running_on(node.name):
+                self._given_up.append(time.monotonic() - frozen)
+                break
+            time.sleep(0.1)
+        else:
+            if seconds > 16:
+                self._given_up.append(seconds)
+        time.sleep(max(0.0, frozen + seconds - time.monotonic()))
+        node.signal(signal.SIGCONT)
+        time.sleep(1)
+        if not node.is_running:  # Ray ended it, because it was declared dead
+            self._boxes.remove(node)
+            node.kill()
+            self._add_box()
+
+    def _strike_head(self) -> None:
+        for node in (self._head, *self._boxes):
+            node.kill()
+        self._awaited.clear()
+        self._start_cluster()
+
+    # ---------------------------------------------------------------------------------------- looks
+
+    def _of_boxes(self, what: str) -> list[int]:
+        return [pid for node in self._boxes for pid in node.pids() if what in _command(pid)]
+
+    def _unfinished(self) -> int:
+        rows = self._place.rows("SELECT count(*) AS n FROM jobs WHERE state IN ('done', 'failed')")
+        return len(self._dropper.drops) - (rows[0]["n"] if rows else 0)
+
+    def _running_on(self, node: str) -> int:
+        rows = self._place.rows(f"SELECT count(*) AS n FROM jobs WHERE state = 'running' AND node = '{node}'")
+        return rows[0]["n"] if rows else 0
+
+    def _look_for_joined(self) -> None:
+        for name, since in list(self._awaited.items()):
+            if self._place.rows(f"SELECT 1 FROM attempts WHERE node = '{name}' LIMIT 1"):
+                self._joined.append(time.monotonic() - since)
+                del self._awaited[name]
+
+    def _drain(self) -> None:
+        for node in [each for each in self._boxes if not each.is_running]:
+            self._boxes.remove(node)
+            node.kill()
+            self._add_box()
+        self._place.inboxd("status", check=None)
+        wait_for(lambda: self._unfinished() <= 0, f"the end of all jobs (seed {self.seed})", DRAIN_SECONDS)
+        self._daemon.send_signal(signal.SIGTERM)
+        self._daemon.wait()
+
+
+def _kill_one(rng: random.Random, pids: list[int]) -> None:
+    if pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(rng.choice(pids), signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
+    return [int(each) for each in done.stdout.split()]
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
