@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks.place import Daemon, Home, spread
 from daemon.core.job import Job, JobState
-from daemon.queue.store import Store, new_id, now_us
+from daemon.queue.queries import now_us
+from daemon.queue.store import Store, new_id
 from processors.contract import Kind
 
 HISTORY = 100_000

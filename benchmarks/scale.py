@@ -9,6 +9,7 @@ after a minute of work.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import sqlite3
@@ -114,7 +115,15 @@ def backlog(rows: int, queued: int) -> Iterator[str]:
     )
     yield "| --- " * 6 + "|"
     with Home() as home:
-        history.build(home, history=rows, queued=queued)
+        history.build(home, history=1, queued=1)
+        _multiply(home, "done", rows)
+        (template,) = (home / "inbox" / ".taken").glob("*/history/*")
+        content, mtime_ns = template.read_bytes(), template.stat().st_mtime_ns
+        for job, name in _multiply(home, "queued", queued):
+            path = home / "inbox" / ".taken" / job / "history" / name
+            path.parent.mkdir(parents=True)
+            path.write_bytes(content)
+            os.utime(path, ns=(mtime_ns, mtime_ns))
         daemon = Daemon(home)
         try:
             then, before, started = daemon.memory_mb()["pss"], _done(home), time.monotonic()
@@ -124,6 +133,29 @@ def backlog(rows: int, queued: int) -> Iterator[str]:
         finally:
             daemon.kill()
     yield f"| {rows:,} | {queued:,} | {daemon.ready_seconds:.1f} s | {then:.0f} MB | {later:.0f} MB | {rate:.0f} |"
+
+
+def _multiply(home: Path, state: str, count: int) -> list[tuple[str, str]]:
+    """Repeat the one job in that state, with its attempts and events; return the ids and names of the copies. (The
+    store itself would take minutes.)"""
+    with contextlib.closing(sqlite3.connect(home / "state" / "jobs.db")) as database, database:
+        (template,) = database.execute("SELECT id FROM jobs WHERE state = ?", (state,)).fetchone()
+        columns = [row[1] for row in database.execute("PRAGMA table_info(jobs)")]
+        digit = "d" if state == "done" else "e"
+        changed = {"id": f"printf('{digit}%07x-0000-4000-8000-%012x', i, i)", "name": "i || '.txt'", "inode": "i"}
+        changed |= {"sha256": "printf('%064x', i)", "received_at": "received_at + i"}
+        values = ", ".join(changed.get(column, column) for column in columns)
+        database.execute(
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count - 1}) "
+            f"INSERT INTO jobs SELECT {values} FROM n, jobs WHERE jobs.id = ?",
+            (template,),
+        )
+        copies = f"FROM {{0}}, jobs WHERE {{0}}.job = '{template}' AND jobs.state = '{state}' AND jobs.id <> {{0}}.job"
+        for table in ("attempts", "events"):
+            names = [row[1] for row in database.execute(f"PRAGMA table_info({table})") if row[1] != "id"]
+            values = ", ".join("jobs.id" if name == "job" else f"{table}.{name}" for name in names)
+            database.execute(f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} {copies.format(table)}")
+        return database.execute("SELECT id, name FROM jobs WHERE state = ? AND id <> ?", (state, template)).fetchall()
 
 
 def _done(home: Path) -> int:
