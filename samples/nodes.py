@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 HOST = "127.0.0.2"  # a loopback address that Ray does not replace by the address of the machine, as it does 127.0.0.1
@@ -45,16 +46,20 @@ class LocalNode:
         is_head: bool = False,
         cpus: int = CPUS,
         gpus: int = 0,
+        head: str = HOST,
+        host: str = HOST,
+        prefix: Sequence[str] = (),
     ):
+        """head, host: addresses of the head and of this node. prefix: of the command, such as `ip netns exec NAME`."""
         self.name = name
-        role = ["--head", f"--port={port}", "--include-dashboard=false"] if is_head else [f"--address={HOST}:{port}"]
+        role = ["--head", f"--port={port}", "--include-dashboard=false"] if is_head else [f"--address={head}:{port}"]
         self._mark = f"{name}-{os.getpid()}-{time.monotonic_ns()}"
         self._temp = tempfile.mkdtemp(prefix="ray-")  # short: paths of sockets are below it
         self._log = Path(self._temp, "start.log")
         self._process = subprocess.Popen(
             [
-                *(Path(sys.executable).with_name("ray"), "start", *role, "--block", "--disable-usage-stats"),
-                *(f"--node-name={name}", f"--node-ip-address={HOST}", f"--num-cpus={cpus}", f"--num-gpus={gpus}"),
+                *(*prefix, Path(sys.executable).with_name("ray"), "start", *role, "--block", "--disable-usage-stats"),
+                *(f"--node-name={name}", f"--node-ip-address={host}", f"--num-cpus={cpus}", f"--num-gpus={gpus}"),
                 *(f"--object-store-memory={_STORE_BYTES}", *([f"--temp-dir={self._temp}"] if is_head else [])),
             ],
             env={**os.environ, **_SETTINGS, "RAY_AUTH_TOKEN_PATH": str(token_file), _MARK: self._mark},
@@ -107,10 +112,22 @@ def start(count: int, *, port: int = PORT, token_file: Path = TOKEN_FILE, cpus: 
     return nodes
 
 
-def start_node(name: str, *, port: int, token_file: Path, is_head: bool = False, cpus: int = CPUS) -> LocalNode:
+def start_node(
+    name: str,
+    *,
+    port: int,
+    token_file: Path,
+    is_head: bool = False,
+    cpus: int = CPUS,
+    head: str = HOST,
+    host: str = HOST,
+    prefix: Sequence[str] = (),
+) -> LocalNode:
     """Start a node, and wait until it has joined. On a busy machine, Ray may give its own start up: try again."""
     for _ in range(_TRIES):
-        node = LocalNode(name, port=port, token_file=token_file, is_head=is_head, cpus=cpus)
+        node = LocalNode(
+            name, port=port, token_file=token_file, is_head=is_head, cpus=cpus, head=head, host=host, prefix=prefix
+        )
         until = time.monotonic() + _START_SECONDS
         while node.is_running and time.monotonic() < until:
             if node.has_joined:
