@@ -13,7 +13,7 @@ import pytest
 from sandbox import Place, wait_for
 
 from daemon import config
-from daemon.doctor import checks, gpus, host, memory, models
+from daemon.doctor import checks, cluster, gpus, host, memory, models
 from daemon.doctor.installation import Installation, as_user
 from daemon.install.service_paths import system_paths
 from daemon.queue.store import Store
@@ -236,6 +236,18 @@ def test_recipe_that_requires_a_missing_gpu_fails(make_place):
     place = make_place('[processors.whisper]\ndevice = "cuda"\nmodel = "tiny.en"\n')
     verdict, words, fix = list(gpus.gpus(place.settings(), None))[-1]
     assert verdict == "FAIL" and "transcribe" in words and 'device = "auto"' in fix
+
+
+def test_cluster_without_ray_or_a_private_token_is_reported(make_place, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(extras.LIBRARIES, "ray", ("no_such_ray",))
+    place = make_place('[cluster]\naddress = "auto"\ntoken_file = "token"\n')
+    (lacking, unreadable) = cluster.cluster(place.settings(), None)
+    assert lacking[0] == "FAIL" and "no_such_ray is not installed" in lacking[1] and "install" in lacking[2]
+    assert unreadable[0] == "FAIL" and "cannot be read" in unreadable[1]
+    (place.home / "token").write_text("secret")
+    (place.home / "token").chmod(0o644)
+    (_, public) = cluster.cluster(place.settings(), None)
+    assert public[0] == "warn" and "other users may use" in public[1]
 
 
 def test_model_larger_than_its_limit_is_reported(make_place):
