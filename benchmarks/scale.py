@@ -132,7 +132,7 @@ def backlog(rows: int, queued: int) -> Iterator[str]:
             later = daemon.memory_mb()["pss"]
         finally:
             daemon.kill()
-    yield f"| {rows:,} | {queued:,} | {daemon.ready_seconds:.1f} s | {then:.0f} MB | {later:.0f} MB | {rate:.0f} |"
+        yield f"| {rows:,} | {queued:,} | {daemon.ready_seconds:.1f} s | {then:.0f} MB | {later:.0f} MB | {rate:.0f} |"
 
 
 def _multiply(home: Path, state: str, count: int) -> list[tuple[str, str]]:

@@ -26,7 +26,10 @@ from sandbox import Place, wait_for
 WEIGHTS = {"text": 60, "fine": 30, "crash_once": 1, "large": 0.3, "twin": 2, "latin": 1, "error": 0.3, "segfault": 0.2}
 # the relative frequency of each misfortune; a dead head takes its cluster along, and its start takes 20 s
 EVENTS = {"worker": 5, "actor": 8, "near": 4, "daemon": 3, "node": 3, "freeze": 3, "head": 0.5}
-PEACE_SECONDS = (1.0, 10.0)  # between two of them
+PEACE = (
+    0.05,
+    1.0,
+)  # between two of them, in times that a worker on a node needs here from its start to its first result
 QUEUE = 60  # files that wait, at most
 BURST = 12
 FROZEN_SECONDS = (2.0, 30.0)
@@ -74,6 +77,7 @@ class Storm:
     home: Path
     seed: int
     files: int
+    minutes: float = 600.0  # no more files are dropped after this time
     events: dict[str, float] = field(default_factory=lambda: {**EVENTS})
 
     def __post_init__(self) -> None:
@@ -97,14 +101,15 @@ class Storm:
         try:
             self._start_cluster()
             self._daemon = self._place.start()
-            next_event = time.monotonic() + 30
-            while len(self._dropper.drops) < self.files:
+            tempo = self._measure_tempo()
+            next_event, until = time.monotonic(), time.monotonic() + 60 * self.minutes
+            while len(self._dropper.drops) < self.files and time.monotonic() < until:
                 if self._unfinished() < QUEUE:
                     for _ in range(self._rng.randint(1, BURST)):
                         self._dropper.drop()
                 if time.monotonic() > next_event:
                     self._strike()
-                    next_event = time.monotonic() + self._rng.uniform(*PEACE_SECONDS)
+                    next_event = time.monotonic() + tempo * self._rng.uniform(*PEACE)
                 self._look_for_joined()
                 time.sleep(0.2)
             self._drain()
@@ -130,6 +135,13 @@ class Storm:
             joined_seconds=self._joined,
             seconds=time.monotonic() - started,
         )
+
+    def _measure_tempo(self) -> float:
+        """Seconds from the first file until its result, when a worker starts for it."""
+        started = time.monotonic()
+        self._dropper.drop("text")
+        wait_for(lambda: self._unfinished() == 0, "the first result", 180)
+        return time.monotonic() - started
 
     # ---------------------------------------------------------------------------------------- the cluster
 
