@@ -19,7 +19,7 @@ PHONE = {"viewport": {"width": 360, "height": 800}, "is_mobile": True, "has_touc
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 FORMS = ["statement?edit=2", "receipt?edit=fields", "invoice?edit=new", "text?edit=1", "transcript?edit=2"]
 PATHS = ["/", "/system", "/search", "/search?q=pike", "/?state=review", "/login", *RESULTS, *FORMS]
-PAINT_SECONDS = 1.0  # at most, on a busy machine; docs/api.md has what was measured on an idle one
+PAINT_SECONDS = 2.0  # at most, on a machine with ten times the load that it can carry
 
 
 @pytest.fixture(scope="module", autouse=True)
