@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageOps, ImageStat
 
-from processors.ocr import orientation
+from processors.ocr import check_boxes, orientation
 from processors.ocr.boxes import Quad, bounds_of, separate
 from processors.ocr.bundled_models import find_model, model_name
 from processors.ocr.coverage import count_unknown, count_unread
@@ -18,6 +18,7 @@ from processors.ocr.ink import Ink, find_ink, find_lines_outside
 from processors.ocr.layout import TextBox
 from processors.ocr.recognition import Recognized, recognize
 from processors.ocr.sessions import open_rapidocr
+from processors.pages.check_boxes import Square
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -149,10 +150,13 @@ class RapidOcrEngine:
         found = self._read(image)
         return found.boxes, found.uncertain
 
-    def _read(self, image: "Image.Image", scale: float | None = None) -> "_Found":
+    def _read(self, image: "Image.Image", scale: float | None = None, *, with_check_boxes: bool = True) -> "_Found":
         """`scale`: of the image in which lines are detected; None: chosen by the size of the letters."""
-        image = _on_light_ground(image)
+        image = original = _on_light_ground(image)
         ink = find_ink(image)
+        if squares := check_boxes.find_boxes(ink) if with_check_boxes else []:
+            image = check_boxes.take_out(image, squares)
+            ink = find_ink(image)
         area = _area(ink, image.size)
         if area is None:
             return _Found([], [], 0, 0)
@@ -164,7 +168,19 @@ class RapidOcrEngine:
         second = recognize(models, pixels, [_padded(line, image.size) for line in missed], ink)
         read += [each for each in second if each.box.confidence >= _SURE and each.box.text.strip()]
         unread = [each for each in second if not (each.box.confidence >= _SURE and each.box.text.strip())]
-        return _sort(read, unread)
+        found = _sort(read, unread)
+        if squares and check_boxes.may_be_letters(found.boxes):
+            return self._read(original, scale, with_check_boxes=False)
+        return self._with_check_boxes(found, squares, original, ink) if squares else found
+
+    def _with_check_boxes(self, found: "_Found", squares: Sequence[Square], image: "Image.Image", ink: Ink) -> "_Found":
+        def recognize_all(quads: Sequence[Quad]) -> list[TextBox]:
+            return [each.box for each in recognize([self._rapidocr.text_rec], pixels, quads, ink)]
+
+        pixels = _bgr(image)
+        settled = check_boxes.settle(squares, found.boxes, recognize_all)
+        boxes = [*found.boxes, *settled.marks, *settled.texts]
+        return replace(found, boxes=boxes, unread=found.unread + settled.unread)
 
     def _detect_in(self, image: "Image.Image", area: Area, scale: float) -> list[Quad]:
         """The boxes of lines in a part of the image."""
@@ -250,6 +266,7 @@ def _bgr(image: "Image.Image") -> np.ndarray:
 
 def _is_poor(boxes: list[TextBox]) -> bool:
     """True if the page may not be upright. This check costs nothing for an upright page."""
+    boxes = [box for box in boxes if box.text not in (check_boxes.CHECKED, check_boxes.EMPTY)]
     characters = sum(len(box.text) for box in boxes)
     if characters < _FEW_CHARACTERS:
         return True

@@ -20,6 +20,11 @@ _MEASURED_PIXELS = 2_000_000  # A4 at 150 dpi: letters of 6 points are still sep
 _NEIGHBORHOOD = 1 / 30  # of the longer side: wider than strokes, narrower than shadows
 _CONTRAST = 24  # gray values
 _DARK_GROUND = 110  # gray value
+_FAINTEST, _FAINT_SHARE = 6, 0.4  # gray values; of the strongest contrast near it: less is the halo of a dark letter
+_NEAR = 15  # measured pixels
+_NOISE = 4.5  # standard deviations of the paper's gray values that no speck reaches
+_EVERY = 3  # pixels from one sample of the noise to the next
+_TO_DEVIATION = 1.4826  # of a normal distribution, from the median of the absolute deviation
 _LEAST_LETTER, _LEAST_MARK = 4, 2  # measured pixels high
 _LARGEST = 0.3  # of the page's height
 _RULE = 12  # times as long as wide: a ruling line
@@ -34,6 +39,8 @@ class Ink:
 
     letters: np.ndarray  # as large as a letter
     marks: np.ndarray  # the same, and smaller ones: points, commas, dashes
+    mask: np.ndarray  # all ink: bool, shape (height, width) of the copy that was measured
+    share: float  # of the sides of the image that the copy has
 
     @property
     def bounds(self) -> Bounds | None:
@@ -57,15 +64,26 @@ def find_ink(image: "Image.Image") -> Ink:
     if share < 1:
         gray = cv2.resize(gray, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     side = int(max(gray.shape) * _NEIGHBORHOOD) | 1
-    ground = cv2.blur(gray, (side, side)).astype(np.int16)
-    difference = gray - ground
-    ink = (difference < -_CONTRAST) | (difference > _CONTRAST) & (ground < _DARK_GROUND)
+    ground = cv2.blur(gray, (side, side))
+    depth = cv2.subtract(ground, gray)
+    if (is_dark := ground < _DARK_GROUND).any():
+        depth = np.where(is_dark, cv2.absdiff(gray, ground), depth)
+    ink = depth > _least_contrast(gray, depth)
     _, _, found, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8))
     left, top, width, height, area = found[1:].T
     is_mark = (area >= _LEAST_MARK**2) & (height < _LARGEST * gray.shape[0])
     is_letter = is_mark & (height >= _LEAST_LETTER) & (width >= 2) & (width < _RULE * height) & (height < _RULE * width)
     sides = np.stack([left, top, left + width, top + height], axis=1) / share
-    return Ink(sides[is_letter], sides[is_mark & (width < gray.shape[1] / 4)])
+    return Ink(sides[is_letter], sides[is_mark & (width < gray.shape[1] / 4)], ink, share)
+
+
+def _least_contrast(gray: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The contrast of ink at each place: less where all writing is faint, and never the noise of a scanner."""
+    samples = cv2.absdiff(gray, cv2.medianBlur(gray, 3))[::_EVERY, ::_EVERY]
+    noise = _NOISE * _TO_DEVIATION * float(np.median(samples))
+    strongest = cv2.dilate(depth, np.ones((_NEAR, _NEAR), np.uint8))
+    least: np.ndarray = np.clip(strongest * _FAINT_SHARE, min(_CONTRAST, max(_FAINTEST, noise)), _CONTRAST)
+    return least
 
 
 def glyphs_in(strokes: np.ndarray, box: Bounds) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Check boxes that a page draws: squares beside words, empty or with a mark. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +11,34 @@ from processors.pages.page import PlacedWord
 if TYPE_CHECKING:
     from processors.pages.page import Box
 
-_INK = 160  # of 255: darker is drawn
+_CONTRAST = 24  # of 255, to the surroundings: darker is drawn
+_SURROUNDINGS = 2  # sides of the largest square
 _SMALLEST, _LARGEST = 5.0, 20.0  # points, of a side
-_SQUARE = 1.25  # longest to shortest side
-_EDGE = 0.2  # of a side: where its line is
-_DRAWN = 0.85  # share of a side that its line covers
-_INSET = 0.25  # of a side: what lies further in is the mark
-_EMPTY, _FILLED = 0.02, 0.75  # share of ink within: none is no mark; more is a bullet
+_SQUARE = 1.15  # longest to shortest side
+_STRAIGHT = (0.8, 1.3, 2.1)  # smallest sides: shorter strokes are no sides; tried in this order
+_EDGE = 0.08  # of a side: where its line is, also if the page is skewed
+_THICKEST = 0.2  # of a side
+_DRAWN = 0.88  # share of a side that its line covers
+_RING, _CORE = 0.15, 0.25  # of a side: what lies further in is a filling, a mark
+_EMPTY, _FILLED = 0.02, 0.95  # share of ink within: none is no mark; more is a bullet
+_TOUCHING = 0.25  # sides to the next glyph of a word; a check box stands apart
+_CROSSING = 1  # pixels beside a square in which a mark that crosses it has ink
 _BESIDE = 3.0  # sides between a box and the next word
+_SAME_SIZE, _ALIGNED = 1.2, 0.5  # ratio of the sides, and shift in sides, of boxes in one row or column
+_MARKS = frozenset("xX×✓✔√✗✘vVyY\\/|+*·.,-–_■▪●•█")  # characters that a mark is taken for
+
+
+@dataclass(frozen=True)
+class Square:
+    """The outline of a square."""
+
+    box: "Box"
+    is_marked: bool
+    is_cell: bool = False  # one of several side by side, each for a digit of a date or number
+
+    @property
+    def side(self) -> float:
+        return self.box[2] - self.box[0]
 
 
 def find_check_boxes(
@@ -29,46 +50,145 @@ def find_check_boxes(
     """
     import cv2
 
-    ink = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) < _INK).astype(np.uint8)
-    if not words or not ink.any():
+    if not words:
         return []
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    sizes = stats[1:, 2:4] / pixels_per_point
-    is_square = (sizes.min(axis=1) >= _SMALLEST) & (sizes.max(axis=1) <= _LARGEST)
-    is_square &= sizes.max(axis=1) <= _SQUARE * sizes.min(axis=1)
-    places = np.array([(word.left, word.top, word.right, word.bottom) for word in words])
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    around = int(_SURROUNDINGS * _LARGEST * pixels_per_point) | 1
+    ink = cv2.subtract(cv2.blur(gray, (around, around)), gray) >= _CONTRAST
+    squares = find_squares(ink, _SMALLEST * pixels_per_point, _LARGEST * pixels_per_point)
     found = []
-    for left, top, width, height in stats[1:][is_square][:, :4].tolist():
-        box = float(left), float(top), float(left + width), float(top + height)
-        mark = _mark(ink[top : top + height, left : left + width])
-        if mark is None or not _is_beside(box, places):
-            continue
-        found.append((box, mark > _EMPTY or _has_word(box, places)))
+    for square in choose(squares, [(word.left, word.top, word.right, word.bottom) for word in words]):
+        within = [word.text for word in words if _is_within(word, square)]
+        if all(is_mark(text) for text in within):
+            found.append((square.box, square.is_marked or bool(within)))
     return found
 
 
-def _mark(ink: np.ndarray) -> float | None:
-    """The share of ink within a square outline; None if it is not one."""
+def is_mark(text: str) -> bool:
+    """True if text in a box may be its mark; other letters and digits are a text that has a frame."""
+    return set(text) <= _MARKS
+
+
+def find_squares(ink: np.ndarray, smallest: float, largest: float) -> list[Square]:
+    """The outlines of squares with sides of that many pixels, also those that a mark crosses.
+
+    `ink`: what is drawn, bool, shape (height, width).
+    """
+    import cv2
+
+    drawn = ink.astype(np.uint8)
+    found: list[Square] = []
+    for length in _STRAIGHT:
+        strokes = _strokes(drawn, max(3, round(length * smallest)))
+        _, _, stats, _ = cv2.connectedComponentsWithStats(strokes, connectivity=8)
+        sizes = stats[1:, 2:4]
+        is_square = (sizes.min(axis=1) >= smallest) & (sizes.max(axis=1) <= largest)
+        is_square &= sizes.max(axis=1) <= _SQUARE * sizes.min(axis=1)
+        squares = (_square(drawn, place) for place in stats[1:][is_square][:, :4].tolist())
+        found += [each for each in squares if each and not any(_is_same(each, other) for other in found)]
+    apart = [each for each in found if not _is_in_word(drawn, each)]
+    cells = [each for each in found if _is_cell(each, found)]
+    return [*(each for each in apart if each not in cells), *(replace(each, is_cell=True) for each in cells)]
+
+
+def _strokes(drawn: np.ndarray, length: int) -> np.ndarray:
+    """Level and upright lines at least that long."""
+    import cv2
+
+    across, down = (
+        cv2.morphologyEx(drawn, cv2.MORPH_OPEN, np.ones(each, np.uint8)) for each in ((1, length), (length, 1))
+    )
+    return cv2.bitwise_or(across, down)
+
+
+def _is_same(a: Square, b: Square) -> bool:
+    return max(abs(one - other) for one, other in zip(a.box, b.box, strict=True)) <= a.side / 2
+
+
+def _square(ink: np.ndarray, place: Sequence[int]) -> Square | None:
+    left, top, width, height = place
+    inside = ink[top : top + height, left : left + width]
+    if float(_inner(inside, _RING).mean()) > _FILLED or not _has_sides(ink, place):
+        return None
+    box = float(left), float(top), float(left + width), float(top + height)
+    return Square(box, is_marked=float(_inner(inside, _CORE).mean()) > _EMPTY)
+
+
+def _has_sides(ink: np.ndarray, place: Sequence[int]) -> bool:
+    """True if all sides are straight and thin: those of round letters and of most others are not."""
+    left, top, width, height = place
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    above, before = max(0, top - max(2, height // 16)), max(0, left - max(2, width // 16))
+    below, after = top + height + max(2, height // 16), left + width + max(2, width // 16)
+    sides = ink[above:below, columns], ink[above:below, columns][::-1], ink[rows, before:after].T
+    return all(_is_side(each, max(width, height)) for each in (*sides, ink[rows, before:after].T[::-1]))
+
+
+def _is_side(ink: np.ndarray, side: int) -> bool:
+    """True if its upper side is a straight, thin line. `ink`: also a little of what is above it."""
+    first = np.where(ink.any(axis=0), ink.argmax(axis=0), len(ink))
+    is_below = np.arange(len(ink))[:, None] >= first
+    thickness = (is_below & (ink == 0)).argmax(axis=0) - first
+    is_straight = np.abs(first - np.median(first)) <= max(1, round(side * _EDGE))
+    return bool(is_straight.mean() >= _DRAWN and np.median(thickness) <= max(3, _THICKEST * side))
+
+
+def _inner(ink: np.ndarray, inset: float) -> np.ndarray:
     height, width = ink.shape
-    across, down = max(1, round(width * _EDGE)), max(1, round(height * _EDGE))
-    rows, columns = ink.mean(axis=1), ink.mean(axis=0)
-    sides = rows[:down].max(), rows[-down:].max(), columns[:across].max(), columns[-across:].max()
-    inner = ink[round(height * _INSET) : height - round(height * _INSET)]
-    share = float(inner[:, round(width * _INSET) : width - round(width * _INSET)].mean())
-    return share if min(sides) >= _DRAWN and share <= _FILLED else None
+    down, across = round(height * inset), round(width * inset)
+    return ink[down : height - down, across : width - across]
 
 
-def _is_beside(box: "Box", words: np.ndarray) -> bool:
-    """True if a word follows or precedes it on its line."""
-    side, middle = box[2] - box[0], (box[1] + box[3]) / 2
-    on_line = (words[:, 1] <= middle) & (middle <= words[:, 3])
-    gaps = np.maximum(words[:, 0] - box[2], box[0] - words[:, 2])
-    return bool((on_line & (gaps <= _BESIDE * side) & (gaps > -side / 2)).any())
+def _is_cell(square: Square, squares: Sequence[Square]) -> bool:
+    left, top, right, bottom = square.box
+    beside = (
+        other
+        for other in squares
+        if other.is_marked and abs(other.box[1] - top) <= _ALIGNED * square.side and other is not square
+    )
+    gaps = (max(other.box[0] - right, left - other.box[2]) for other in beside)
+    return square.is_marked and any(gap <= _TOUCHING * square.side for gap in gaps)
 
 
-def _has_word(box: "Box", words: np.ndarray) -> bool:
-    """True if text marks it, such as an X."""
-    across, down = (words[:, 0] + words[:, 2]) / 2, (words[:, 1] + words[:, 3]) / 2
-    is_small = words[:, 2] - words[:, 0] <= 1.5 * (box[2] - box[0])
-    within = (box[0] <= across) & (across <= box[2]) & (box[1] <= down) & (down <= box[3])
-    return bool((within & is_small).any())
+def _is_in_word(ink: np.ndarray, square: Square) -> bool:
+    """True if glyphs are close to it on both sides, as to a letter within a word; a mark that crosses it is none."""
+    left, top, right, bottom = map(int, square.box)
+    gap, quarter = max(3, round(_TOUCHING * square.side)), (bottom - top) // 4
+    rows = ink[top + quarter : bottom - quarter]
+    before, after = rows[:, max(0, left - gap) : left], rows[:, right : right + gap]
+    crosses = before[:, -_CROSSING:].any() or after[:, :_CROSSING].any()
+    return bool(before.any() and after.any() and not crosses)
+
+
+def choose(squares: Sequence[Square], words: Sequence["Box"]) -> list[Square]:
+    """The squares that have a word beside them, and those in a row or column of squares with words on their line."""
+    if not squares or not words:
+        return []
+    places = np.array(words)
+    boxes = [each for each in squares if not each.is_cell]
+    return [each for each in boxes if _is_beside(each, places, _BESIDE) or _is_in_grid(each, boxes, places)]
+
+
+def _is_beside(square: Square, words: np.ndarray, most: float) -> bool:
+    """True if a word follows or precedes it on its line, at most so many sides away."""
+    left, top, right, bottom = square.box
+    on_line = (words[:, 1] <= (top + bottom) / 2) & ((top + bottom) / 2 <= words[:, 3])
+    gaps = np.maximum(words[:, 0] - right, left - words[:, 2])
+    return bool((on_line & (gaps <= most * square.side) & (gaps > -square.side / 2)).any())
+
+
+def _is_in_grid(square: Square, squares: Sequence[Square], words: np.ndarray) -> bool:
+    others = [other for other in squares if other is not square and _is_aligned(square, other)]
+    return bool(others) and _is_beside(square, words, np.inf)
+
+
+def _is_aligned(a: Square, b: Square) -> bool:
+    shift = min(abs(a.box[0] - b.box[0]), abs(a.box[1] - b.box[1]))
+    return max(a.side, b.side) <= _SAME_SIZE * min(a.side, b.side) and shift <= _ALIGNED * a.side
+
+
+def _is_within(word: PlacedWord, square: Square) -> bool:
+    across, down = (word.left + word.right) / 2, (word.top + word.bottom) / 2
+    left, top, right, bottom = square.box
+    is_small = word.right - word.left <= 1.5 * square.side
+    return is_small and left <= across <= right and top <= down <= bottom

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import font_roboto
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -76,6 +77,65 @@ def test_white_text_on_a_dark_page_is_read(ocr: Ocr, tmp_path: Path):
     page = ImageOps.invert(_page(["Total 49.90 EUR", "Paid by card"]))
     text, review = _read(ocr, page, tmp_path)
     assert text.splitlines() == ["Total 49.90 EUR", "Paid by card"] and review == ()
+
+
+@pytest.mark.parametrize("noise", [0, 3])
+def test_faint_lines_beside_dark_ones_are_read(ocr: Ocr, tmp_path: Path, noise: int):
+    page, font = Image.new("L", (1000, 700), "white"), ImageFont.truetype(ROBOTO, 32)
+    grays = (0, 0, 0, 225, 238)
+    for number, gray in enumerate(grays):
+        text = f"Line {number + 1} of the letter of 3 May"
+        ImageDraw.Draw(page).text((80, 60 + number * 120), text, font=font, fill=gray)
+    pixels = np.asarray(page) - 8 + np.random.default_rng(0).normal(0, noise, (page.height, page.width))
+    read, review = _read(ocr, Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), tmp_path)
+    assert read.splitlines() == [f"Line {number + 1} of the letter of 3 May" for number in range(len(grays))]
+    assert review == ()
+
+
+def test_check_boxes_of_a_scan_are_marked(ocr: Ocr, tmp_path: Path):
+    lines = ["Parking permit", "     resident", "     second car", "     electric", "     visitor"]
+    page = _page(lines, (800, 500))
+    draw = ImageDraw.Draw(page)
+    for number, mark in enumerate(("", "cross", "tick", "fill")):
+        left, top = 80, 136 + round(number * 51.2)
+        draw.rectangle((left, top, left + 30, top + 30), outline="black", width=2)
+        inside = {
+            "cross": [(5, 5, 25, 25), (5, 25, 25, 5)],
+            "tick": [(5, 15, 12, 25), (12, 25, 34, -6)],
+            "fill": [(6, y, 24, y) for y in range(6, 25)],
+        }
+        for x1, y1, x2, y2 in inside.get(mark, []):
+            draw.line((left + x1, top + y1, left + x2, top + y2), fill="black", width=4)
+    read, review = _read(ocr, page.convert("L").rotate(0.5, Image.Resampling.BICUBIC, fillcolor=255), tmp_path)
+    assert [" ".join(line.split()) for line in read.splitlines()] == [
+        *("Parking permit", "[ ] resident", "[x] second car", "[x] electric", "[x] visitor")
+    ]
+    assert review == ()
+
+
+def test_check_boxes_in_columns_are_marked(ocr: Ocr, tmp_path: Path):
+    page = _page(["Room", "Breakfast"], (900, 260))
+    for row in range(2):
+        for column in range(3):
+            left, top = 500 + 130 * column, 84 + row * 51
+            ImageDraw.Draw(page).rectangle((left, top, left + 28, top + 28), outline="black", width=2)
+            if column == row + 1:
+                ImageDraw.Draw(page).line((left + 4, top + 4, left + 24, top + 24), fill="black", width=4)
+                ImageDraw.Draw(page).line((left + 4, top + 24, left + 24, top + 4), fill="black", width=4)
+    text, _ = _read(ocr, page, tmp_path)
+    assert [" ".join(line.split()) for line in text.splitlines()] == ["Room [ ] [x] [ ]", "Breakfast [ ] [ ] [x]"]
+
+
+def test_digits_in_frames_are_no_check_boxes(ocr: Ocr, tmp_path: Path):
+    page = _page(["Date of birth", "Box"], (900, 260))
+    for number, digit in enumerate("30112026"):
+        left = 400 + 46 * number
+        ImageDraw.Draw(page).rectangle((left, 78, left + 40, 122), outline="black", width=2)
+        ImageDraw.Draw(page).text((left + 12, 80), digit, font=ImageFont.truetype(ROBOTO, 32), fill="black")
+    ImageDraw.Draw(page).rectangle((160, 130, 204, 172), outline="black", width=2)
+    ImageDraw.Draw(page).text((174, 131), "7", font=ImageFont.truetype(ROBOTO, 32), fill="black")
+    first, second = _read(ocr, page, tmp_path)[0].splitlines()
+    assert "".join(first.split()) == "Dateofbirth30112026" and second.split() == ["Box", "7"]
 
 
 def test_amounts_of_two_columns_are_not_glued(ocr: Ocr, tmp_path: Path):

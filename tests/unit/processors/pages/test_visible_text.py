@@ -231,6 +231,11 @@ def test_box_that_is_drawn_is_marked(read, mark: str, width: float):
     assert text.splitlines() == ["[x] yes", "[ ] no", "so"] and review == ()
 
 
+def test_number_in_a_frame_is_a_text(read):
+    content = "60 698 12 12 re S " + show("7", 63, 700, 9) + show("Wages of the year", 80, 700)
+    assert read(one_page(content))[0].split() == ["7", "Wages", "of", "the", "year"]
+
+
 def test_cells_of_a_table_and_filled_squares_are_no_check_boxes():
     picture = np.full((120, 200, 3), 255, np.uint8)
     for line in range(10, 91, 20):
