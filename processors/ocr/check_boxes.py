@@ -36,7 +36,7 @@ def find_boxes(ink: Ink) -> list[Square]:
     height = (ink.letter_height or 0.0) * ink.share
     if not height:
         return []
-    squares = find_squares(ink.mask, max(_LEAST_SIDE, _SMALLEST * height), _LARGEST * height)
+    squares = find_squares(ink.mask, ink.gray, max(_LEAST_SIDE, _SMALLEST * height), _LARGEST * height)
     return [replace(each, box=tuple(side / ink.share for side in each.box)) for each in squares]
 
 

@@ -40,6 +40,7 @@ class Ink:
     letters: np.ndarray  # as large as a letter
     marks: np.ndarray  # the same, and smaller ones: points, commas, dashes
     mask: np.ndarray  # all ink: bool, shape (height, width) of the copy that was measured
+    gray: np.ndarray  # that copy: uint8
     share: float  # of the sides of the image that the copy has
 
     @property
@@ -74,7 +75,7 @@ def find_ink(image: "Image.Image") -> Ink:
     is_mark = (area >= _LEAST_MARK**2) & (height < _LARGEST * gray.shape[0])
     is_letter = is_mark & (height >= _LEAST_LETTER) & (width >= 2) & (width < _RULE * height) & (height < _RULE * width)
     sides = np.stack([left, top, left + width, top + height], axis=1) / share
-    return Ink(sides[is_letter], sides[is_mark & (width < gray.shape[1] / 4)], ink, share)
+    return Ink(sides[is_letter], sides[is_mark & (width < gray.shape[1] / 4)], ink, gray, share)
 
 
 def _least_contrast(gray: np.ndarray, depth: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ _THICKEST = 0.2  # of a side
 _DRAWN = 0.88  # share of a side that its line covers
 _RING, _CORE = 0.15, 0.25  # of a side: what lies further in is a filling, a mark
 _EMPTY, _FILLED = 0.02, 0.95  # share of ink within: none is no mark; more is a bullet
+_PAPER, _TINT = 75, 10  # percentile of the gray values around it; of 255
 _TOUCHING = 0.25  # sides to the next glyph of a word; a check box stands apart
 _CROSSING = 1  # pixels beside a square in which a mark that crosses it has ink
 _BESIDE = 3.0  # sides between a box and the next word
@@ -55,7 +56,7 @@ def find_check_boxes(
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     around = int(_SURROUNDINGS * _LARGEST * pixels_per_point) | 1
     ink = cv2.subtract(cv2.blur(gray, (around, around)), gray) >= _CONTRAST
-    squares = find_squares(ink, _SMALLEST * pixels_per_point, _LARGEST * pixels_per_point)
+    squares = find_squares(ink, gray, _SMALLEST * pixels_per_point, _LARGEST * pixels_per_point)
     found = []
     for square in choose(squares, [(word.left, word.top, word.right, word.bottom) for word in words]):
         within = [word.text for word in words if _is_within(word, square)]
@@ -69,10 +70,10 @@ def is_mark(text: str) -> bool:
     return set(text) <= _MARKS
 
 
-def find_squares(ink: np.ndarray, smallest: float, largest: float) -> list[Square]:
+def find_squares(ink: np.ndarray, gray: np.ndarray, smallest: float, largest: float) -> list[Square]:
     """The outlines of squares with sides of that many pixels, also those that a mark crosses.
 
-    `ink`: what is drawn, bool, shape (height, width).
+    `ink`: what is drawn in `gray`, which is uint8; bool, shape (height, width).
     """
     import cv2
 
@@ -84,7 +85,7 @@ def find_squares(ink: np.ndarray, smallest: float, largest: float) -> list[Squar
         sizes = stats[1:, 2:4]
         is_square = (sizes.min(axis=1) >= smallest) & (sizes.max(axis=1) <= largest)
         is_square &= sizes.max(axis=1) <= _SQUARE * sizes.min(axis=1)
-        squares = (_square(drawn, place) for place in stats[1:][is_square][:, :4].tolist())
+        squares = (_square(drawn, gray, place) for place in stats[1:][is_square][:, :4].tolist())
         found += [each for each in squares if each and not any(_is_same(each, other) for other in found)]
     apart = [each for each in found if not _is_in_word(drawn, each)]
     cells = [each for each in found if _is_cell(each, found)]
@@ -105,13 +106,23 @@ def _is_same(a: Square, b: Square) -> bool:
     return max(abs(one - other) for one, other in zip(a.box, b.box, strict=True)) <= a.side / 2
 
 
-def _square(ink: np.ndarray, place: Sequence[int]) -> Square | None:
+def _square(ink: np.ndarray, gray: np.ndarray, place: Sequence[int]) -> Square | None:
     left, top, width, height = place
     inside = ink[top : top + height, left : left + width]
-    if float(_inner(inside, _RING).mean()) > _FILLED or not _has_sides(ink, place):
+    if float(_inner(inside, _RING).mean()) > _FILLED or not _has_sides(ink, place) or _is_tinted(ink, gray, place):
         return None
     box = float(left), float(top), float(left + width), float(top + height)
     return Square(box, is_marked=float(_inner(inside, _CORE).mean()) > _EMPTY)
+
+
+def _is_tinted(ink: np.ndarray, gray: np.ndarray, place: Sequence[int]) -> bool:
+    """True if it is filled with a color darker than the paper, as in the legend of a diagram."""
+    left, top, width, height = place
+    across, down = width // 2, height // 2
+    rows, columns = slice(max(0, top - down), top + height + down), slice(max(0, left - across), left + width + across)
+    within, around = ~ink[top : top + height, left : left + width].astype(bool), ~ink[rows, columns].astype(bool)
+    inside = gray[top : top + height, left : left + width][within]
+    return bool(len(inside) and np.median(inside) < np.percentile(gray[rows, columns][around], _PAPER) - _TINT)
 
 
 def _has_sides(ink: np.ndarray, place: Sequence[int]) -> bool:

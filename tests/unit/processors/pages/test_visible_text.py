@@ -231,6 +231,11 @@ def test_box_that_is_drawn_is_marked(read, mark: str, width: float):
     assert text.splitlines() == ["[x] yes", "[ ] no", "so"] and review == ()
 
 
+def test_legend_of_a_diagram_is_no_check_box(read):
+    legend = "1 0.9 0.7 rg 60 698 12 12 re B 0 g "
+    assert read(one_page(legend + show("Wages of the year", 80, 700)))[0] == "Wages of the year\n"
+
+
 def test_number_in_a_frame_is_a_text(read):
     content = "60 698 12 12 re S " + show("7", 63, 700, 9) + show("Wages of the year", 80, 700)
     assert read(one_page(content))[0].split() == ["7", "Wages", "of", "the", "year"]
