@@ -7,6 +7,7 @@ from processors.statements.account.balances import (
     choose_total,
     derive_ends,
     drop_explained,
+    drop_pages_without_rows,
     find_values,
     infer_directions,
     infer_ends,
@@ -17,6 +18,7 @@ from processors.statements.account.balances import (
 from processors.statements.account.cards import (
     DOUBT,
     LOAN_DOUBT,
+    find_card_number,
     may_be_card,
     names_brand,
     names_card,
@@ -45,6 +47,7 @@ from processors.statements.notation.compact_dates import add_date_marks
 from processors.statements.notation.conventions import Conventions, find_conventions, join_conventions
 from processors.statements.notation.currency_accounts import currency_of_account, number_of
 from processors.statements.notation.debit_credit import RowAmounts, set_directions
+from processors.statements.notation.leaders import remove_leaders
 from processors.statements.notation.words import PageWords, group_lines
 from processors.statements.records import Statement, StatementDocument, Unread
 from processors.statements.table.header import find_page_number
@@ -58,7 +61,7 @@ def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = No
 
     memory: the layouts of earlier documents, to which the layout of this document is added; None: use and add none.
     """
-    pages = add_date_marks(pages)
+    pages = add_date_marks(remove_leaders(pages))
     if lacks_decimals(pages):
         return without_decimals(_read_best(add_decimals(pages), memory))
     return _read_best(pages, memory)
@@ -104,6 +107,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
                 document.notes.append('the currency is unknown: "$" is the sign of several currencies')
             document.unread = drop_explained(document.unread, document.statements[-1], mark)
             document.statements[-1].places = find_places(document.statements[-1], items, reading, mark, dates)
+    document.unread = drop_pages_without_rows(document, reading)
     to_fractions(document, reading.frames)
     document.conventions = join_conventions(list(proven.values()))
     return document
@@ -174,6 +178,8 @@ def _assemble(
     is_named = any(names_card(text) or names_brand(text) for text in others) or names_due_card(others)
     is_named = is_named or bool(known.is_card)
     is_card = is_named or subtracts_payments(raw, amounts)
+    if is_card and not account:
+        statement.account = find_card_number(raw)
     owes = is_card and owes_negative(statement, amounts)
     if owes:
         negate_balances(statement, amounts)
@@ -197,8 +203,10 @@ def _assemble(
         set_money(row, row_amounts, each, mark)
     values = find_values([line for name, line in reading.not_rows if name == account], items, mark)
     ends = statement.opening, statement.closing
-    statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows], values, ends)
-    statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows], values, ends)
+    rows = statement.rows
+    sections = [row.section for row in rows]
+    statement.printed_debits = choose_total(totals["debits"], [row.debit for row in rows], values, ends, sections)
+    statement.printed_credits = choose_total(totals["credits"], [row.credit for row in rows], values, ends, sections)
     marks = [each.amount.sign or each.amount.side if each.amount else None for each in amounts]
     is_plain = reading.is_net or 2 * marks.count("-") > len(marks)  # on a card, few rows have a minus
     infer_ends(

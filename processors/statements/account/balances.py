@@ -6,16 +6,18 @@ from decimal import Decimal
 
 from processors.statements.account.subtotals import as_figure, single_value
 from processors.statements.checks.links import find_links
-from processors.statements.notation.amounts import DecimalMark, parse_amount
+from processors.statements.notation.amounts import DecimalMark, looks_like_amount, parse_amount
+from processors.statements.notation.dates import parse_date
 from processors.statements.notation.debit_credit import RowAmounts
-from processors.statements.notation.words import TextLine, line_height
-from processors.statements.records import PrintedBalance, Statement, Unread
-from processors.statements.table.raw import NO_DATE, RawFigure, RawRow
+from processors.statements.notation.words import TextLine, join_words, line_height, split_cells
+from processors.statements.records import PrintedBalance, Statement, StatementDocument, Unread
+from processors.statements.table.raw import NO_DATE, NO_ROWS, RawDocument, RawFigure, RawRow
 from processors.statements.table.table import find_amounts
 
 _LEAST_ROWS = 3  # the sum of fewer rows may equal a difference of balances by chance
 _LEAST_LINKS = 3  # balances that must follow from the rows before them
 _MOST_WORDS = 40
+_CELL_GAP = 1.2  # line heights between the words of one cell
 
 
 def find_values(lines: Sequence[TextLine], items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> set[Decimal]:
@@ -61,7 +63,7 @@ def derive_ends(statement: Statement, values: set[Decimal], *, is_exact: bool) -
     the rows before them: otherwise nothing proves the rows before the first balance.
     """
     rows = statement.rows
-    if statement.closing is None and rows and not statement.anchors:
+    if statement.closing is None and rows and all(anchor.at < len(rows) for anchor in statement.anchors):
         statement.closing = rows[-1].balance
     first = _first_balance(statement)
     if statement.opening is not None or first is None:
@@ -105,7 +107,11 @@ def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total:
 
 
 def choose_total(
-    printed: Sequence[Decimal], values: Sequence[Decimal | None], outside: set[Decimal], ends: Sequence[Decimal | None]
+    printed: Sequence[Decimal],
+    values: Sequence[Decimal | None],
+    outside: set[Decimal],
+    ends: Sequence[Decimal | None],
+    sections: Sequence[int],
 ) -> Decimal | None:
     """The printed total of one direction: the one to which the rows add up, or the sum of the totals of several
     sections.
@@ -113,11 +119,16 @@ def choose_total(
     outside: the amounts outside the rows; the amount to which many rows add up is their total, whatever else is labeled
     as a total.
     ends: the opening and closing balance, which a column's total may include.
+    sections: those of the values; a printed total may be that of one section.
     """
     total = sum((value for value in values if value), Decimal(0))
     is_outside = sum(value is not None for value in values) >= _LEAST_ROWS and total in outside
     includes_end = any(end is not None and total + abs(end) in printed for end in ends)
     is_sum = total in printed or total in (sum(printed), sum(set(printed)))
+    sums: Counter[int] = Counter()
+    for value, section in zip(values, sections, strict=True):
+        sums[section] += value or 0
+    is_sum = is_sum or (len(sums) > 1 and set(printed) <= set(sums.values()))
     if not printed or is_outside or includes_end or is_sum:
         return total if printed else None
     return printed[-1]
@@ -174,6 +185,32 @@ def drop_explained(unread: Sequence[Unread], statement: Statement, mark: Decimal
         for each in unread
         if each.why != NO_DATE or not (amounts := _amounts_of(each, mark)) or not amounts <= known
     ]
+
+
+def drop_pages_without_rows(document: StatementDocument, reading: RawDocument) -> list[Unread]:
+    """What was not understood, without the pages that have no rows, such as a summary on the first page of a card.
+
+    The balances must prove that no row is missing, and no line of such a page may look like one.
+    """
+    with_rows = [each for each in document.statements if each.rows]
+    if not with_rows or not all(map(_is_complete, with_rows)):
+        return document.unread
+    dated = {line.page for line in reading.lines if _looks_like_row(line)}
+    return [each for each in document.unread if each.why != NO_ROWS or each.page in dated]
+
+
+def _is_complete(statement: Statement) -> bool:
+    links, loose = find_links(statement)
+    is_closed = statement.opening is not None and statement.closing is not None
+    return is_closed and bool(links) and not loose and all(link.gap == 0 for link in links)
+
+
+def _looks_like_row(line: TextLine) -> bool:
+    """True for a line that begins with a date, or has one at the start of a cell and an amount."""
+    height = line_height([line])
+    cells = [join_words(cell) for cell in split_cells(line.words, _CELL_GAP * height)]
+    dated = [parse_date(text) is not None and not looks_like_amount(text) for text in cells]
+    return dated[0] or (any(dated) and bool(find_amounts(line.words, height)))
 
 
 def _known_values(statement: Statement) -> set[Decimal]:

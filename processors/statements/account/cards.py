@@ -4,6 +4,7 @@ No sum can decide this: the balances of a card also agree if its purchases and p
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from processors.statements.notation.debit_credit import RowAmounts, are_credits_marked
@@ -45,8 +46,16 @@ _LOAN = re.compile(
     r"|\bextracto (?:de|del) prestamo\b|\bestratto (?:del )?mutuo\b|\bextrato (?:de|do) emprestimo\b"
 )
 _NOT_CREDIT = re.compile(r"debit|debet|\bgiro|prepaid|ending in|lost|stolen")
+_ENDING = re.compile(r"(?:[•*·.…]{3,}|…+|\b[xX]{4}) ?(\d{4})\b")
 _LEAST_ROWS = 4  # fewer rows show no rule
 _MOST_MARKED = 1 / 3  # of the rows of a card have a minus: payments and refunds
+
+
+def find_card_number(rows: Sequence[RawRow]) -> str:
+    """The last digits of the card that most rows name, such as "•••• 7712"; "" if there is none."""
+    found = Counter(match[1] for row in rows if (match := _ENDING.search(" ".join([*row.reference, *row.text]))))
+    number, count = found.most_common(1)[0] if found else ("", 0)
+    return number if 2 * count > len(rows) else ""
 
 
 def names_card(text: str) -> bool:

@@ -57,11 +57,22 @@ _BY_WORDS = (
     ("RUB", r"\bруб\b"),
     ("RSD", r"\bsrbij[ae]\b|\bdinara?\b"),
     ("CHF", r"\b(?:schweiz|suisse|svizzera|switzerland)\b"),
+    ("CHF", r"\bschweizer franken\b|\bfrancs suisses\b|\bfranchi svizzeri\b|\bswiss francs?\b"),
+    ("USD", r"\b(?:in|en) (?:us|u\.s\.|united states) dollars?\b|\bdolares (?:americanos|estadounidenses)\b"),
+    ("GBP", r"\bpounds? sterling\b|\blivres sterling\b"),
+    ("BRL", r"\bem reais\b"),
+    ("EUR", r"\b(?:en|in|em|i|w|v) euros?\b"),
 )
 _OF_STATE = re.compile(  # of the United States, with its postal code
     r"\b(?:AL|AK|AZ|AR|CA|CO|CT|DC|DE|FL|GA|HI|IA|ID|IL|IN|KS|KY|LA|MA|MD|ME|MI|MN|MO|MS|MT|NC|ND|NE|NH|NJ|NM|NV|NY|OH"
     r"|OK|OR|PA|PR|RI|SC|SD|TN|TX|UT|VA|VT|WA|WI|WV|WY) \d{5}(?:-\d{4})?\b"
 )
+_OF_PROVINCE = re.compile(  # of Canada, with its postal code
+    r"\b(?:AB|BC|MB|NB|NL|NS|NT|NU|ON|PE|QC|SK|YT),? {1,2}[A-Z]\d[A-Z] ?\d[A-Z]\d\b"
+)
+_IN_PROVINCE = re.compile(r"\b[A-Z]{3,},? (?:AB|BC|MB|NB|NL|NS|NT|NU|ON|PE|QC|SK|YT)\b(?! [a-z])")
+_LEAST_IN_PROVINCE = 3
+_SHARE_IN_PROVINCE = 0.25  # of the lines of rows, of which a row has several
 _DOLLARS = frozenset({"USD", "AUD", "NZD", "SGD", "HKD", "CAD", "MXN", "CLP"})
 
 
@@ -80,9 +91,17 @@ def infer_currency(own: Sequence[str], others: Sequence[str], rows: Sequence[str
         has_dollar = any("$" in text for text in texts)
         if by_country and (not has_dollar or by_country in _DOLLARS):
             return by_country
+        if has_dollar and (any(map(_OF_PROVINCE.search, texts)) or (texts is rows and _are_in_canada(texts))):
+            return "CAD"
         if has_dollar and (is_month_first or any(map(_OF_STATE.search, texts))):
             return "USD"
     return ""
+
+
+def _are_in_canada(rows: Sequence[str]) -> bool:
+    """True if many rows name a place with its province, such as "CALGARY AB"."""
+    count = sum(_IN_PROVINCE.search(text) is not None for text in rows)
+    return count >= max(_LEAST_IN_PROVINCE, _SHARE_IN_PROVINCE * len(rows))
 
 
 def _without_dollar(texts: Iterable[str]) -> list[str]:

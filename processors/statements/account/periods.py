@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -13,6 +13,7 @@ from processors.statements.notation.dates import (
     find_dates,
     find_months,
     find_periods,
+    parse_date,
     resolve_date,
 )
 from processors.statements.notation.keywords import match_special, normalize
@@ -26,9 +27,20 @@ _YEAR = timedelta(days=366)
 _BACK = timedelta(days=62)  # before a statement's date, if no other date is printed
 _LEAST_ROWS = 3  # if none of so many rows is within a period, the period is a pair of other dates
 _CLOSED = re.compile(
-    r"(?<!next )(?<!previous )\b(?:(?:statement )?closing date|cut-?off date|fecha de (?:corte|cierre)"
+    r"(?<!next )(?<!previous )\b(?:as (?:at|of|on)|(?:statement )?closing date|cut-?off date|fecha de (?:corte|cierre)"
     r"|data de fechamento|date d'arrete|date de cloture|abschlussdatum|abrechnungsdatum)\b"
 )
+_STARTS = re.compile(  # right before the first day of the period, which has a line of its own
+    r"\b(?:(?:statement|period) (?:starts?|begins?|from)|(?:statement |period )?(?:start|begin|from) date|from"
+    r"|von|ab|zeitraum von|anfangsdatum|debut|date de debut|du|dal|data inizio|desde|fecha (?:inicial|de inicio)|de"
+    r"|data inicial|van|begindatum|fra|fran|od|alkaen|baslangic(?: tarihi)?)\s?:?\s*$"
+)
+_ENDS = re.compile(
+    r"\b(?:(?:statement|period) (?:ends?|to|until)|(?:statement |period )?(?:end|to) date|to|until"
+    r"|bis|zeitraum bis|enddatum|fin|date de fin|au|al|data fine|hasta|fecha (?:final|de fin)|a|ate"
+    r"|data final|tot|t/m|einddatum|til|till|do|asti|bitis(?: tarihi)?)\s?:?\s*$"
+)
+_MOST_BETWEEN = 3  # lines from the first day of a period to the last one
 _NO_DATE = re.compile(r"sort ?code|routing|bankleitzahl|\bblz\b|\bbsb\b|card number|valid|expir|gultig bis")
 
 
@@ -69,6 +81,8 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
         return Dates(order, found, found[1] - found[0] != _BACK, notes)
     if single is None:
         return Dates(order, notes=notes)
+    if period := _yearless_period(own or everything, printed, order, (single - _BACK, single)):
+        return Dates(order, period, True, notes, doubt)
     note = f"no period is printed; years are inferred from the date {single}"
     return Dates(order, (single - _BACK, single), False, (note, *notes), doubt)
 
@@ -82,11 +96,47 @@ def _best_period(texts: Sequence[str], printed: Sequence[PrintedDate], order: Da
     """The first printed period that contains most rows, if necessary with the other order of day and month."""
     orders: tuple[DateOrder, ...] = (order, "mdy" if order == "dmy" else "dmy")
     for each in orders:
-        candidates = list(find_periods(texts, each))
+        candidates = [*find_periods(texts, each), *_find_labelled(texts, each)]
         if candidates:
             best = max(candidates, key=lambda period: _count_inside(printed, period))
             if len(printed) < _LEAST_ROWS or _count_inside(printed, best):
                 return best
+    return None
+
+
+def _find_labelled(texts: Sequence[str], order: DateOrder) -> Iterator[Period]:
+    """The periods whose first and last day have lines of their own: "Statement starts 1 March 2025"."""
+    for at, text in enumerate(texts):
+        start = _labelled_date(text, _STARTS, order)
+        for below in texts[at + 1 : at + 1 + _MOST_BETWEEN] if start else ():
+            end = _labelled_date(below, _ENDS, order)
+            if start and end and timedelta(0) < end - start <= _LONGEST:
+                yield start, end
+                break
+
+
+def _labelled_date(text: str, label: re.Pattern[str], order: DateOrder) -> date | None:
+    """The full date at the end of a line, if a label is right before it."""
+    plain = normalize(text)
+    words = plain.split()
+    for count in range(1, min(4, len(words))):
+        printed = parse_date(" ".join(words[-count:]))
+        before = " ".join(words[:-count])
+        if printed and printed.year and printed.length == len(plain) - len(before) - 1 and label.search(before):
+            return resolve_date(printed, order, None)
+    return None
+
+
+def _yearless_period(
+    texts: Sequence[str], printed: Sequence[PrintedDate], order: DateOrder, around: Period
+) -> Period | None:
+    """Two dates without years on one line outside the table that all rows are between, such as "03 FEV a 03 MAR"."""
+    for text in texts:
+        found = [resolve_date(each, order, around) for each in find_dates(text) if each.year is None]
+        for start, end in zip(found, found[1:], strict=False):
+            is_period = start and end and timedelta(0) < end - start <= _BACK
+            if is_period and _count_inside(printed, (start, end)) == len(printed):
+                return start, end
     return None
 
 

@@ -2,18 +2,34 @@
 Pure."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 
-from processors.statements.notation.dates import parse_date
+from processors.statements.notation.dates import PrintedDate, parse_date
 from processors.statements.notation.words import PageWord, PageWords, group_lines, line_height
 
 _ALIGNED = 0.7  # line heights by which the left edges of one column differ
 _LEAST = 8  # fewer words may be numbers of another kind
+_LEAST_BESIDE = 3  # the same for dates that are near those of their lines
 _MOST_MONTHS = 3  # of one statement
+_MOST_DAYS = 10  # from the date of a line to its other one
+_NEARLY_ALL = 0.8
+_USUAL = 0.6  # of the lines of a column that begin with a date: fewer begin with a number that looks like one
+_LEAP_YEAR = 2024
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    word: PageWord
+    height: float  # of the lines of its page
+    printed: PrintedDate | None  # the date that its line begins with
 
 
 def add_date_marks(pages: Sequence[PageWords]) -> list[PageWords]:
-    """The pages with "03.03." instead of "0303" in columns of nothing but such dates; day or month may be first."""
+    """The pages with "03.03." instead of "0303" in columns of nothing but such dates; day or month may be first.
+
+    Where most lines begin with another date, such a number must be a day near it.
+    """
     columns = _find_columns(pages)
     return [
         replace(page, words=tuple(_with_marks(word) if id(word) in columns else word for word in page.words))
@@ -24,36 +40,69 @@ def add_date_marks(pages: Sequence[PageWords]) -> list[PageWords]:
 def _find_columns(pages: Sequence[PageWords]) -> set[int]:
     """The ids of the words."""
     found: set[int] = set()
-    words = [(word, height) for page in pages for word, height in _candidates(page)]
-    words.sort(key=lambda each: each[0].left)
-    column: list[PageWord] = []
-    for word, height in [*words, (None, 0.0)]:
-        if word and (not column or word.left - column[-1].left <= _ALIGNED * height):
-            column.append(word)
-            continue
-        if len(column) >= _LEAST and _are_dates(column):
-            found |= {id(each) for each in column}
-        column = [word] if word else []
+    candidates = sorted((each for page in pages for each in _candidates(page)), key=lambda each: each.word.left)
+    columns: list[list[_Candidate]] = []
+    for each in candidates:
+        if columns and each.word.left - columns[-1][-1].word.left <= _ALIGNED * each.height:
+            columns[-1].append(each)
+        else:
+            columns.append([each])
+    for column in columns:
+        if _are_dates_of_rows(column) if _begin_with_dates(column) else _are_dates(column):
+            found |= {id(each.word) for each in column}
     return found
 
 
-def _candidates(page: PageWords) -> list[tuple[PageWord, float]]:
-    """Words of four digits on lines that do not begin with a date."""
+def _candidates(page: PageWords) -> list[_Candidate]:
+    """Words of four digits."""
     lines = group_lines(page)
     height = line_height(lines)
-    undated = [line for line in lines if not parse_date(line.text)]
-    return [(word, height) for line in undated for word in line.words if len(word.text) == 4 and word.text.isdecimal()]
+    return [
+        _Candidate(word, height, parse_date(line.text))
+        for line in lines
+        for word in line.words
+        if len(word.text) == 4 and word.text.isdecimal()
+    ]
 
 
-def _are_dates(column: Sequence[PageWord]) -> bool:
-    firsts, seconds = ([int(word.text[part]) for word in column] for part in (slice(2), slice(2, 4)))
-    return any(
+def _begin_with_dates(column: Sequence[_Candidate]) -> bool:
+    return sum(each.printed is not None for each in column) >= _USUAL * len(column)
+
+
+def _are_dates(column: Sequence[_Candidate]) -> bool:
+    firsts, seconds = ([int(each.word.text[part]) for each in column] for part in (slice(2), slice(2, 4)))
+    return len(column) >= _LEAST and any(
         len(set(months)) <= _MOST_MONTHS
         and 1 <= min(months) <= max(months) <= 12
         and 1 <= min(days) <= max(days) <= 31
         and len(set(days)) > len(set(months))
         for days, months in ((firsts, seconds), (seconds, firsts))
     )
+
+
+def _are_dates_of_rows(column: Sequence[_Candidate]) -> bool:
+    """True if nearly all numbers are days near those that their lines begin with, in one order of day and month."""
+    beside = [each for each in column if each.printed]
+    near = [sum(_is_near(each, month_first=order) for each in beside) for order in (False, True)]
+    return len(beside) >= _LEAST_BESIDE and max(near) >= _NEARLY_ALL * len(column)
+
+
+def _is_near(each: _Candidate, *, month_first: bool) -> bool:
+    numbers = int(each.word.text[:2]), int(each.word.text[2:])
+    own = _day_of(numbers, month_first=month_first)
+    printed = each.printed
+    pair = printed.pair or (printed.day, printed.month)
+    other = _day_of(pair, month_first=month_first and printed.pair is not None)
+    return own is not None and other is not None and min(abs(own - other), 366 - abs(own - other)) <= _MOST_DAYS
+
+
+def _day_of(numbers: tuple[int | None, int | None], *, month_first: bool) -> int | None:
+    """The day of a leap year, from 1; None if there is no such day."""
+    day, month = reversed(numbers) if month_first else numbers
+    try:
+        return date(_LEAP_YEAR, month or 0, day or 0).timetuple().tm_yday
+    except ValueError:
+        return None
 
 
 def _with_marks(word: PageWord) -> PageWord:

@@ -13,7 +13,7 @@ Section = Literal["debits", "credits"]
 
 # columns: each pattern matches a complete heading
 _COLUMNS: dict[Column, str] = {
-    "value_date": r"value\.?(?: (?:date|dt\.?))?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung"
+    "value_date": r"value\.?(?: (?:date|dt\.?))?|val\.(?: date)?|val date|valuta|wert(?:stellung|datum|tag)?"
     r"|rentedatum|rentedato|rantedag|arvopv|arvopaiva|valutadato|valutadatum|data valuta"
     r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
     "date": r"date|(?:transaction|posting|posted|booking|trans\.?|post|process(?:ing)?|entry) date|date posted|buchung"
@@ -131,6 +131,8 @@ _SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
 
 
+_AS_LETTERS = {"0": "o", "1": "l"}
+_MISREAD = re.compile(r"(?<=[a-z])[01](?![\d.,/-])|(?<![\d.,/-])[01](?=[a-z]{2})")  # OCR's "sald0"
 _KANA_MARKS = "\u3099\u309a"  # they change the letter before them into another one
 _LETTERS = str.maketrans({"’": "'", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "ı": "i"})
 
@@ -145,11 +147,19 @@ def normalize(text: str) -> str:
 def match_column(text: str) -> Column | None:
     """The column that a heading names; None if `text` is not a heading as a whole."""
     wanted = normalize(text)
-    found = next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
+    found = _match_heading(wanted) or _match_heading(wanted.replace(" ", ""))  # OCR inserts spaces, too
     if found is None and "/" in wanted:  # two headings of one column, one below the other
         first, *others = (match_column(part.strip()) for part in wanted.split("/"))
         found = first if first and all(others) else None
     return found
+
+
+def _match_label(wanted: str) -> Special | None:
+    return next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
+
+
+def _match_heading(wanted: str) -> Column | None:
+    return next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
 
 
 def match_section(text: str) -> Section | None:
@@ -163,5 +173,5 @@ def match_special(text: str) -> Special | None:
     wanted = normalize(text)
     if wanted.startswith("total payments and ") and "credit" in wanted:
         return "credits"  # payments on a card
-    found = next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
+    found = _match_label(wanted) or _match_label(_MISREAD.sub(lambda digit: _AS_LETTERS[digit[0]], wanted))
     return found or (match_section(wanted.removeprefix("total ")) if wanted.startswith("total ") else None)

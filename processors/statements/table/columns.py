@@ -19,8 +19,8 @@ from processors.statements.notation.words import (
     split_cells,
 )
 from processors.statements.table.headings import MONEY, Heading
-from processors.statements.table.line_dates import TIME
-from processors.statements.table.table import AmountCell, find_amounts
+from processors.statements.table.line_dates import TIME_AFTER
+from processors.statements.table.table import AmountCell, find_amounts, is_in_sentence
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
@@ -96,8 +96,12 @@ def find_layouts(lines: Sequence[CellLine]) -> list[Layout]:
     height = line_height([each.line for each in lines])
     dated = [(cell.left, cell) for line in lines for cell in line.dates]
     clusters = _cluster(dated, _DATES_ALIGNED * height)
-    most = max(map(len, clusters), default=0)
-    columns = sorted(clusters, key=lambda cells: (-min(len(cells), _ALIKE * most), cells[0].left))[:_MOST_DATE_COLUMNS]
+    with_amounts = {id(cell) for line in lines if line.amounts for cell in line.dates}
+    sizes = {id(cells): sum(id(cell) in with_amounts for cell in cells) for cells in clusters}
+    if max(sizes.values(), default=0) < _LEAST_DATES:  # the dates are on lines of their own
+        sizes = {id(cells): len(cells) for cells in clusters}
+    most = _ALIKE * max(sizes.values(), default=0)
+    columns = sorted(clusters, key=lambda cells: (-min(sizes[id(cells)], most), cells[0].left))[:_MOST_DATE_COLUMNS]
     layouts = [_layout(lines, column, columns, height) for column in columns if len(column) >= _LEAST_DATES]
     return [layout for layout in layouts if layout]
 
@@ -169,7 +173,8 @@ def _find_cells(line: TextLine, height: float) -> CellLine:
     dates = _find_dates(line, height)
     taken = {id(word) for cell in dates for word in cell.words}
     rest = [word for word in line.words if id(word) not in taken]
-    return CellLine(line, tuple(dates), tuple(find_amounts(rest, height)))
+    amounts = [cell for cell in find_amounts(rest, height) if not is_in_sentence(cell, rest, height)]
+    return CellLine(line, tuple(dates), tuple(amounts))
 
 
 def _find_dates(line: TextLine, height: float) -> list[DateCell]:
@@ -193,7 +198,7 @@ def _date_length(text: str) -> int:
     if not printed:
         return 0
     following = text[printed.length :].partition(" ")[0]
-    ends = not following or TIME.fullmatch(following) or (following[0] in "/.*" and printed.length > 4)
+    ends = not following or TIME_AFTER.fullmatch(following) or (following[0] in "/.*" and printed.length > 4)
     return printed.length if ends else 0
 
 
@@ -233,7 +238,7 @@ def _amount_columns(rows: Sequence[CellLine], lines: Sequence[CellLine], height:
     own = [(cell.right, cell) for line in rows for cell in line.amounts]
     least = max(1.0, _LEAST_SHARE * len(rows))
     if len(own) < 0.3 * len(rows):
-        own, least = [(cell.right, cell) for line in lines for cell in line.amounts], _LEAST_DATES
+        own = [(cell.right, cell) for line in _lines_above(rows, lines) for cell in line.amounts]
     groups = [group for group in _cluster(own, _AMOUNTS_ALIGNED * height) if len(group) >= least]
     kept = sorted(groups, key=len, reverse=True)[:_MOST_AMOUNT_COLUMNS]
     columns = [
@@ -243,6 +248,19 @@ def _amount_columns(rows: Sequence[CellLine], lines: Sequence[CellLine], height:
         for group in kept
     ]
     return sorted(columns, key=lambda column: column.right)
+
+
+def _lines_above(rows: Sequence[CellLine], lines: Sequence[CellLine]) -> list[CellLine]:
+    """The last line with amounts above or below each line with a date, before another one."""
+    dated = {id(row) for row in rows}
+    found: list[CellLine] = []
+    for ordered in (lines, lines[::-1]):
+        last: CellLine | None = None
+        for line in ordered:
+            if id(line) in dated and last:
+                found.append(last)
+            last = line if line.amounts else None if id(line) in dated else last
+    return list({id(line): line for line in found}.values())
 
 
 def _text_left(rows: Sequence[CellLine], taken: set[int], height: float) -> float | None:

@@ -41,6 +41,10 @@ _CARD_NUMBER = re.compile(
     r"(?:number|no\.?|nummer|n°)?|card ending(?: in)?|カード番号)"
     rf"\s?:?\s?{_NUMBER}"
 )
+_MASKED = re.compile(  # of a card, whatever stands before it: "4510 XXXX XXXX 7712"
+    r"(?<![\w*•])(?P<number>(?=.{0,9}[x*•]{4})(?:\d{4}|\d\d[x*•]{2}|[x*•]{4})(?:[ -]?[\dx*•]{4}){2}[ -]?\d{4})"
+    r"(?![\w*•])"
+)
 _ENDING = re.compile(r"account (?:number |no\.? )?ending(?: in)?\s?:?\s?(?P<number>\d{3,6})(?!\d)")
 _PHONE_NUMBER = re.compile(rf"mobile (?:number|no\.?)\s?:?\s?{_NUMBER}")  # of a wallet, which may have no other number
 _NUMBERED = re.compile(r"(?:n°|nº|no\.?|nr\.?|#)\s?:?\s?(?P<number>\d[\d ]{4,}\d(?: ?[a-z]\b)?)")
@@ -81,8 +85,8 @@ class AccountTracker:
         if (code := title_currency(text)) in self._currencies:
             before, self.current = self.current, with_currency(self.current, code)
             return self.current != before
-        self._keep_other_numbers(normalize(together))
-        card = None if self.current else _CARD_NUMBER.search(normalize(together))
+        self._keep_other_numbers(normalize(text), normalize(together))
+        card = None if self.current else _CARD_NUMBER.search(normalize(together)) or _MASKED.search(normalize(together))
         return self._begin("card", _compact(card["number"])) if card else False
 
     def begin_numbered(self) -> None:
@@ -90,10 +94,11 @@ class AccountTracker:
         if self.numbered:
             self.current, self._by_label, self.numbered = self.numbered, {"account": self.numbered}, ""
 
-    def _keep_other_numbers(self, text: str) -> None:
-        if match := _PHONE_NUMBER.search(text):
+    def _keep_other_numbers(self, text: str, together: str) -> None:
+        """`together`: the same line without separators between its cells."""
+        if match := _PHONE_NUMBER.search(together):
             self.wallet = self.wallet or _compact(match["number"])
-        if (match := _NUMBERED.search(text)) and not _NO_ACCOUNT.search(text):
+        if (match := _NUMBERED.search(text) or _NUMBERED.search(together)) and not _NO_ACCOUNT.search(together):
             self.numbered = _compact(match["number"])
 
     def _begin(self, label: str, number: str) -> bool:

@@ -4,6 +4,7 @@ Without any of these, the holder is not guessed, because the bank's own name and
 names.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -39,6 +40,7 @@ _TITLE = re.compile(
 )
 _CAPITAL = re.compile(r"[^\W\d_a-z]")
 _BARE_TITLE = re.compile(r"(?:herrn?|frau|herrn? und frau|monsieur|madame|signora?|de heer|mevrouw)")
+_CARD = re.compile(r"(?: (?=[\dXx*•]{4} ?[Xx*•]{4})[\dXx*• -]+)?$")  # the number of a card, "4510 XXXX XXXX 7712"
 _HONORIFIC = re.compile(r"\s?(?:様|殿|御中)$")
 _PARTICLES = frozenset(
     [
@@ -78,7 +80,7 @@ _COMPANY = re.compile(
 _NO_NAME = re.compile(
     r"\b(?:statements?|services?|information|numbers?|accounts?|name|copy|details?|summary|address|branch|type|care|since"
     r"|support|relations|ids?|activity|currency|balances?|period|page|current|checking|savings?|card|transactions?"
-    r"|totals?|interest|deposits?|payments?|online|customer|client|platinum|rewards|premier|portfolio|report|plan"
+    r"|totals?|interest|deposits?|payments?|online|customer|client|platinum|rewards|premier|portfolio|report|plan|offices?"
     r"|market|trust|securities|credit|debit|cash|fees?|opening|closing|amount|date|description|important|branches"
     r"|kontoauszug|auszug|privatkonto|girokonto|konto|rekening\w*|afschrift|zichtrekening|releve|compte|extracto?"
     r"|cuenta|estado|estratto|conto|extrato|conta|extras|cont|valuta|iban|bic|swift|saldo|solde|wyciag|vypis"
@@ -94,12 +96,28 @@ _NO_ADDRESS = re.compile(
 def find_holder(lines: Sequence[TextLine]) -> str:
     """The account holder, from the lines outside the tables; "" if nothing shows the name."""
     height = line_height(lines)
-    rows = [split_cells(line.words, _LABEL_GAP * height) for line in lines]
-    finders = (_named_by_label, _addressed, _above_address, _beside_account)
-    names = (name for find in finders for name in find(rows, height))
-    return next(names, "") or next(_companies(rows), "")
+    pages = [
+        [split_cells(line.words, _LABEL_GAP * height) for line in own]
+        for _, own in itertools.groupby(lines, key=lambda line: line.page)
+    ]
+    rows = [cells for page in pages for cells in page]
+    names = itertools.chain(
+        _named_by_label(rows, height),
+        _addressed(rows, height),
+        (name for page in pages for name in _above_address(page, height)),
+        _beside_account(rows),
+        _before_product(rows),
+        _greeted(rows),
+        _companies(rows),
+    )
+    return next(names, "")
 
 
+_PRODUCT = re.compile(r"^[^\W\d_]*(?:konto|account|compte|cuenta|conta|conto|rekening)$")
+_GREETING = re.compile(
+    r"(?:hello|hi|dear|hallo|liebe[r]?|guten tag|bonjour|cher|chere|hola|ola|caro|cara|estimad[oa]|ciao|hej|hei|beste)"
+    r",? (?P<name>[^\W\d_]{3,})[,.!]?$"
+)
 Rows = Sequence[Sequence[tuple[PageWord, ...]]]  # the cells of each line
 
 
@@ -109,9 +127,10 @@ def _named_by_label(rows: Rows, height: float) -> Iterator[str]:
         for cell, following in zip(cells, [*cells[1:], None], strict=False):
             text = _text(cell)
             match = _LABELLED.match(_plain(text))
-            if match and _is_labelled_name(name := _after(text, match)):
+            is_label = _LABEL.fullmatch(_plain(text)) is not None
+            if match and not is_label and _is_labelled_name(name := _after(text, match)):
                 yield name
-            elif _LABEL.fullmatch(_plain(text)):
+            elif is_label:
                 under = [each for each in below if each[0].left < cell[-1].right and cell[0].left < each[-1].right]
                 beside = [following] if following and not _looks_like_label(following) else []
                 yield from filter(_is_labelled_name, map(_text, (*beside, *under)))
@@ -123,36 +142,55 @@ def _addressed(rows: Rows, height: float) -> Iterator[str]:
         for cell in cells:
             text = _text(cell)
             title = _TITLE.match(_plain(text))
-            rest = text[title.end() :].strip() if title else ""
+            number = _CARD.search(text)[0]
+            rest = text[title.end() :].removesuffix(number).strip() if title else ""
             if _HONORIFIC.search(unicodedata.normalize("NFKC", join_words(cell))) and len(cell) <= _MOST_NAME_WORDS:
                 yield text
             elif _BARE_TITLE.fullmatch(_plain(text)):
                 yield from filter(_is_name, (_text(each) for each in below if _is_aligned(cell, each, height)))
             elif title and _CAPITAL.match(text) and _is_name(rest, least=1):
-                yield text
+                yield text.removesuffix(number)
 
 
 def _above_address(rows: Rows, height: float) -> Iterator[str]:
-    """The names right above a line of an address: the lowest first, since the bank's own address is above."""
+    """The names right above a line of an address: the lowest of a page first, since the bank's own address is above."""
     found = []
+    covered: set[int] = set()  # the ids of the first words of cells below a name, in its address
     for at, cells in enumerate(rows):
         for cell in cells:
-            block = _lines_below(rows, at, cell, height)
+            block = [] if id(cell[0]) in covered else _lines_below(rows, at, cell, height)
             texts = [_text(each) for each in block[: _NEAR_NAME + 1]]
             if not _is_name(_text(cell)) or not any(map(_is_address, texts[:_NEAR_NAME])):
                 continue
             if not (_is_name(texts[0]) and any(map(_is_address, texts[1:]))):  # the name itself is below
                 found.append(_text(cell))
+                covered |= {id(each[0]) for each in block}
     yield from reversed(found)
 
 
-def _beside_account(rows: Rows, height: float) -> Iterator[str]:
+def _beside_account(rows: Rows) -> Iterator[str]:
     """The names left of the number of the account, if they are there on several pages."""
     names = [_text(cells[0]) for cells in rows if len(cells) > 1 and _NAMES_ACCOUNT.search(_plain(_text(cells[1])))]
     yield from (name for name in dict.fromkeys(names) if names.count(name) > 1 and _is_name(name))
 
 
 _NAMES_ACCOUNT = re.compile(r"\b(?:account|acct|konto|compte|cuenta|conta|conto)\b.*\d")
+
+
+def _before_product(rows: Rows) -> Iterator[str]:
+    """The names before a comma and a kind of account, such as "Leonhard Huber, Gehaltskonto"."""
+    for cells in rows:
+        for cell in cells:
+            name, _, product = _text(cell).partition(",")
+            if _PRODUCT.search(_plain(product)) and _is_name(name):
+                yield name
+
+
+def _greeted(rows: Rows) -> Iterator[str]:
+    """The complete names of a person who is greeted by one of them, as in "Hello Maria,"."""
+    texts = [_text(cell) for cells in rows for cell in cells]
+    greeted = {match["name"] for text in texts if (match := _GREETING.match(_plain(text)))}
+    yield from (text for text in texts if greeted & set(_plain(text).split()) and _is_name(text))
 
 
 def _companies(rows: Rows) -> Iterator[str]:

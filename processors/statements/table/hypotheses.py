@@ -6,16 +6,17 @@ many printed balances follow from the amounts before them; only the best few are
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from processors.statements.checks.links import find_links
 from processors.statements.notation.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
 from processors.statements.notation.keywords import Column
-from processors.statements.notation.words import PageWords
+from processors.statements.notation.words import PageWords, group_lines, line_height
 from processors.statements.records import Statement, StatementDocument
 from processors.statements.table.columns import CellLine, Layout, find_cells, find_layouts
 from processors.statements.table.headings import Heading
 from processors.statements.table.reading import TableModel
+from processors.statements.table.table import find_tables
 
 _MOST_READ = 4  # hypotheses that are read as tables
 LEAST_LINKS = 3  # balances that must follow from the amounts before them to confirm a reading …
@@ -58,13 +59,15 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
         return best
     others = [TableModel(balances_alone=True)] if best.rows else []
     others += find_hypotheses(pages)
+    if has_tables_beside(pages):
+        others = [*(replace(model, keeps_beside=True) for model in others if model.headings), *others]
     for model in others:
         other = read(model)
         if _is_better(other, best):
             best = other
             if model.headings:
                 _tell_inferred(best)
-        if is_sure(best) and best is other and rate(best) >= _PROVEN_SHARE * len(best.rows):
+        if is_sure(best) and best is other and rate(best) >= _PROVEN_SHARE * _most_possible(best):
             break
     return best
 
@@ -87,6 +90,12 @@ def _tell_inferred(document: StatementDocument) -> None:
                 row.flags.append("its columns are inferred, and no balance confirms them")
 
 
+def has_tables_beside(pages: Sequence[PageWords]) -> bool:
+    """True if heading rows name tables side by side, which geometry alone would take for one."""
+    lines = [group_lines(page) for page in pages]
+    return any(table.is_beside_another for each in lines for table in find_tables(each, line_height(each)))
+
+
 def find_hypotheses(pages: Sequence[PageWords]) -> list[TableModel]:
     """The tables that the document might have, the most consistent first."""
     lines = find_cells(pages)
@@ -101,12 +110,31 @@ def find_hypotheses(pages: Sequence[PageWords]) -> list[TableModel]:
             score = max(_score(events, assignment, loose), _FURTHER_ROW * len(events) * is_net)
             model = TableModel(headings=_headings(layout, assignment), balances_alone=True, is_net=is_net)
             scored.append((-score, rank, number, model))
-    return [model for *_, model in sorted(scored, key=lambda each: each[:3])[:_MOST_READ]]
+    best = [model for *_, model in sorted(scored, key=lambda each: each[:3])[:_MOST_READ]]
+    return [each for model in best for each in (*_with_first_date(model), model)]
+
+
+def _with_first_date(model: TableModel) -> list[TableModel]:
+    """The model with the left one of two dates as that of a row, if it is the right one: only that is usual.
+
+    The sums may prefer the right one because the line of the opening balance has only the left one.
+    """
+    lefts = {heading.column: heading.left for heading in model.headings}
+    if not lefts.get("value_date", lefts["date"]) < lefts["date"]:
+        return []
+    names: dict[Column, Column] = {"date": "value_date", "value_date": "date"}
+    swapped = [replace(each, column=names.get(each.column, each.column)) for each in model.headings]
+    return [replace(model, headings=tuple(swapped))]
 
 
 def rate(document: StatementDocument) -> float:
     """The degree to which a reading is confirmed: about the number of rows that follow from printed balances."""
     return sum(_rate(statement) for statement in document.statements) - _UNREAD_AMOUNT * _unread_amounts(document)
+
+
+def _most_possible(document: StatementDocument) -> float:
+    """What `rate` comes to if all balances follow from the rows."""
+    return sum(1 if row.balance is not None else _FURTHER_ROW for row in document.rows)
 
 
 def is_sure(document: StatementDocument) -> bool:
@@ -275,6 +303,9 @@ def _headings(layout: Layout, assignment: Assignment) -> tuple[Heading, ...]:
     found = [
         Heading(names.get(place, "other"), column.left, column.right) for place, column in enumerate(layout.amounts)
     ]
-    found += [Heading("date", *layout.date), Heading("description", layout.text, layout.text + 5 * layout.height)]
-    found += [Heading("value_date", *layout.value_date)] if layout.value_date else []
+    dates: tuple[tuple[Column, tuple[float, float] | None], ...]
+    dates = ("date", layout.date), ("value_date", layout.value_date)
+    # the left edge is that of all dates: what begins further right is text
+    found += [Heading(name, edges[0], edges[0] + layout.height) for name, edges in dates if edges]
+    found += [Heading("description", layout.text, layout.text + 5 * layout.height)]
     return tuple(sorted(found, key=lambda heading: heading.left))

@@ -12,9 +12,11 @@ _BOTH_DATES = re.compile(r"([^/]+)/([^/]+)|(\d\d\.\d\d\.)(\d\d\.\d\d\.)")
 _DATE_GAP = 1.2  # line heights between the words of one date
 DATE_WORDS = 4  # of one date at most
 LOOSE = 2.0  # line heights that a cell may be left of its heading
+_FAR = 4.0  # line heights right of a heading at most; a date further right is text
 RUNNING_GAP = 0.6  # line heights; closer text after an amount is a sentence around it
 YEAR = re.compile(r"(?:19|20)\d\d")
 TIME = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
+TIME_AFTER = re.compile(r"[-–T,/|]?\d{1,2}:\d\d(?::\d\d)?")  # in one word with its date
 
 
 def take_year(words: list[PageWord], headings: Sequence[Heading], height: float) -> int | None:
@@ -77,9 +79,13 @@ def take_date(words: list[PageWord], column: Column, headings: Sequence[Heading]
 
 
 def _runs_on(before: Sequence[PageWord], word: PageWord, height: float) -> bool:
-    """True if a word with letters follows another one as closely as within a sentence."""
-    near = [each for each in before if 0 <= word.left - each.right < RUNNING_GAP * height]
-    return any(char.isalpha() for each in near for char in each.text)
+    """True if a word follows others as closely as within a sentence, one of which has letters."""
+    near: list[PageWord] = [word]
+    for each in reversed(before):
+        if not 0 <= near[-1].left - each.right < RUNNING_GAP * height:
+            break
+        near.append(each)
+    return any(char.isalpha() for each in near[1:] for char in each.text)
 
 
 def date_window(column: Column, headings: Sequence[Heading], height: float) -> tuple[float, float] | None:
@@ -89,7 +95,7 @@ def date_window(column: Column, headings: Sequence[Heading], height: float) -> t
         return None
     left = heading.left - LOOSE * height if min(h.left for h in headings) < heading.left else float("-inf")
     right = min((h.left for h in headings if h.left > heading.left), default=float("inf"))
-    return left, max(right, heading.right)
+    return left, min(max(right, heading.right), heading.right + _FAR * height)
 
 
 def _remove(words: list[PageWord], at: int, length: int) -> None:
@@ -101,7 +107,7 @@ def _remove(words: list[PageWord], at: int, length: int) -> None:
             length -= len(word.text) + 1
         else:
             rest = word.text[length:].strip()
-            rest = "" if TIME.fullmatch(rest) else rest
+            rest = "" if TIME_AFTER.fullmatch(rest) else rest
             share = (word.right - word.left) * length / len(word.text)
             words[at : at + 1] = (
                 [PageWord(rest, word.left + share, word.top, word.right, word.bottom, word.confidence)]

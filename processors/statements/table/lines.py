@@ -1,7 +1,6 @@
 """One line of a statement's table, split into date, text and amounts by the table's headings. Pure."""
 
 import re
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,18 +21,14 @@ from processors.statements.table.line_dates import (
     take_time,
     take_year,
 )
-from processors.statements.table.table import AmountCell, MoneyColumns, find_amounts
+from processors.statements.table.table import AmountCell, MoneyColumns, find_amounts, is_in_sentence
 
 LEADING_YEAR = re.compile(r"^(?:19|20)\d\d (?=\D)")  # "2025 OPENING BALANCE", right of day and month
 _MOST_LABEL_WORDS = 2  # before a date on a line of its own
 _CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
 _SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
 _CUT_OFF_GAP = 1.6  # line heights; closer digits may belong to the amount
-_LEAST_DATED = 3  # rows; fewer show no rule
-_NEARLY_ALL = 0.95
 _INDENT = 0.7  # line heights; text further right is indented
-_USUAL = 0.7  # share of the rows of a document; what holds for it holds for all rows
-_NEAR = 2.0  # line heights between a line and the next of the same row
 
 
 @dataclass
@@ -55,6 +50,7 @@ class LineParts:
     date_like: str = ""  # at the position of the date, in the shape of the other dates, but not a calendar date
     text_follows: bool = False  # close below, without date and amount: the line belongs to a row
     is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
+    is_below_table: bool = False  # further below the last row than any lines of the table are apart
 
     @property
     def text(self) -> str:
@@ -89,81 +85,16 @@ class LineParts:
     @property
     def special(self) -> str | None:
         text = LEADING_YEAR.sub("", self.text)
-        return match_special(text) or match_special(" ".join(w.text for w in self.reference + self.description))
+        found = match_special(text) or match_special(" ".join(w.text for w in self.reference + self.description))
+        return found or (self._label_beside if self.money and not self.date else None)
 
-
-@dataclass(frozen=True)
-class RowLines:
-    """The order of the lines within one row."""
-
-    amounts_are_last: bool = False  # the amount of a row of several lines is on its last line
-    has_second_date: bool = False  # a second date, such as the value date, is below the first one
-    has_labelled_date: bool = False  # the value date is on a line of its own, with its label
-    dates_are_below: bool = False  # the date of a row is on the line below its amount
-    start_left: float | None = None  # the left edge of the first line of each row's text; further lines are indented
-
-
-@dataclass
-class LineCounts:
-    """Counts of rows that show the order of the lines within a row."""
-
-    first: int = 0  # rows with text below the amount, and a date after it
-    last: int = 0  # rows with a date, and an amount on the next line
-    dated: int = 0  # rows with a date and an amount on one line
-    labelled: int = 0  # lines of nothing but a value date and its label
-    amounts: int = 0  # lines with an amount
-    below: int = 0  # those of `amounts` without a date, but with one on the next line
-    second: int = 0  # those of `amounts` with a date, but no amount, on the next line
-    lines: list[LineParts | None] = field(default_factory=list)  # None: a table ends
-    height: float = 1.0
-
-    def decide(self) -> RowLines:
-        has_second_date = self.dated >= _LEAST_DATED and self.second > _USUAL * self.dated
-        has_labels = self.labelled >= _LEAST_DATED and self.labelled > _USUAL * self.dated
-        start_left = find_start_left(self.lines, self.height)
-        if self.below >= _LEAST_DATED and self.below > _USUAL * self.amounts:
-            return RowLines(dates_are_below=True)
-        return RowLines(
-            self.last > self.first and start_left is None, has_second_date, has_labels, start_left=start_left
-        )
-
-    def count(self, lines: Sequence[LineParts], height: float) -> None:
-        for above, line, below in zip(lines, lines[1:], [*lines[2:], None], strict=False):
-            if above.date and not above.money and line.has_amount and not line.date:
-                self.last += 1
-            elif above.has_amount and not line.date and not line.money and below and below.date:
-                self.first += 1
-            is_near = line.line.top - above.line.bottom < _NEAR * height
-            self.below += bool(above.has_amount and not above.date and line.date and not line.money and is_near)
-            self.second += bool(above.date and above.has_amount and line.date and not line.money and is_near)
-        self.labelled += sum(line.labelled is not None for line in lines)
-        self.amounts += sum(line.has_amount for line in lines)
-        self.dated += sum(bool(line.date and line.has_amount) for line in lines)
-        self.lines += [*lines, None]
-        self.height = height
-
-
-def find_start_left(lines: Sequence[LineParts | None], height: float) -> float | None:
-    """The left edge at which the text of each row starts, if further lines of a row are indented, and some rows have
-    their amount on a further line. It is valid only if, with it, nearly all rows have exactly one line with an
-    amount."""
-    lefts = [left for line in lines if line and line.date and (left := line.text_left) is not None]
-    if len(lefts) < _LEAST_DATED:
-        return None
-    start = statistics.median(lefts)
-    rows: list[list[LineParts]] = []
-    for line in lines:
-        if line is None or line.special:
-            rows.append([])
-        elif line.date or line.starts_at(start, height):
-            rows.append([line])
-        elif rows and rows[-1]:
-            rows[-1].append(line)
-    counts = [sum(line.has_amount for line in row) for row in rows if row]
-    wrapped = [row for row in rows if row and not row[0].has_amount and any(line.has_amount for line in row)]
-    undated = [row for row in wrapped if not row[0].date]
-    is_rule = bool(undated) and counts.count(1) >= _NEARLY_ALL * len(counts)
-    return start if is_rule else None
+    @property
+    def _label_beside(self) -> str | None:
+        """What the last of several cells is called: "Branch 370  Account 5519044      Closing balance"."""
+        if not self.description:
+            return None
+        cells = split_cells(self.description, LOOSE * self.description[-1].height)
+        return match_special(join_words(cells[-1])) if len(cells) > 1 else None
 
 
 def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> LineParts:
@@ -218,6 +149,8 @@ def starts_in_text(line: TextLine, headings: Sequence[Heading], height: float) -
     texts = [heading.left for heading in headings if heading.column == "description"]
     first = min((heading.left for heading in dates), default=0.0)
     left = text_left(line)
+    if any(abs(left - each) < _INDENT * height for each in texts):
+        return True
     if texts and min(texts) < first:
         return left >= min(texts) - LOOSE * height
     return left > first + LOOSE * height
@@ -246,7 +179,10 @@ def _take_labelled_date(parts: LineParts, words: Sequence[PageWord]) -> bool:
 
 
 def _take_value_date_cell(words: list[PageWord], height: float) -> PrintedDate | None:
-    """Remove a value date with its label from a cell right of others, "Valuta 02-01-2025", and return it."""
+    """Remove a value date with its label from a cell right of others, "Valuta 02-01-2025", or in brackets, "(Val.
+    02-01-2025)", and return it."""
+    if printed := _take_bracketed_date(words):
+        return printed
     for cell in split_cells(words, LOOSE * height)[1:]:
         for count in range(1, min(len(cell), _MOST_LABEL_WORDS + 1)):
             text = join_words(cell[count:])
@@ -258,9 +194,26 @@ def _take_value_date_cell(words: list[PageWord], height: float) -> PrintedDate |
     return None
 
 
+def _take_bracketed_date(words: list[PageWord]) -> PrintedDate | None:
+    for at, word in enumerate(words):
+        if not word.text.startswith("("):
+            continue
+        end = next((n for n, each in enumerate(words[at : at + 2 + DATE_WORDS], at + 1) if each.text.endswith(")")), at)
+        inside = join_words(words[at:end]).strip("()").replace("(", "")
+        for label in (" ".join(inside.split()[:count]) for count in (1, 2)):
+            text = inside.removeprefix(label).strip()
+            printed = parse_date(text) if match_column(label) == "value_date" else None
+            if printed and printed.length == len(text):
+                del words[at:end]
+                return printed
+    return None
+
+
 def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, height: float) -> None:
     for cell in find_amounts(words, height):
         column = columns.column_of(cell)
+        if column not in MONEY and is_in_sentence(cell, parts.line.words, height):
+            continue
         if columns.is_unnamed(cell):
             parts.unreadable.append(cell.text)
         if column == "other":

@@ -9,6 +9,7 @@ from processors.statements.records import Unread
 from processors.statements.table.table import AmountCell
 
 NO_DATE = "an amount without a date"  # why a line was not read
+NO_ROWS = "no rows were found on this page"  # why a page was not
 
 
 @dataclass

@@ -21,16 +21,18 @@ from processors.statements.table.header import (
 )
 from processors.statements.table.headings import Heading
 from processors.statements.table.line_dates import take_date
-from processors.statements.table.lines import (
-    LineCounts,
-    LineParts,
-    RowLines,
-    find_impossible_dates,
-    split_line,
-)
-from processors.statements.table.raw import NO_DATE, RawDocument, RawFigure, RawRow
+from processors.statements.table.lines import LineParts, find_impossible_dates, split_line
+from processors.statements.table.raw import NO_DATE, NO_ROWS, RawDocument, RawFigure, RawRow
 from processors.statements.table.row_builder import CLOSE, RowBuilder
-from processors.statements.table.table import AmountCell, MoneyColumns, Table, find_amounts, find_tables
+from processors.statements.table.row_lines import LineCounts, RowLines, find_below_table
+from processors.statements.table.table import (
+    AmountCell,
+    MoneyColumns,
+    Table,
+    find_amounts,
+    find_right_edge,
+    find_tables,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class TableModel:
     """How to read the tables of a document."""
 
     headings: tuple[Heading, ...] = ()  # of all tables; empty: each has its own
+    keeps_beside: bool = False  # tables side by side have their own headings nevertheless
     is_net: bool = False  # of three amounts in each row, the last one is the sum or the difference of the others
     balances_alone: bool = False  # a line with a balance and no other amount is not a row
     row_lines: RowLines = RowLines()
@@ -69,6 +72,7 @@ class _PageReader:
         self._model = model
         self._accounts = AccountTracker(currencies)
         self._headings: Sequence[Heading] = ()
+        self._gaps: list[float] = []  # between the lines of rows
         self._rows = RowBuilder(self.document, self._accounts, model.row_lines)
 
     def read_page(self, page: PageWords) -> None:
@@ -93,12 +97,15 @@ class _PageReader:
             own = lines[table.start : end]
             if table.is_beside_another:
                 own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
-            self._headings = self._model.headings or add_first_dates(table.headings, own, line_height(lines))
+            is_inferred = self._model.headings and not table.is_beside_another
+            self._headings = (
+                self._model.headings if is_inferred else add_first_dates(table.headings, own, line_height(lines))
+            )
             self._read_table(own, line_height(lines))
         self.document.last_account = self._accounts.current or self._accounts.wallet
         rows = [item for item in self.document.items[before:] if isinstance(item, RawRow)]
         if not rows and lines:
-            self.document.unread.append(Unread(page.number, "", "no rows were found on this page"))
+            self.document.unread.append(Unread(page.number, "", NO_ROWS))
         if not lines:
             self.document.unread.append(Unread(page.number, "", "no text was found on this page"))
 
@@ -122,8 +129,10 @@ class _PageReader:
         headings = self._model.headings
         if not headings:
             return find_tables(lines, height)
-        start = find_first_row(lines, headings, height)
-        return [] if start is None else [Table(start, start, headings)]
+        beside = [each for each in find_tables(lines, height) if each.is_beside_another and self._model.keeps_beside]
+        top = min((each.top for each in beside), default=len(lines))
+        start = find_first_row(lines[:top], headings, height)
+        return beside if start is None else [Table(start, start, headings), *beside]
 
     def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
         for line, below in zip(lines, [*lines[1:], None], strict=False):
@@ -138,6 +147,7 @@ class _PageReader:
     def _read_table(self, lines: Sequence[TextLine], height: float) -> None:
         if {heading.column for heading in self._headings} == {"date", "balance"}:
             return  # a ledger of daily balances lists no rows
+        lines = self._cut_beside(lines, height)
         lines, summaries = separate_summaries(lines, height)
         columns = self._find_columns(lines, height)
         columns.find_fillers(lines, height)
@@ -147,6 +157,7 @@ class _PageReader:
             is_text = not below.date and not below.money and not below.section
             parts.text_follows = is_text and below.line.top - parts.line.bottom < CLOSE * height
         find_impossible_dates(taken, self._headings, height)
+        find_below_table(taken, self._gaps, height)
         self.line_counts.count(taken, height)
         for parts in taken:
             is_apart = (
@@ -159,6 +170,20 @@ class _PageReader:
         self._rows.end()
         for page, name, amount in summaries:
             self._add_figure(page, self._opening_or_closing(name, amount), {"": amount})
+
+    def _cut_beside(self, lines: Sequence[TextLine], height: float) -> list[TextLine]:
+        """The lines without the text of a box right of the last column, which is text outside the table."""
+        edge = find_right_edge(lines, self._headings, height)
+        if edge is None:
+            return list(lines)
+        table, box = Table(0, 0, tuple(self._headings), right=edge), Table(0, 0, (), left=edge)
+        parts = {id(line): (table.cut(line), box.cut(line)) for line in lines}
+        rest = [[part for part in parts.get(id(line), (line,)) if part] for line in self.document.lines]
+        self.document.lines = [part for each in rest for part in each]
+        beside = [each[1] for each in parts.values() if each[1]]
+        self.document.outside += [(self._accounts.current, line) for line in beside]
+        self.document.not_rows += [(self._accounts.current, line) for line in beside]
+        return [each[0] for each in parts.values() if each[0]]
 
     def _find_columns(self, lines: Sequence[TextLine], height: float) -> MoneyColumns:
         cells, dated = [], set()
@@ -203,7 +228,7 @@ class _PageReader:
             rows.row.date = rows.last_date = parts.date
             rows.extend(parts)
         elif parts.date or parts.date_like:
-            rows.end()
+            rows.end_above(parts)
             rows.begin(parts, parts.date)
         elif parts.side and rows.row and rows.is_near(parts, height):
             rows.row.mark_side(parts.side)
@@ -219,7 +244,7 @@ class _PageReader:
             self._report_unread(parts.line, "an amount within a sentence")
         elif parts.money:
             self._read_undated(parts, height)
-        elif rows.row and rows.is_near(parts, height) and rows.is_further_text(parts, self._headings, height):
+        elif rows.is_further_text(parts, self._headings, height):
             rows.extend_by_text(parts)
         else:
             rows.end_at_heading(parts.line.page)

@@ -9,8 +9,9 @@ from processors.statements.notation.words import unite
 from processors.statements.records import Unread
 from processors.statements.table.header import AccountTracker
 from processors.statements.table.headings import Heading
-from processors.statements.table.lines import LineParts, RowLines, starts_in_text, text_left
+from processors.statements.table.lines import LineParts, starts_in_text, text_left
 from processors.statements.table.raw import RawDocument, RawRow
+from processors.statements.table.row_lines import RowLines
 
 CLOSE = 0.8  # line heights between a row and its further lines; an account begins further below
 _FAR = 3.2  # line heights between the lines of one row; a line further below is not part of it
@@ -98,6 +99,14 @@ class RowBuilder:
         self._drop_if_empty()
         self.row = None
 
+    def end_above(self, parts: LineParts) -> None:
+        """End the row above a line with a date; text above the amount of the next row is left to that row."""
+        pending, self._pending = self._pending, []
+        if not parts.has_amount:
+            self._pending, pending = pending, []
+        self.end()
+        self._pending = pending
+
     def _drop_if_empty(self) -> None:
         """Report a row that ended without an amount as unread."""
         row = self.row
@@ -124,8 +133,8 @@ class RowBuilder:
             self._year = parts.year
 
     def begin_undated(self, parts: LineParts) -> None:
-        """Begin a row with its only date, which is in another column, or with the date of the row above."""
-        if parts.value_date:
+        """Begin a row with its only date, in another column, or with that of the row above or of the day."""
+        if parts.value_date and not (self._row_lines.days_are_above and self.last_date):
             self.begin(parts, parts.value_date)
         else:
             self.begin(parts, self.last_date, inherited=True)
@@ -165,7 +174,9 @@ class RowBuilder:
         return is_near and leftmost.column == "date" and starts_in_text(parts.line, headings, height)
 
     def is_further_text(self, parts: LineParts, headings: Sequence[Heading], height: float) -> bool:
-        """True if a line begins where the text of rows does: below its heading, or below the text of the row above."""
+        """True if a line near the row begins where the text of rows does: below its heading, or that of the row."""
+        if self.row is None or parts.is_below_table or not self.is_near(parts, height):
+            return False
         left = self.row.text_left
         is_below = left is not None and abs(text_left(parts.line) - left) < height
         return is_below or starts_in_text(parts.line, headings, height)

@@ -19,9 +19,13 @@ _SIGN_GAP = 1.6  # between an amount and its sign, currency or CR
 _SIGNS = frozenset(
     {"-", "−", "–", "+", "£", "$", "€", "EUR", "GBP", "USD", "CHF", "CR", "DR", "C", "D", "H", "S", "OD"}
 )
+_SENTENCE_GAP = 0.8  # between an amount and the words around it
+_DAY_OR_TIME = re.compile(r"(?:0[1-9]|[12]\d|3[01])[.](?:0[1-9]|1[0-2])|(?:[01]\d|2[0-3])[.][0-5]\d")
 _MOST_AMOUNT_WORDS = 5
 _UNNAMED_SHARE = 0.5  # share of the amounts of the fullest column, from which amounts in the text form a column
 _BESIDE = 1.0  # line heights that a date may be left of its heading, in a table beside another
+_BOX_GAP = 1.0  # line heights between the last column and a box of text beside the table
+_MOST_BESIDE = 0.5  # of the rows that have text beside them; more have a column of it
 _LEAST_FILLERS = 3  # of a word in columns of amounts; fewer may be text
 _ALIGNED = 1.0  # line heights by which the right edges of one column differ
 
@@ -70,6 +74,8 @@ def find_tables(lines: Sequence[TextLine], height: float) -> list[Table]:
             lower = find_headings(lines[at + 1], height)
             if both and _is_better(both, headings, lower) and not find_amounts(lines[at + 1].words, height):
                 used, headings = 2, both
+            elif headings and lower and len(lower) <= len(headings):
+                used = 2  # the second line of the headings
         if headings:
             found.append(Table(at, at + used, headings))
         at += used if headings else 1
@@ -79,6 +85,29 @@ def find_tables(lines: Sequence[TextLine], height: float) -> list[Table]:
 def _is_better(both: tuple[Heading, ...], upper: tuple[Heading, ...] | None, lower: tuple[Heading, ...] | None) -> bool:
     """True if two joined lines make a better heading row than either of them."""
     return len(both) > len(lower or ()) and len(both) >= len(upper or ())
+
+
+def find_right_edge(lines: Sequence[TextLine], headings: Sequence[Heading], height: float) -> float | None:
+    """The right edge of a table that ends with a column of money, if there is text beside it, but not in most rows."""
+    last = max((each for each in headings if each.column in MONEY), key=lambda heading: heading.right)
+    if any(each.left > last.right and each.column != "other" for each in headings):
+        return None
+    rows = [(line, [cell for cell in find_amounts(line.words, height) if _is_below(cell, last)]) for line in lines]
+    rights = [cell.right for _, cells in rows for cell in cells]
+    if not rights:
+        return None
+    edge = max(last.right, *rights) + _BOX_GAP * height
+    beside = [any(word.left > edge for word in line.words) for line, cells in rows if cells]
+    has_text = any(_is_word(word) and word.left > edge for line in lines for word in line.words)
+    return edge if has_text and sum(beside) < _MOST_BESIDE * len(beside) else None
+
+
+def _is_below(cell: AmountCell, heading: Heading) -> bool:
+    return cell.left < heading.right and heading.left < cell.right
+
+
+def _is_word(word: PageWord) -> bool:
+    return sum(char.isalpha() for char in word.text) > 2
 
 
 def join_lines(upper: TextLine, lower: TextLine) -> TextLine:
@@ -117,6 +146,15 @@ def find_amounts(words: Sequence[PageWord], height: float) -> list[AmountCell]:
                 break
         at += 1
     return found
+
+
+def is_in_sentence(cell: AmountCell, words: Sequence[PageWord], height: float) -> bool:
+    """True for an amount within running text, such as "Card transaction of 24.66 USD issued by", or a day or a time at
+    the end of such text, "purchase of 27.02"."""
+    before = [word for word in words if 0 <= cell.left - word.right < _SENTENCE_GAP * height]
+    after = [word for word in words if 0 <= word.left - cell.right < _SENTENCE_GAP * height]
+    follows, precedes = (any(char.isalpha() for word in each for char in word.text) for each in (before, after))
+    return follows and (precedes or _DAY_OR_TIME.fullmatch(cell.text) is not None)
 
 
 class MoneyColumns:

@@ -241,8 +241,13 @@ def test_row_whose_amount_does_not_occur_in_the_second_reading_is_flagged():
 
 
 def test_page_without_a_table_is_reported():
-    document = read_typed(ENGLISH, "Terms and conditions\nThank you for banking with us")
+    document = read_typed(ENGLISH, "Terms and conditions\n05 Jan    GYM")
     assert any(each.page == 2 and "no rows" in each.why for each in document.unread)
+
+
+def test_page_without_a_table_is_not_reported_if_the_balances_prove_that_no_row_is_missing():
+    document = read_typed(ENGLISH, "Terms and conditions\nThank you for banking with us")
+    assert not any(each.page == 2 for each in document.unread)
 
 
 def test_rows_of_uncertain_words_are_flagged():
