@@ -15,7 +15,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -30,6 +30,7 @@ from processors.line_reader import LineReader
 
 START_SECONDS = 60.0  # for Ray to start the actor: a node that cannot is parked
 ANSWER_SECONDS = 10.0  # for news, which come after `far.POLL_SECONDS` at the latest: the node is frozen or cut off
+_PULSE_SECONDS = 3.0
 _TAIL_BYTES = 4096  # of the worker's stderr, for the reason of its exit
 
 log = logging.getLogger(__name__)
@@ -115,8 +116,9 @@ class NearHalf:
 
     def _start(self) -> Link:
         target = self._target
-        link = self._connect(target, self._processor)
-        hello = link.call("hello").wait(START_SECONDS)
+        with self._pulse():
+            link = self._connect(target, self._processor)
+            hello = link.call("hello").wait(START_SECONDS)
         assert isinstance(hello, Hello)
         if hello.version != (own := installed_version()):
             raise Unavailable(
@@ -317,6 +319,21 @@ class NearHalf:
             self._end(1)
 
     # ---------------------------------------------------------------------------------------- writing
+
+    @contextlib.contextmanager
+    def _pulse(self) -> Iterator[None]:
+        """Report progress: the connection has limits of its own, and the daemon's timeout may be shorter."""
+        is_over = threading.Event()
+
+        def report() -> None:
+            while not is_over.wait(_PULSE_SECONDS):
+                self._send(WorkProgress(job=None, attempt=0, done=0, total=None, unit="nodes"))
+
+        threading.Thread(target=report, name="pulse", daemon=True).start()
+        try:
+            yield
+        finally:
+            is_over.set()
 
     def _send(self, message: protocol.Message) -> None:
         self._write(protocol.encode(message))

@@ -77,8 +77,14 @@ class LocalLink:
 class RemoteWorker:
     """A near half, as the daemon sees it: messages in and out, and its exit status."""
 
-    def __init__(self, processor: str, folder: Path, options: dict[str, object] | None = None):
-        self.link = LocalLink(FarHalf(folder))
+    def __init__(
+        self,
+        processor: str,
+        folder: Path,
+        options: dict[str, object] | None = None,
+        link: LocalLink | None = None,
+    ):
+        self.link = link or LocalLink(FarHalf(folder))
         self.status: int | None = None
         self.messages: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()  # None: it has ended
         requests, self._requests = os.pipe()

@@ -88,7 +88,7 @@ class Storm:
         self._given_up: list[float] = []
         self._joined: list[float] = []
         self._awaited: dict[str, float] = {}  # nodes that have joined, and had no job yet: when
-        config = CONFIG.format(outbox=self.home / "outbox", timeout="20s") + CLUSTER.format(port=self._port)
+        config = CONFIG.format(outbox=self.home / "outbox", timeout="120s") + CLUSTER.format(port=self._port)
         self._place = Place(self.home, config)
         self._dropper = Dropper(self._place.inbox, self.home / "markers", random.Random(self._rng.random()), WEIGHTS)
         self._head: Any = None

@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_cluster import RemoteWorker
+from local_cluster import LocalLink, LocalReply, RemoteWorker
 from sandbox import wait_for
 
 from processors import protocol
@@ -175,3 +176,20 @@ def test_files_of_a_far_half_that_was_killed_are_removed_by_the_next_one(tmp_pat
     half = FarHalf(tmp_path)
     assert left not in list(tmp_path.iterdir())
     half.stop()
+
+
+def test_slow_connection_does_not_look_like_a_hanging_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(near, "_PULSE_SECONDS", 0.01)
+    answers = threading.Event()
+
+    class Slow(LocalLink):
+        def call(self, method: str, *arguments: object) -> LocalReply:
+            answers.wait(30)
+            return super().call(method, *arguments)
+
+    worker = RemoteWorker("plaintext", tmp_path, link=Slow(FarHalf(tmp_path)))
+    progress = worker.messages.get(timeout=30)
+    assert isinstance(progress, protocol.WorkProgress) and progress.job is None
+    answers.set()
+    worker.next(protocol.WorkerLoaded)
+    worker.link.close()
