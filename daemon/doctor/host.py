@@ -174,7 +174,7 @@ def _try_calls(name: str, folder: Path, below: Path) -> list[tuple[str, str, str
     took = statistics.median(seconds)
     found = f"{name}: writing, fsync ({took * 1000:.1f} ms), linking and renaming work"
     if took > _SLOW_FSYNC_SECONDS:
-        return [(WARN, f"{found}, but slowly", "Use a faster disk: each job needs about twenty fsyncs.")]
+        return [(WARN, f"{found}, but slowly", "Use a faster disk: each job needs several fsyncs.")]
     if weak:
         return [
             (WARN, f"{name}: this file system has {'; '.join(weak)}", "Use a local file system such as ext4 or XFS.")
