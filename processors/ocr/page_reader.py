@@ -1,12 +1,13 @@
 """Reads one page as text: from its text layer where that is correct, and by OCR where it is missing or wrong."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
 from processors import pages
-from processors.ocr.layout import TextBox
+from processors.ocr.layout import Point, TextBox
 from processors.ocr.regions import RegionReader, clip, join, rotate
 from processors.ocr.text import PageText, Source
 from processors.pages import Page
@@ -27,6 +28,9 @@ _CONFIRMED = 0.6  # share of the characters in doubt that OCR also reads
 _SURE = 0.75  # confidence of OCR that overrides a text layer
 _SAME_PLACE = 0.5  # of the area of a box
 _MARGIN = 4  # pixels around a word
+_TILTED = 5.0  # degrees
+_LEAST_SHARE = 0.2  # of the length of a tilted word that its box shows
+_AS_HIGH = 1.8  # times as high as wide: a letter
 
 
 @dataclass(frozen=True)
@@ -199,4 +203,27 @@ def _text_box(word: pages.PlacedWord) -> TextBox:
     left, top, right, bottom = (round(side, 1) for side in (word.left, word.top, word.right, word.bottom))
     corners = ((left, top), (right, top), (right, bottom), (left, bottom))
     first = round(word.angle / 90) % 4  # the upper left corner of the text
+    if abs(word.angle - round(word.angle / 90) * 90) > _TILTED:
+        corners, first = _tilted(word), 0
     return TextBox(text=word.text, confidence=1.0, corners=corners[first:] + corners[:first])
+
+
+def _tilted(word: pages.PlacedWord) -> tuple[Point, Point, Point, Point]:
+    """The corners of a word that is neither level nor upright."""
+    across, down = word.right - word.left, word.bottom - word.top
+    cosine, sine = math.cos(math.radians(word.angle)), math.sin(math.radians(word.angle))
+    share = cosine**2 - sine**2
+    if abs(share) >= _LEAST_SHARE:
+        length = (across * abs(cosine) - down * abs(sine)) / share
+        height = (down * abs(cosine) - across * abs(sine)) / share
+    else:  # near 45 degrees, its box shows only the sum of both
+        both = (across + down) / (abs(cosine) + abs(sine))
+        length = both / (1 + _AS_HIGH / len(word.text))
+        height = both - length
+    length, height = max(1.0, length) / 2, max(1.0, height) / 2
+    x, y = (word.left + word.right) / 2, (word.top + word.bottom) / 2
+
+    def corner(along: float, below: float) -> Point:
+        return round(x + along * cosine - below * sine, 1), round(y + along * sine + below * cosine, 1)
+
+    return corner(-length, -height), corner(length, -height), corner(length, height), corner(-length, height)

@@ -19,6 +19,7 @@ _SMALL = 0.8  # of its neighbor's height: a superscript or subscript
 _NEAR = 0.35  # of its neighbor's height between the two
 _TALL = 1.5  # times as high as wide: text of more than one character that runs vertically
 _RAISED = str.maketrans("0123456789+-−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ")
+_TILTED, _SAME_TILT = 12.0, 10.0  # degrees from the lines of the page, and between words of one stamp
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
@@ -68,7 +69,12 @@ def order(boxes: Sequence[TextBox]) -> tuple[Block, ...]:
     """All boxes, each once, as parts of the page in reading order."""
     slope = layout.find_slope(boxes)
     turned: dict[int, list[TextBox]] = {}
+    tilted: list[list[TextBox]] = []
     for box in boxes:
+        if _is_tilted(box, slope):
+            group = next((each for each in tilted if _is_parallel(each[0], box)), None)
+            tilted.append([box]) if group is None else group.append(box)
+            continue
         turned.setdefault(_direction(box, slope), []).append(box)
     main = max(turned, key=lambda turn: sum(len(box.text) for box in turned[turn]), default=0)
     before: list[Block] = []
@@ -77,7 +83,24 @@ def order(boxes: Sequence[TextBox]) -> tuple[Block, ...]:
     for turn, group in sorted(turned.items()):
         is_before = _center(group)[0] < min((_center([box])[0] for box in body), default=0.0)
         (before if is_before else after).extend(_blocks(group, slope, turn))
-    return (*before, *_blocks(body, slope, main), *after)
+    stamps = (block for group in tilted for block in _blocks(group, math.radians(_angle(group[0])), 0))
+    return (*before, *_blocks(body, slope, main), *after, *stamps)
+
+
+def _angle(box: TextBox) -> float:
+    """Degrees clockwise by which the text is rotated."""
+    (x1, y1), (x2, y2) = box.corners[:2]
+    return math.degrees(math.atan2(y2 - y1, x2 - x1))
+
+
+def _is_parallel(a: TextBox, b: TextBox) -> bool:
+    return abs((_angle(a) - _angle(b) + 180) % 360 - 180) <= _SAME_TILT
+
+
+def _is_tilted(box: TextBox, slope: float) -> bool:
+    """True if it runs across the lines of the page, as a stamp does."""
+    angle = _angle(box) - math.degrees(slope)
+    return box.width > 0 and abs(angle - round(angle / 90) * 90) > _TILTED
 
 
 def _direction(box: TextBox, slope: float) -> int:

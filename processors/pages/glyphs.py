@@ -86,7 +86,7 @@ def _samples(layer: "Layer", ink: np.ndarray, skipped: Set[int]) -> Mapping[int,
     samples: dict[int, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for index, character in enumerate(layer.characters):
         number = layer.objects[index]
-        if number < 0 or index in skipped or len(character) != 1:
+        if number < 0 or index in skipped or len(character) != 1 or layer.turns[index] < 0:
             continue
         character = character.translate(_SHARED)
         is_judged = character in _REFERENCE_INDEX or _is_distinct(character)

@@ -17,6 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage
 
+TILTED = -1
+_LEVEL = 0.1  # quarter turns from level or upright; a glyph that is tilted more has another shape
 _FINE = 1000  # device units per point, as pdfium returns integers
 _VISIBLE = 8  # of 255: the least difference from its background that a person sees
 _BAND = 0.25  # of a letter's height at the top and bottom that may show beside what covers it
@@ -35,7 +37,7 @@ class Layer:
     objects: list[int]  # index in `drawn` of the text object that draws it; -1: none
     drawn: list[object]  # the text objects
     fonts: list[int]  # by text object: the address of its font
-    turns: list[int]  # quarter turns clockwise by which the character is rotated on the page
+    turns: list[int]  # quarter turns clockwise by which the character is rotated on the page; or `TILTED`
 
     @property
     def has_text(self) -> bool:
@@ -62,7 +64,8 @@ def read_layer(page: "PdfPage", text: "PdfTextPage", characters: list[str], scal
             drawn.append(found)
             fonts.append(ctypes.cast(raw.FPDFTextObj_GetFont(found), ctypes.c_void_p).value or 0)
         objects.append(numbers[address] if address else -1)
-        turns.append(round((turned + raw.FPDFText_GetCharAngle(text, index)) / (math.pi / 2)) % 4)
+        quarters = (turned + raw.FPDFText_GetCharAngle(text, index)) / (math.pi / 2)
+        turns.append(round(quarters) % 4 if abs(quarters - round(quarters)) <= _LEVEL else TILTED)
         if raw.FPDFText_GetCharBox(text, index, *sides):
             left, right, bottom, top = (side.value for side in sides)
             boxes[index] = left, bottom, right, top

@@ -1,5 +1,6 @@
 """What a PDF page shows is read, and what it does not show is not: real PDFs; OCR is not loaded."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -279,6 +280,16 @@ def test_mirrored_words_on_an_upright_page_change_nothing(read):
     content = "".join(show(line, 60, 740 - 20 * number) for number, line in enumerate(LINES))
     text, review = read(one_page(f"{content} q -1 0 0 1 612 0 cm {show('PROOF', 60, 500)} Q"))
     assert text.split() == [*" ".join(LINES).split(), "PROOF"] and review == ()
+
+
+@pytest.mark.parametrize("degrees", [20, 45, 70, -30])
+def test_stamp_across_lines_is_read_apart_from_them(read, degrees: int):
+    lines = show("Rental agreement of both parties", 60, 700) + show("Rent: 950.00 EUR", 60, 680)
+    across, up = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    stamp = f"BT /F1 24 Tf {across:.3f} {up:.3f} {-up:.3f} {across:.3f} 90 {690 - 60 * up:.0f} Tm (PAID 12 May) Tj ET"
+    text, review = read(one_page(lines + stamp))
+    assert text.splitlines() == ["Rental agreement of both parties", "Rent: 950.00 EUR", "PAID 12 May"]
+    assert review == ()
 
 
 def test_empty_page_is_reported_without_ocr(read):
