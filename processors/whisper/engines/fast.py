@@ -205,11 +205,18 @@ class FastMode:
             return False
         return options.logprob_threshold is None or result.avg_logprob <= options.logprob_threshold
 
+    def _is_invented_rest(self, piece: _Piece, result: DecodingResult) -> bool:
+        """True if the rest of a window became "You" or the like, and the model doubts that anybody speaks: the end of a
+        slow word, or a breath. In the complete window, it heard nothing there."""
+        threshold = self._options.no_speech_threshold
+        is_doubtful = threshold is not None and result.no_speech_prob > threshold
+        return piece.rests > 0 and is_doubtful and hallucinations.is_polite(result.text)
+
     # ------------------------------------------------------------------------------------------ segments
 
     def _take(self, piece: _Piece, mel: Tensor, result: DecodingResult) -> list[_Piece]:
         """Keep the segments of a window; return what is left of it, if there is speech in that."""
-        if self._is_silence(result):
+        if self._is_silence(result) or self._is_invented_rest(piece, result):
             return []
         is_cut = len(result.tokens) >= self._model.dims.n_text_ctx // 2  # the token limit: the last words are missing
         closed, open_text = split_at_timestamps(result.tokens, self._tokenizer)

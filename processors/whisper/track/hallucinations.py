@@ -88,7 +88,12 @@ def is_known_hallucination(text: str, seconds: float, spoken_seconds: float, is_
     the end of a sound also polite phrases."""
     if spoken_seconds - vad.PAD_SECONDS >= _MIN_SPEECH_SHARE * seconds:  # without the padding after the word before
         return False
-    return is_credit(text) or (is_last and " ".join(re.findall(r"[\w']+", text.casefold())) in _POLITE)
+    return is_credit(text) or (is_last and is_polite(text))
+
+
+def is_polite(text: str) -> bool:
+    """True if the text is one of the phrases that Whisper invents most often at the end of a sound."""
+    return " ".join(re.findall(r"[\w']+", text.casefold())) in _POLITE
 
 
 def is_credit(text: str) -> bool:

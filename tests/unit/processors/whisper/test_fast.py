@@ -70,6 +70,26 @@ def test_rest_of_a_window_is_decoded_again(transcribe, tmp_path, monkeypatch):
     assert all(one["end"] <= next_one["start"] for one, next_one in pairwise(segments))
 
 
+@pytest.mark.parametrize(("no_speech", "is_kept"), [(0.85, False), (0.2, True)])
+def test_polite_phrase_in_a_rest_without_speech_is_dropped(transcribe, monkeypatch, no_speech, is_kept):
+    """Slow speech, and breath after it: what the detector finds after the last timestamp becomes "You"."""
+    from processors.whisper.engines import fast
+
+    real = fast.FastMode._take
+
+    def take(self, piece, mel, result):
+        begin = self._tokenizer.timestamp_begin
+        if piece.rests:
+            tokens = [begin, *self._tokenizer.encode(" You"), begin + 40]
+            result = dataclasses.replace(result, tokens=tokens, text="You", no_speech_prob=no_speech, avg_logprob=-0.98)
+        else:
+            result = dataclasses.replace(result, tokens=[begin, *self._tokenizer.encode(" And so"), begin + 150])
+        return real(self, piece, mel, result)
+
+    monkeypatch.setattr(fast.FastMode, "_take", take)
+    assert ("you" in words(transcribe("jfk.flac", way="fast").text)) == is_kept
+
+
 def test_short_rest_has_no_prompt():
     short = _rest(_Piece(start=10.0, end=16.0), 5.4, 0.6, " all but this")
     assert (short.start, short.known_until, short.text_before) == (15.4, 15.4, "")
