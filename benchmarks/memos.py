@@ -162,7 +162,7 @@ def _report(
     return (
         f"{TITLE}\n\n{len(memos)} voice memos of 2 to 5 seconds ({seconds:.0f} s of audio), put into the inbox at "
         f'once, `way = "{given.way}"`, greedy, one worker with one thread; `python -m benchmarks.memos`. Times depend '
-        "on what else the machine does; CPU seconds hardly do.\n\n"
+        "on what else the machine does, CPU seconds less.\n\n"
         "| | |\n| --- | --- |\n"
         f"| CPU seconds of the daemon and its worker, with their start | {cpu_seconds:.1f} |\n"
         f"| CPU seconds of the engine alone, loaded before | {alone['cpu_seconds']:.1f} |\n"
