@@ -154,6 +154,11 @@ class RayReply:
         except errors.RayTaskError as error:
             raise FarError(_text(error.cause if error.cause is not None else error)) from error
         except errors.RayActorError as error:
+            if "failed to import" in str(error):
+                raise Lost(
+                    f"The node {self._node} cannot import inboxd: install the same version there, in the Python "
+                    "environment that runs `ray start`."
+                ) from error
             raise Lost(f"The worker on the node {self._node} was lost: {_text(error)}") from error
         except Exception as error:  # of Ray: the node, the object store, the connection
             raise Lost(f"The connection to the node {self._node} was lost: {_text(error)}") from error
