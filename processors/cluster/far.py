@@ -99,9 +99,11 @@ class FarHalf:
     def hello(self) -> Hello:
         return Hello(version=installed_version(), python=platform.python_version())
 
-    def start(self, processor: str, python: str | None, environment: Mapping[str, str], memory_max: str) -> None:
-        """Start the worker process. memory_max: the option of the processor."""
-        self._worker.start(processor, python, {**environment}, memory_max)
+    def start(
+        self, processor: str, python: str | None, environment: Mapping[str, str], memory_max: str, folder: str
+    ) -> None:
+        """Start the worker process. memory_max: the option of the processor. folder: that it runs in, if it is here."""
+        self._worker.start(processor, python, {**environment}, memory_max, folder)
 
     def send(self, line: bytes) -> None:
         """Send a line to the worker."""

@@ -35,8 +35,11 @@ class FarWorker:
         self._is_started = threading.Event()
         self._writing = threading.Lock()
 
-    def start(self, processor: str, python: str | None, environment: dict[str, str], memory_max: str) -> None:
-        """Start it. memory_max: as the option of the processor; "80%" is of this node's memory.
+    def start(
+        self, processor: str, python: str | None, environment: dict[str, str], memory_max: str, folder: str
+    ) -> None:
+        """Start it. memory_max: as the option of the processor; "80%" is of this node's memory. folder: where it runs,
+        if that exists here.
 
         Raises:
             OSError: that failed.
@@ -44,7 +47,7 @@ class FarWorker:
         command = [python or sys.executable, "-P", "-m", "processors.worker", processor]
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         limit = memory.limit_bytes(memory_max)
-        arguments = (command, {**os.environ, **environment, "PYTHONPATH": path}, limit)
+        arguments = (command, {**os.environ, **environment, "PYTHONPATH": path}, limit, folder)
         # the worker asks the kernel to end it with the thread that started it (PR_SET_PDEATHSIG), so that one waits
         threading.Thread(target=self._run, args=arguments, name="worker", daemon=True).start()
         if not self._is_started.wait(_START_SECONDS):
@@ -71,7 +74,7 @@ class FarWorker:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _run(self, command: list[str], environment: dict[str, str], limit: int) -> None:
+    def _run(self, command: list[str], environment: dict[str, str], limit: int, folder: str) -> None:
         try:
             self._process = subprocess.Popen(
                 command,
@@ -79,6 +82,7 @@ class FarWorker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
+                cwd=folder if Path(folder).is_dir() else None,
                 start_new_session=True,
             )
         except OSError as error:

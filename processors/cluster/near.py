@@ -126,7 +126,9 @@ class NearHalf:
                 f"{own or 'a checkout'}: install the same version on both."
             )
         environment = {"OMP_NUM_THREADS": str(target.threads)}
-        link.call("start", self._processor, target.python, environment, target.memory_max).wait(START_SECONDS)
+        # relative paths in the options start at the daemon's folder, which the node may have, too
+        start = (self._processor, target.python, environment, target.memory_max, os.getcwd())
+        link.call("start", *start).wait(START_SECONDS)
         return link
 
     def _give(self, batch: protocol.Batch) -> None:

@@ -178,6 +178,15 @@ def test_files_of_a_far_half_that_was_killed_are_removed_by_the_next_one(tmp_pat
     half.stop()
 
 
+def test_relative_paths_in_options_start_at_the_daemons_folder(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "weights").touch()
+    monkeypatch.setattr(near.os, "getcwd", lambda: str(tmp_path / "home"))
+    start("fakes.misbehaving", unavailable_until="weights")
+
+
 def test_slow_connection_does_not_look_like_a_hanging_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(near, "_PULSE_SECONDS", 0.01)
     answers = threading.Event()
