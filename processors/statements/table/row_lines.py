@@ -11,6 +11,7 @@ _NEARLY_ALL = 0.95
 _USUAL = 0.7  # of the rows of a document, what holds for all of them
 _NEAR = 2.0  # line heights between a line and the next of the same row
 _CLOSER = 0.1  # line heights by which text must be nearer to one row than to the other
+_FULL = 0.9  # of the width of the text
 _LEAST_CLOSER = 2  # such texts; OCR may misplace a single one
 _LEAST_GAPS = 3  # between lines; fewer show no rule
 _APART = 0.25  # line heights by which a footnote is further below than the lines of rows
@@ -82,11 +83,13 @@ class LineCounts:
 
 
 def _wraps(upper: LineParts, lower: LineParts, right: float) -> bool:
-    """True if the first word of the lower text would not fit on the upper line; `right`: the edge of the text."""
-    if not upper.description or not lower.description:
+    """True if the first word of the lower text would not fit on the upper line, which is full; `right`: the edge of the
+    text."""
+    if not upper.description or not lower.description or upper.labelled:
         return False
+    left, end = upper.description[0].left, max(word.right for word in upper.description)
     first = lower.description[0]
-    return max(word.right for word in upper.description) + first.right - first.left > right
+    return end - left >= _FULL * (right - left) and end + first.right - first.left > right
 
 
 def _middle(parts: LineParts) -> float:
