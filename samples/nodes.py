@@ -146,6 +146,7 @@ def make_token(path: Path) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     nodes = start(3)
     print(f"Three nodes run, with the head at {HOST}:{PORT}. In another terminal: make demo CLUSTER={HOST}:{PORT}")
     print("Ctrl-C stops them.", flush=True)
