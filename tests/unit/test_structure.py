@@ -207,3 +207,9 @@ def test_every_daemon_module_loads_in_a_fresh_interpreter_without_an_engine():
     code += f"print([name for name in {engines} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_names_of_test_modules_are_unique():
+    """pytest imports test modules by their name alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
