@@ -52,14 +52,15 @@ def prepared(
     """
     file, document = _document(result)
     before = list(corrections_of(result))
-    added = [_recorded(change, document, by, now or datetime.now(UTC)) for change in changes]
+    wanted = [_on_one_line(change) for change in changes]
+    added = [_recorded(change, document, by, now or datetime.now(UTC)) for change in wanted]
     if not added or len(before) + len(added) > _MOST_CHANGES:
         raise InvalidCorrection(f"A result can have up to {_MOST_CHANGES} corrections, and needs one.")
     name = str(uuid.uuid4())
     folder = folders.state / PREPARED / name
     try:
         folder.mkdir(parents=True, mode=0o700)
-        made = _write(row, result, file, document, [*before, *added], folder)
+        made = _write(row, result, file, document, [*map(_plain, before), *wanted], folder)
         files = [_facts_of(folder / each) for each in made["files"]]
         facts = {"schema": 1, "job": row["id"], "document": file, "review": made["review"]}
         content = {**facts, "files": files, "changes": [*before, *added]}
@@ -121,6 +122,17 @@ def _document(result: Result) -> tuple[str, JsonObject]:
     return found
 
 
+def _on_one_line(change: Change) -> Change:
+    """A change whose texts are one line each."""
+    return {name: _texts_on_one_line(value) if name in _CONTENTS else value for name, value in change.items()}
+
+
+def _texts_on_one_line(content: object) -> object:
+    if isinstance(content, Mapping):
+        return {name: _texts_on_one_line(value) for name, value in content.items()}
+    return fields.one_line(content) if isinstance(content, str) else content
+
+
 def _recorded(change: Change, document: JsonObject, by: str, now: datetime) -> dict[str, object]:
     """A change as corrections.json lists it."""
     who = " ".join(by.split())[:_BY_CHARS] or "unknown"
@@ -129,7 +141,7 @@ def _recorded(change: Change, document: JsonObject, by: str, now: datetime) -> d
 
 def _was(change: Change, document: JsonObject) -> object:
     """What the document as it was read has there; None: nothing, so that the change adds it or will be refused."""
-    with contextlib.suppress(LookupError, TypeError):
+    with contextlib.suppress(LookupError, TypeError, AttributeError, StopIteration):
         if "row" in change:
             rows = [row for account in document["statements"] for row in account["rows"]]
             return _values_of(rows[_index(change, "row")], change["values"], otherwise="flags")
@@ -169,7 +181,7 @@ def _write(
         "title": PurePosixPath(row["file"]).name,
         "formats": [each.name.removeprefix(f"{stem}.") for each in result.files if each.name.startswith(f"{stem}.")],
         "options": result.facts.get("options"),
-        "changes": [_plain(change) for change in changes],
+        "changes": list(changes),
     }
     try:
         done = subprocess.run(
@@ -192,7 +204,8 @@ def _write(
     return answer
 
 
-def _plain(change: Change) -> dict[str, object]:
+def _plain(change: Change) -> Change:
+    """A recorded change as the person sent it."""
     return {name: value for name, value in change.items() if name in (*_PLACES, *_CONTENTS)}
 
 

@@ -1,21 +1,41 @@
 """What a person changes in a document. Pure."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
 from processors.corrections import fields
 from processors.corrections.fields import Type
 
 _MAX_CHARS = 2000
+_MOST_PROBLEMS = 3  # of changes, in a message
 
 JsonObject = dict[str, Any]  # the content of a file NAME.json
 RowField = Literal["date", "description", "reference", "debit", "credit", "balance"]
 AMOUNTS = ("debit", "credit", "balance")
-Text = Annotated[str, Field(max_length=_MAX_CHARS)]
-Number = Annotated[int, Field(ge=1, le=10**7)]
+
+
+def _without_controls(text: str) -> str:
+    if any(unicodedata.category(char) == "Cc" for char in text):
+        raise ValueError("a text must be one line without control characters")
+    return text
+
+
+Text = Annotated[str, Field(max_length=_MAX_CHARS), AfterValidator(_without_controls)]
+Number = Annotated[int, Field(ge=1, le=10**7, strict=True)]  # strict: neither true nor "2"
 Values = Mapping[str, Text | None]  # by name; None: not printed
 _ROW: fields.Types = {"date": Type.DATE, "description": Type.TEXT, "reference": Type.TEXT} | dict.fromkeys(
     AMOUNTS, Type.AMOUNT
@@ -70,12 +90,35 @@ class SegmentChange(_Change):
     text: Text
 
 
-Change = RowChange | FieldsChange | ItemChange | LineChange | SegmentChange
+def _kind(change: object) -> str:
+    """The key that names the place, which tells the kinds of changes apart."""
+    return next((each for each in _KINDS if isinstance(change, Mapping) and each in change), "line")
+
+
+_KINDS = ("row", "fields", "item", "segment", "line")
+Change = Annotated[
+    Annotated[RowChange, Tag("row")]
+    | Annotated[FieldsChange, Tag("fields")]
+    | Annotated[ItemChange, Tag("item")]
+    | Annotated[LineChange, Tag("line")]
+    | Annotated[SegmentChange, Tag("segment")],
+    Discriminator(_kind),
+]
 Changes = TypeAdapter(Sequence[Change])
 
 
 class InvalidChange(ValueError):
     """The document has no such place, or the change contradicts it."""
+
+
+def problems(error: ValidationError) -> str:
+    """What is wrong with changes, in words: "In change 2: row: Input should be a valid integer"."""
+    found = []
+    for each in error.errors()[:_MOST_PROBLEMS]:
+        number, _, *place = each["loc"]
+        where = "" if each["type"] == "value_error" else "".join(f"{part}: " for part in place if part != "[key]")
+        found.append(f"change {int(number) + 1}: {where}{each['msg'].removeprefix('Value error, ')}")
+    return f"In {'; '.join(found)}."
 
 
 def set_values(target: object, values: Values, types: fields.Types) -> None:

@@ -25,6 +25,7 @@ from processors.corrections.changes import (
     LineChange,
     RowChange,
     SegmentChange,
+    problems,
 )
 from processors.statements.records import MIN_CONFIDENCE
 
@@ -38,11 +39,14 @@ def write(order: JsonObject, folder: Path) -> dict[str, object]:
     """Carry an order out.
 
     Raises:
-        InvalidChange, ValidationError: a change is wrong.
-        KeyError, TypeError, ValueError: the document is not one that inboxd wrote.
+        InvalidChange: a change is wrong.
+        KeyError, TypeError, ValueError, ValidationError: the document is not one that inboxd wrote.
     """
     document, stem, formats = order["document"], order["stem"], order["formats"]
-    changes = Changes.validate_python(order["changes"])
+    try:
+        changes = Changes.validate_python(order["changes"])
+    except ValidationError as error:
+        raise InvalidChange(problems(error)) from error
     options = order.get("options") or {}
     least = float(options.get("min_row_confidence", MIN_CONFIDENCE))
     if "statements" in document:
@@ -99,7 +103,7 @@ def main() -> int:
     try:
         answer = write(json.load(sys.stdin), Path())
     except ValidationError as error:
-        answer = {"error": "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())}
+        answer = {"error": f"inboxd did not write this document as it is now: {error.errors()[0]['msg']}"}
     except InvalidChange as error:
         answer = {"error": str(error)}
     except (KeyError, TypeError, ValueError) as error:

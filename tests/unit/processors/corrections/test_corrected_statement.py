@@ -117,5 +117,37 @@ def test_change_that_contradicts_the_document_is_refused(change: dict[str, objec
     ],
 )
 def test_wrong_value_is_refused(values: dict[str, object], tmp_path: Path):
-    with pytest.raises(ValueError, match="validation error"):
+    with pytest.raises(InvalidChange, match="^In change 1: "):
         write(order(read_wrongly(tmp_path), {"row": 2, "values": values}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"row": 0, "values": {}}, "In change 1: row: Input should be greater than or equal to 1."),
+        ({"row": True, "values": {}}, "In change 1: row: Input should be a valid integer."),
+        ({"row": "2", "values": {}}, "In change 1: row: Input should be a valid integer."),
+        ({"row": 2.0, "values": {}}, "In change 1: row: Input should be a valid integer."),
+        ({"row": 1, "values": {"debit": "1E+2"}}, "In change 1: the debit must be a number, such as 1234.50."),
+        ({"row": 1, "values": {"debit": "8_45"}}, "In change 1: the debit must be a number, such as 1234.50."),
+        ({"row": 1, "values": {"debit": "\u0668"}}, "In change 1: the debit must be a number, such as 1234.50."),
+        ({"row": 1, "values": {"debit": 5}}, "In change 1: values: debit: Input should be a valid string."),
+        (
+            {"row": 1, "values": {"date": "20240531"}},
+            "In change 1: the date must be year-month-day, such as 2024-05-31.",
+        ),
+        (
+            {"row": 1, "values": {"date": "2024-W05-1"}},
+            "In change 1: the date must be year-month-day, such as 2024-05-31.",
+        ),
+        (
+            {"row": 1, "values": {"description": "a\0b"}},
+            "In change 1: a text must be one line without control characters.",
+        ),
+        ({}, "In change 1: page: Field required; change 1: line: Field required; change 1: text: Field required."),
+    ],
+)
+def test_wrong_change_is_named_in_words(tmp_path: Path, change: dict[str, object], words: str):
+    with pytest.raises(InvalidChange) as refused:
+        write(order(read_wrongly(tmp_path), change), tmp_path)
+    assert str(refused.value) == words
