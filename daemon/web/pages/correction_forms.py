@@ -1,10 +1,11 @@
 """The forms of the console that correct a document: what they show, and the change that one describes."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from babel.numbers import NumberFormatError, parse_decimal
+from babel.numbers import NumberFormatError, format_decimal, parse_decimal
 
 from daemon.results import corrections, documents, result_files
 from daemon.results.numbered_items import numbered
@@ -119,6 +120,8 @@ def _differences(form: Mapping[str, str], shown: object, types: Types, formats: 
         if name not in form:
             continue
         text = form[name].strip()
+        if text and text == str(getattr(shown, name, None)):
+            continue
         entered = _amount(text, name, formats) if kind is Type.AMOUNT else text
         value = entered if entered or kind is Type.TEXT else None
         if value != (getattr(shown, name, None) or ("" if kind is Type.TEXT else None)):
@@ -130,12 +133,16 @@ def _amount(text: str, name: str, formats: Formats) -> str:
     """An amount as 1234.50, or as the browser's language writes it."""
     if not text:
         return ""
-    try:
-        return str(Decimal(text))
-    except InvalidOperation:
-        pass
-    try:
-        return str(parse_decimal(text, locale=formats.locale, strict=True))
-    except NumberFormatError as error:
+    found = set()
+    with contextlib.suppress(InvalidOperation):
+        found.add(Decimal(text))
+    with contextlib.suppress(NumberFormatError):
+        found.add(parse_decimal(text, locale=formats.locale, strict=True))
+    if not found:
         what = f"The {fields.shown(name)} must be a number, such as 1234.50."
-        raise WebError(422, "wrong_correction", what) from error
+        raise WebError(422, "wrong_correction", what)
+    if len(found) > 1:
+        ways = (format_decimal(each, "0.###", locale=formats.locale) for each in sorted(found, reverse=True))
+        what = f"{text} can mean {' or '.join(ways)}: write it in one of these ways."
+        raise WebError(422, "wrong_correction", what)
+    return str(found.pop())

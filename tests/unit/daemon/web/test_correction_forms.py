@@ -81,6 +81,15 @@ def test_amount_that_is_none_is_refused(site: Site):
         change(site, INVOICE, {"item": "1", "unit_price": "six"})
 
 
+def test_amount_that_can_be_read_in_two_ways_is_refused(site: Site):
+    form = {"item": "1", "price": "1.234"}
+    with pytest.raises(WebError, match="^1.234 can mean 1234 or 1,234: write it in one of these ways"):
+        change(site, RECEIPT, form, "de_DE")
+    assert change(site, RECEIPT, form, "en_GB") == {"item": 1, "values": {"price": "1.234"}}
+    shown = {**RECEIPT, "total": "1.234"}
+    assert change(site, shown, {"fields": "1", "total": "1.234"}, "de_DE") == {"fields": {}}
+
+
 def test_numbers_stay_after_a_removal(site: Site):
     removed = {**RECEIPT, "items": RECEIPT["items"][1:]}  # type: ignore[index]
     job, _ = result_of(site, removed, [{"item": 1, "values": None, "was": {"description": "Milk"}, "by": "A"}])
