@@ -75,7 +75,9 @@ class _Protocol(H11Protocol):
         if hasattr(self.transport, "max_size"):  # of the transports of asyncio's selector loop
             self.transport.max_size = most
         super().data_received(data)
-        if self.cycle is not None and len(self.cycle.body) >= most:
+        if self.cycle is None or self.cycle.response_complete:  # the rest of a refused body is read and dropped
+            return
+        if len(self.cycle.body) >= most:
             self.flow.pause_reading()  # until the application has taken this, or has responded
 
     def _most_bytes(self) -> int:

@@ -221,3 +221,12 @@ def test_daemon_that_restarts_is_found_again(web: WebProcess, place: Place):
     wait_for(lambda: web.client.get("/ready").status_code == 200, "the daemon")
     job = wait_for(lambda: web.client.put("/api/v1/files/a.txt?wait=30", content=b"x").status_code == 201)
     assert job
+
+
+def test_connection_still_works_after_a_large_upload_was_refused_early(web: WebProcess):
+    content = bytes(4_000_000)
+    for _ in range(3):
+        headers = {"Content-Range": f"bytes 5-{len(content) + 4}/{len(content) + 5}"}
+        part = web.client.put(f"/api/v1/files/a.txt?upload={uuid.uuid4()}", content=content, headers=headers)
+        assert part.json()["error"]["code"] == "wrong_offset"
+        assert web.client.get("/health", timeout=10).status_code == 200
