@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from daemon.core.errors import InboxdError, StorageError
+from daemon.core.names import printable
 from daemon.files.corrected import PREPARED, RECORD
 from daemon.queue.rows import JobRow
 from daemon.results import documents
@@ -60,7 +61,7 @@ def prepared(
     folder = folders.state / PREPARED / name
     try:
         folder.mkdir(parents=True, mode=0o700)
-        made = _write(row, result, file, document, [*map(_plain, before), *wanted], folder)
+        made = _write(row, result, file, document, before, wanted, folder)
         files = [_facts_of(folder / each) for each in made["files"]]
         facts = {"schema": 1, "job": row["id"], "document": file, "review": made["review"]}
         content = {**facts, "files": files, "changes": [*before, *added]}
@@ -135,7 +136,7 @@ def _texts_on_one_line(content: object) -> object:
 
 def _recorded(change: Change, document: JsonObject, by: str, now: datetime) -> dict[str, object]:
     """A change as corrections.json lists it."""
-    who = " ".join(by.split())[:_BY_CHARS] or "unknown"
+    who = printable(" ".join(by.split())[:_BY_CHARS] or "unknown")
     return {"at": now.isoformat(timespec="seconds"), "by": who, **change, "was": _was(change, document)}
 
 
@@ -172,7 +173,13 @@ def _index(change: Change, name: str) -> int:
 
 
 def _write(
-    row: JobRow, result: Result, file: str, document: object, changes: Sequence[Change], folder: Path
+    row: JobRow,
+    result: Result,
+    file: str,
+    document: object,
+    before: Sequence[Change],
+    added: Sequence[Change],
+    folder: Path,
 ) -> JsonObject:
     stem = file.removesuffix(".json")
     order = {
@@ -181,7 +188,8 @@ def _write(
         "title": PurePosixPath(row["file"]).name,
         "formats": [each.name.removeprefix(f"{stem}.") for each in result.files if each.name.startswith(f"{stem}.")],
         "options": result.facts.get("options"),
-        "changes": list(changes),
+        "changes": [*map(_plain, before), *added],
+        "earlier": len(before),
     }
     try:
         done = subprocess.run(

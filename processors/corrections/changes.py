@@ -111,13 +111,20 @@ class InvalidChange(ValueError):
     """The document has no such place, or the change contradicts it."""
 
 
-def problems(error: ValidationError) -> str:
-    """What is wrong with changes, in words: "In change 2: row: Input should be a valid integer"."""
+def _named(number: int) -> str:
+    return f"change {number}" if number > 0 else "an earlier change"
+
+
+def problems(error: ValidationError, *, earlier: int = 0) -> str:
+    """What is wrong with changes, in words: "In change 2: row: Input should be a valid integer".
+
+    earlier: how many changes, at the start, were made before; the others count from 1.
+    """
     found = []
     for each in error.errors()[:_MOST_PROBLEMS]:
         number, _, *place = each["loc"]
         where = "" if each["type"] == "value_error" else "".join(f"{part}: " for part in place if part != "[key]")
-        found.append(f"change {int(number) + 1}: {where}{each['msg'].removeprefix('Value error, ')}")
+        found.append(f"{_named(int(number) + 1 - earlier)}: {where}{each['msg'].removeprefix('Value error, ')}")
     return f"In {'; '.join(found)}."
 
 

@@ -46,7 +46,7 @@ def write(order: JsonObject, folder: Path) -> dict[str, object]:
     try:
         changes = Changes.validate_python(order["changes"])
     except ValidationError as error:
-        raise InvalidChange(problems(error)) from error
+        raise InvalidChange(problems(error, earlier=order.get("earlier", 0))) from error
     options = order.get("options") or {}
     least = float(options.get("min_row_confidence", MIN_CONFIDENCE))
     if "statements" in document:

@@ -151,3 +151,9 @@ def test_wrong_change_is_named_in_words(tmp_path: Path, change: dict[str, object
     with pytest.raises(InvalidChange) as refused:
         write(order(read_wrongly(tmp_path), change), tmp_path)
     assert str(refused.value) == words
+
+
+def test_changes_of_this_time_are_counted_from_one(tmp_path: Path):
+    changes = ({"row": 1, "values": {}}, {"row": 0, "values": {}})
+    with pytest.raises(InvalidChange, match=r"^In change 1: row"):
+        write(order(read_wrongly(tmp_path), *changes) | {"earlier": 1}, tmp_path)
