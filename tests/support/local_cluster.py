@@ -53,6 +53,7 @@ class LocalLink:
         self.far = far
         self.is_cut = threading.Event()
         self.is_closed = False
+        self._closing = threading.Event()
         self.on_call: Callable[[str, tuple[Any, ...]], tuple[Any, ...]] = lambda method, arguments: arguments
         self._threads = ThreadPoolExecutor(16)
 
@@ -64,12 +65,13 @@ class LocalLink:
 
     def _carry(self, method: str, arguments: bytes) -> bytes:
         if self.is_cut.is_set():
-            threading.Event().wait(30)
+            self._closing.wait(30)
         self.far.note_call()
         return pickle.dumps(getattr(self.far, method)(*self.on_call(method, pickle.loads(arguments))))
 
     def close(self) -> None:
         self.is_closed = True
+        self._closing.set()
         self.far.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
