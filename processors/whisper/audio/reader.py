@@ -121,7 +121,7 @@ class Track:
                 lost_seconds = 0.0
                 if missing > 0:
                     before = self.decoded_seconds
-                    yield from self._sound(_rest(resampler))
+                    yield from self._sound(resampler.rest())
                     resampler = self._resampler()
                     yield from self._gap(max(0.0, missing - (self.decoded_seconds - before)))
                 try:
@@ -133,7 +133,7 @@ class Track:
                 good_seconds += seconds
                 yield from self._sound(converted)
         if good_seconds:
-            yield from self._sound(_rest(resampler))
+            yield from self._sound(resampler.rest())
 
     def _note_loss(self, missing: float, lost: float) -> float:
         """Note that a place could not be decoded; return the seconds to leave out."""
@@ -149,22 +149,20 @@ class Track:
         else:
             self._advance(samples)
 
-    def _converted(
-        self, resampler: "av.AudioResampler", frame: "av.AudioFrame"
-    ) -> tuple[list["av.AudioFrame"], "av.AudioResampler"]:
+    def _converted(self, resampler: "_Resampler", frame: "av.AudioFrame") -> tuple[list["av.AudioFrame"], "_Resampler"]:
         """Convert a frame; return its sound and the resampler for the next frame: rate and channels may change."""
         try:
-            return resampler.resample(frame), resampler
+            return resampler.convert(frame), resampler
         except _CONVERSION_ERRORS:
-            rest, resampler = _rest(resampler), self._resampler()
+            rest, resampler = resampler.rest(), self._resampler()
         try:
-            return [*rest, *resampler.resample(frame)], resampler
+            return [*rest, *resampler.convert(frame)], resampler
         except _CONVERSION_ERRORS:
             if self._channel is not None or self._mixes_here:
                 raise
             self._mixes_here = True
             resampler = self._resampler()
-            return [*rest, *resampler.resample(frame)], resampler
+            return [*rest, *resampler.convert(frame)], resampler
 
     def _packets(self) -> Iterator["av.Packet"]:
         """All packets of the track, also those after places that the demuxer cannot read."""
@@ -186,11 +184,8 @@ class Track:
                 samples = samples[:, min(self._channel, samples.shape[1]) - 1].astype(np.float32)
             yield self._placed(samples / 32768)
 
-    def _resampler(self) -> "av.AudioResampler":
-        # Not planar (s16p): PyAV 18 crashes on frames of eight channels.
-        is_mixed = self._channel is None and not self._mixes_here
-        layout = "mono" if is_mixed else None  # None: the channels as they are
-        return av.AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE_HZ)
+    def _resampler(self) -> "_Resampler":
+        return _Resampler(is_mixed=self._channel is None and not self._mixes_here)
 
     def _placed(self, samples: np.ndarray) -> Block:
         block = Block(self._samples, samples)
@@ -206,12 +201,27 @@ def _joined(blocks: list[Block]) -> Block:
     return Block(blocks[0].at, np.concatenate([block.samples for block in blocks]))
 
 
-def _rest(resampler: "av.AudioResampler") -> list["av.AudioFrame"]:
-    """The sound left in the resampler; nothing if it has failed."""
-    try:
-        return resampler.resample(None)
-    except _CONVERSION_ERRORS:
-        return []
+class _Resampler:
+    """Converts frames to 16 bits and 16 kHz; is_mixed: of one channel, else of the channels as they are."""
+
+    def __init__(self, *, is_mixed: bool):
+        # Not planar (s16p): PyAV 18 crashes on frames of eight channels.
+        self._resampler = av.AudioResampler(format="s16", layout="mono" if is_mixed else None, rate=SAMPLE_RATE_HZ)
+        self._has_converted = False
+
+    def convert(self, frame: "av.AudioFrame") -> list["av.AudioFrame"]:
+        converted = self._resampler.resample(frame)
+        self._has_converted = True
+        return converted
+
+    def rest(self) -> list["av.AudioFrame"]:
+        """The sound left in the resampler; nothing if it has failed. Without a frame before, PyAV 18 may crash."""
+        if not self._has_converted:
+            return []
+        try:
+            return self._resampler.resample(None)
+        except _CONVERSION_ERRORS:
+            return []
 
 
 @contextmanager
