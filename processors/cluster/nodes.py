@@ -1,4 +1,4 @@
-"""The nodes of a cluster, as `watch` reports them to the daemon, and what a near half is told about its own. No I/O."""
+"""The nodes of a cluster, as `watch` reports them to the daemon, and what a near half knows of its own. No I/O."""
 
 import json
 import re

@@ -87,7 +87,7 @@ BROKEN = {  # a missing fsync: the layout on which it shows, after which functio
 def test_rig_detects_a_missing_fsync(sabotage: str, make_rig: Callable[..., PowerCuts]):
     """Negative controls: one cut shows each, once all has happened that would make the files durable.
 
-    Unless the kernel, short of memory, has written them out by itself: then another cut.
+    If the kernel, short of memory, has written them out already, another cut shows it.
     """
     layout, death, symptom = BROKEN[sabotage]
     rig = make_rig(layout, sabotage=sabotage)
