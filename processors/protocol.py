@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import Annotated, Any, cast, get_args, overload
+from typing import Annotated, Any, BinaryIO, cast, get_args, overload
 
 from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
 from typing_extensions import TypedDict  # that of typing, which pydantic accepts only from Python 3.12 on
@@ -128,6 +128,13 @@ def encode(message: Message) -> bytes:
     """Encode one message as one line."""
     fields = wellformed.finite({"type": type(message).__name__, **asdict(message)})
     return json.dumps(fields, allow_nan=False).encode() + b"\n"
+
+
+def write(out: BinaryIO, line: bytes) -> None:
+    """Write a line to an unbuffered stream, which may take a part at a time."""
+    rest = memoryview(line)
+    while rest:
+        rest = rest[out.write(rest) :]
 
 
 def decode(line: bytes) -> Message:

@@ -238,10 +238,8 @@ class Worker:
         self._write(protocol.encode(message))
 
     def _write(self, line: bytes) -> None:
-        rest = memoryview(line)
         with self._sending:
-            while rest:
-                rest = rest[self._out.write(rest) :]
+            protocol.write(self._out, line)
 
 
 def _finalize_output(outputs: Path, name: str) -> protocol.OutputFile:

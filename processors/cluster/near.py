@@ -341,10 +341,8 @@ class NearHalf:
         self._write(protocol.encode(message))
 
     def _write(self, line: bytes) -> None:
-        rest = memoryview(line)
         with self._state:
-            while rest:
-                rest = rest[self._out.write(rest) :]
+            protocol.write(self._out, line)
 
 
 def _job_of(work: dict[str, object]) -> RemoteJob:
