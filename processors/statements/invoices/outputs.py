@@ -1,5 +1,6 @@
 """An invoice, verified, as files: CSV and JSON, and a Markdown summary to open first."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
@@ -10,7 +11,7 @@ from processors.contract import Work
 from processors.statements.invoices.records import Invoice, InvoiceLine
 from processors.statements.invoices.verify import verify_invoice
 from processors.statements.writing.csv_style import DEFAULT_STYLE, CsvStyle
-from processors.statements.writing.csv_tables import escape_markdown, to_json, write_table
+from processors.statements.writing.csv_tables import escape_markdown, to_json, write_formats, write_table
 from processors.statements.writing.finished import FinishedDocument
 
 _HEADINGS = ("supplier", "number", "date", "page", "description", "quantity", "unit", "unit_price", "discount")
@@ -37,15 +38,8 @@ def write_invoice(
     invoice: Invoice, outputs: Path, stem: str, formats: Sequence[str], *, csv_style: CsvStyle = DEFAULT_STYLE
 ) -> list[str]:
     """Write one file per format; return their names."""
-    files = []
-    for name in formats:
-        path = outputs / f"{stem}.{name}"
-        if name == "csv":
-            write_csv(invoice, path, csv_style)
-        else:
-            _WRITERS[name](invoice, path)
-        files.append(path.name)
-    return files
+    writers = {**_WRITERS, "csv": functools.partial(write_csv, style=csv_style)}
+    return write_formats(invoice, outputs, stem, formats, writers)
 
 
 def summarize_invoice(invoice: Invoice) -> tuple[str, dict[str, object]]:

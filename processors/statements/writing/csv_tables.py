@@ -2,13 +2,15 @@
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar
 
 from processors.statements.writing.csv_style import CsvStyle
 
+D = TypeVar("D")
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - a text cell that begins so is run (OWASP, CSV injection)
 _NEW_CELL = re.compile(rf"(?<=[;\t\r\n])(?={_FORMULA.pattern})")  # where a locale that splits at ; or tab begins a cell
 
@@ -46,3 +48,12 @@ def to_json(value: object) -> str:
     if isinstance(value, Decimal | date):
         return str(value)
     raise TypeError(f"{type(value)} cannot be written as JSON")
+
+
+def write_formats(
+    document: D, outputs: Path, stem: str, formats: Sequence[str], writers: Mapping[str, Callable[[D, Path], None]]
+) -> list[str]:
+    """Write one file per format; return their names."""
+    for name in formats:
+        writers[name](document, outputs / f"{stem}.{name}")
+    return [f"{stem}.{name}" for name in formats]
