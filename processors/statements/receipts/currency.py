@@ -39,6 +39,7 @@ _WORDS = (  # what only one currency's countries print, in folded text, the most
     ("COP", r"\bnit\b ?:? ?\d|colombia|bogota"),
     ("ARS", r"\bcuit\b|argentina"),
     ("USD", r"sales tax|state tax|\b[a-z]{2},? \d{5}(?:-\d{4})?\b|\busa\b|\btip guide\b|\bgratuity\b|\bcity tax\b"),
+    ("USD", r"\bgallons?\b|/ ?gal\b|\bgal\b|\bmiles\b|\bmi\b\.?:? *\d|\d ?mi\b|\bstate s(?:ur)?ch(?:arge|g)|\bebt\b"),
     ("JPY", r"[ぁ-んァ-ヶ]|領収|消費税|合計|小計"),
     ("CNY", r"合计|小计|增值税|微信|支付宝|人民币"),
     ("KRW", r"합계|부가세|부가가치세|사업자"),

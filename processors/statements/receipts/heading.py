@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from processors.statements.notation.dates import DateOrder, PrintedDate, detect_date_order, find_dates, resolve_date
-from processors.statements.receipts.keywords import fold
+from processors.statements.receipts.keywords import find_role, fold
 
 _NO_SHOP = re.compile(  # texts above the shop's name on some receipts
     r"^\W*(?:(?:simplified |sales |tax |guest |customer |merchant )*(?:receipt|invoice|copy|check|bill)"
@@ -14,7 +14,13 @@ _NO_SHOP = re.compile(  # texts above the shop's name on some receipts
     r"|kvitto|kvittering|kuitti|paragon fiskalny|nyugta|fis|bilgi fisi|cupom fiscal|talao|領収書|領収証|レシート|収据"
     r"|영수증|original|duplicate|willkommen.*|bienvenue.*|benvenuti.*|welkom.*)\W*$"
 )
-_TIME = re.compile(r"(?<!\d)(?:[01]?\d|2[0-3]) ?[:.hH時시] ?[0-5]\d(?!\d)|\b(?:am|pm)\b", re.IGNORECASE)
+_LEAST_DAYS = 3  # dates in a list of days
+_HOUR = r"(?:[01]?\d|2[0-3])"
+_TIME = re.compile(  # with a dot only after a date or a word: 3.20 is an amount
+    rf"(?<!\d){_HOUR} ?[:hH時시] ?[0-5]\d(?!\d)|\b(?:am|pm)\b|{_HOUR}\.[0-5]\d ?(?:Uhr|h)\b"
+    rf"|(?:[./-]\d{{2,4}},?|\b(?:klo?|um|time|zeit|hora|ora|tid)\.?:?) *{_HOUR}\.[0-5]\d(?!\.?\d)",
+    re.IGNORECASE,
+)
 _NAMED = re.compile(r"\b(?:date|datum|data|fecha|dato|pvm|kelt|tarih|日付|日期|일자|issued|sold|le)\b|^\W*(?:le|del)\b")
 _NOT_NAMED = re.compile(
     r"\b(?:due|expir|valid|return|exp|best before|gultig|scad|until|bis|faellig|fallig|echeance|vence|retour|umtausch"
@@ -54,20 +60,29 @@ def find_shop(texts: Sequence[str]) -> str:
 def find_date(texts: Sequence[str], currency: str = "") -> tuple[datetime.date | None, str]:
     """The date of the purchase, and why it is not certain ("" if it is).
 
-    A date beside a time of day or its label takes precedence; day or month first as in the currency's countries.
+    A date beside a time of day or its label takes precedence, then that of the payment, then the last day of a list
+    (a stay in a hotel); day or month first as in the currency's countries.
     """
     dated = [(text, printed) for text in texts for printed in find_printed_dates(text, currency) if printed.year]
     dated = [each for each in dated if not _NOT_NAMED.search(fold(each[0]))] or dated
     if not dated:
         return None, "no date was found"
     order, is_certain = detect_order([printed for _, printed in dated], currency)
-    best = max(dated, key=lambda each: 2 * bool(_TIME.search(each[0])) + bool(_NAMED.search(fold(each[0]))))
-    for _, printed in (best, *dated):
+    best = max(_weigh(text) for text, _ in dated)
+    first = [each for each in dated if _weigh(each[0]) == best]
+    if best == 0 and len(first) >= _LEAST_DAYS:
+        first.sort(key=lambda each: resolve_date(each[1], order, None) or datetime.date.min, reverse=True)
+    for _, printed in (*first, *dated):
         if day := resolve_date(printed, order, None):
             pair = printed.pair
             is_open = not is_certain and pair is not None and max(pair) <= 12 and pair[0] != pair[1]
             return day, f"the date is read as {day}: day or month may be first" if is_open else ""
     return None, "no date was found"
+
+
+def _weigh(text: str) -> int:
+    """How much the text beside a date shows that it is the date of the purchase."""
+    return 4 * bool(_TIME.search(text)) + 2 * bool(_NAMED.search(fold(text))) + (find_role(text) == "payment")
 
 
 def detect_order(printed: Sequence[PrintedDate], currency: str) -> tuple[DateOrder, bool]:

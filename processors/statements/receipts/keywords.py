@@ -28,8 +28,14 @@ _TAX_WORD = (
 )
 _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the role
     (
+        "total",
+        r"^net(?:t?o|te)?(?: amount| amt| value)? (?:payable|to pay|due|a payer|zu zahlen|te betalen|da pagare|a pagar)"
+        r"\b",
+    ),
+    (
         "information",
         r"^(?:(?:you|total) )?sav(?:ed|ings?)\b|you save|gespart|ersparnis|\bahorr|risparmi|bespaar|economies"
+        r"|\bvoordeel\b|\bpreisvorteil|\bihr vorteil|\bvotre avantage|\bvantaggi"
         r"|^(?:no\.? of |number of |total |anzahl |nombre d.|aantal |numero |n\.? ?|antal |# ?)?"
         r"(?:items?|positionen|posten|artikel(?:en)?|articles?|articoli|pezzi|articulos|itens|varer|varor|artiklar|qty"
         r"|stuck)\b(?: sold)? ?:?$|\bpoints?\b|\bpunkte\b|\bpunkty\b|punten\b|loyalty|suggest|gratuity guide|tip guide"
@@ -44,7 +50,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
     ),
     (
         "subtotal",
-        r"^sub ?-?tota?al|^subtot|zwischensumme|^sous ?-?total|delsumma|mellansumma|valisumma|mezisoucet|ara toplam"
+        r"^gross\b|^sub ?-?tota?al|^subtot"
+        r"|zwischensumme|^sous ?-?total|delsumma|mellansumma|valisumma|mezisoucet|ara toplam"
         r"|reszosszeg|subtotaal|^merchandise|^goods total|^food total|小計|小计|소계|suma czesciowa",
     ),
     (
@@ -81,7 +88,7 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
         r"advance deposit|deposit (?:paid|received)|less deposit|pre-?payment|^anzahlung|^acompte|^anticipo\b|^acconto"
         r"|^aanbetaling|^forskud|^zaliczka|\bcash\b|\bcard\b(?! ?(?:surcharge|fee))"
         r"|\bvisa\b|master ?card|maestro|amex|american express|eftpos|interac"
-        r"|^debit|^credit|tender|^paid|^bar\b|\bbar(?:geld)?$|\bgeg\b|gegeben|erhalten|\bkarte|kartenzahlung|\bec\b"
+        r"|^debit|^credit|tender|^paid|^(?:be|ge)zahlt|^betaald|^paye\b|^pagado\b|^betalt\b|^zaplac|^fizetve|^bar\b|\bbar(?:geld)?$|\bgeg\b|gegeben|erhalten|\bkarte|kartenzahlung|\bec\b"
         r"|girocard|especes|carte\b|^cb\b|cheque|ticket resto|efectivo|tarjeta|dinheiro|cartao|multibanco|mb ?way"
         r"|^pix\b"
         r"|contant[ei]|pagament|pagato|bancomat|\bcarta\b|elettronico|^pin(?:nen|betaling)?\b|bankpas|kontant"

@@ -26,6 +26,9 @@ _PENALTIES = {"total": 4.0, "subtotal": 4.0, "net": 4.0, "payment": 2.5, "change
 _SKIPPED = ("information", "quantity", "tax", "subtotal", "net")  # lines that need not be part of the sum
 _SKIP_COST = 0.3
 _LEAST_SCORE = 1.0
+_LEAST_ITEMS = 2  # above a breakdown of the total
+_MOST_ITEMS = 99  # a whole number up to this may be the number of items
+_MOST_PARTS = 5  # of a breakdown
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,14 @@ def find_labelled_total(lines: Sequence[PricedLine]) -> int | None:
     if confirmed or named:
         return (confirmed or named)[0]
     paid = [at for at, line in enumerate(lines) if at and line.price > 0 and find_cash(lines, at)]
-    return paid[0] if paid else None
+    repeated = [at for at, line in enumerate(lines) if line.role == "payment" and _is_only_item(lines[:at], line)]
+    return next(iter(paid or repeated), None)
+
+
+def _is_only_item(before: Sequence[PricedLine], payment: PricedLine) -> bool:
+    """True if a single item precedes the payment and costs as much: a parking fee, a fare."""
+    items = [line.price for line in before if line.role is None]
+    return items == [payment.price]
 
 
 def confirmations(lines: Sequence[PricedLine], total_at: int) -> list[str]:
@@ -105,6 +115,8 @@ def _walk(
             continue
         for sign in _possible_signs(line, signs, [lines[other] for other in added]):
             states.append((at + 1, running + sign * line.price, (*added, at), (*signs, sign), sums))
+        if after_breakdown := _end_of_breakdown(lines, at, running, added):
+            states.append((after_breakdown, running, added, signs, sums))
         if added and line.price == running and running > 0:
             after = (*sums, at)
             yield added, signs, after
@@ -134,10 +146,23 @@ def _judge(
     return Sums(start, total_at, sums[0], added, signs, tuple(sorted(passed)), tuple(confirmed_by), score)
 
 
+def _end_of_breakdown(lines: Sequence[PricedLine], at: int, running: Decimal, added: Sequence[int]) -> int | None:
+    """The line of the total after lines that divide it, for example by tax, and perhaps after the number of items."""
+    if len(added) < _LEAST_ITEMS or lines[at].price <= 0:
+        return None
+    for start in (at, at + 1) if lines[at].price <= _MOST_ITEMS and lines[at].price % 1 == 0 else (at,):
+        for end in range(start + 2, min(start + _MOST_PARTS, len(lines) - 1) + 1):
+            parts = [line.price for line in lines[start:end]]
+            if min(parts) > 0 and sum(parts) == running == lines[end].price:
+                return end
+    return None
+
+
 def _repeats_discounts(line: PricedLine, added: Sequence[PricedLine]) -> bool:
-    """True for a sum of the discounts that were subtracted where they are printed."""
+    """True for a sum of the discounts that were subtracted where they are printed, whatever the word beside it."""
     discounts = [abs(other.price) for other in added if other.price < 0]
-    return line.role == "discount" and bool(discounts) and sum(discounts) == abs(line.price)
+    is_repeated = line.role == "discount" or (line.role is None and len(discounts) > 1)
+    return is_repeated and bool(discounts) and sum(discounts) == abs(line.price)
 
 
 def _is_left_out(lines: Sequence[PricedLine], start: int, at: int, added: Sequence[int]) -> bool:

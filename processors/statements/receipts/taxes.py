@@ -13,6 +13,7 @@ from processors.statements.receipts.records import TaxLine
 
 _RATE = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?) ?%|% ?(\d{1,2})(?![\d.,])")
 _BARE_RATE = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,2})?)(?![\d.,])")
+_HALF_TAX = re.compile(r"\b(?:C|S|UT)GST\b")  # India: the taxes of the center and of the state, always equal
 _CENT = Decimal("0.011")
 _HALF = Decimal("0.0061")  # a rounded half of a cent, and some more where net was rounded as well
 _HUNDRED = Decimal(100)
@@ -91,7 +92,9 @@ def find_taxes(
         elif is_tax and find_role(text) not in ("total", "subtotal", "payment", "change", "information"):
             single.append(TaxLine(values[-1], rate))
             single_texts.append(line.text)
-    taxes = _put_together(_distinct(tables), single, total, printed, added, items, currency)
+    halves = {match[0] for text in single_texts if (match := _HALF_TAX.search(text.upper()))}
+    distinct = single if len(halves) > 1 else _without_repetition(single)
+    taxes = _put_together(_distinct(tables), distinct, total, printed, added, items, currency)
     if tables:
         known = {line.tax for line in tables} | {taxes.total}
         parts = {part for line in tables for part in (line.net, line.gross)}
@@ -171,7 +174,7 @@ def _put_together(
     currency: str,
 ) -> Taxes:
     """Add up the taxes, without a line that is the sum of the others."""
-    tables = _without_sum(tables)
+    tables = _without_repetition(_without_sum(tables))
     if tables:
         taxes = Taxes(tables, sum((line.tax for line in tables), Decimal(0)))
         gross = sum((line.gross for line in tables), Decimal(0))
@@ -221,10 +224,16 @@ def _without_bases(lines: list[TaxLine], total: Decimal | None) -> list[TaxLine]
 
 
 def _without_sum(lines: list[TaxLine]) -> list[TaxLine]:
+    """The taxes without a line that is their sum."""
     for at, line in enumerate(lines):
         others = [other for number, other in enumerate(lines) if number != at]
         if len(others) > 1 and sum(other.tax for other in others) == line.tax and line.rate is None:
             return others
+    return lines
+
+
+def _without_repetition(lines: list[TaxLine]) -> list[TaxLine]:
+    """One of two equal taxes, of which at most one has a rate: the same tax, printed twice."""
     if len(lines) == 2 and lines[0].tax == lines[1].tax and (lines[0].rate is None or lines[1].rate is None):
         return [lines[0] if lines[0].rate is not None else lines[1]]
     return lines
