@@ -6,17 +6,20 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from processors.statements.invoices.keywords import Field, find_field, promises_payment
+from processors.statements.invoices.keywords import TITLE, Field, find_field, promises_payment
 from processors.statements.notation.dates import PrintedDate, resolve_date
 from processors.statements.notation.iban import find_ibans, has_valid_check_digits
 from processors.statements.notation.words import TextLine, WordRun, split_cells
 from processors.statements.receipts.heading import detect_order, find_printed_dates
+from processors.statements.receipts.keywords import fold
 
 _GAP = 1.2  # line heights between the words of one cell
 _BELOW = 2.6  # line heights: maximum distance of a value below its label
 _LONGEST_LABEL = 5  # words
 _DAYS_TO_PAY = range(0, 181)
-_NUMBER = re.compile(r"(?:[A-Z]{1,6}[ -]{1,3}(?=\S*\d))?(?=[^\s]*\d)[A-Z0-9][\w./\-–#]*", re.IGNORECASE)  # noqa: RUF001
+_NUMBER = re.compile(
+    r"\d{1,3}(?: \d{3})+$|(?:[A-Z]{1,6}[ -]{1,3}(?=\S*\d))?(?=[^\s]*\d)[A-Z0-9][\w./\-–#]*", re.IGNORECASE
+)  # noqa: RUF001
 _RANGE = re.compile(r"\d\.?\s*(?:–|\s-|-\s)\s*\d")  # noqa: RUF001 - of days: no one date
 _IBAN_LENGTH = 42  # characters at most, with a space after each four
 _IBAN_START = re.compile(r"(?<![A-Z0-9])[A-Z]{2} ?\d{2}")
@@ -43,6 +46,7 @@ class Labelled:
     value: str
     cell: Cell
     is_below: bool = False
+    is_title: bool = False  # the label is that of the document: "Invoice", not "Invoice no."
 
 
 def find_cells(lines: Sequence[TextLine], height: float) -> list[list[Cell]]:
@@ -65,11 +69,12 @@ def _labelled_of(rows: Sequence[Sequence[Cell]], at: int, cells: Sequence[Cell],
             yield from _inside(cell)
             continue
         beside = cells[number + 1] if number + 1 < len(cells) else None
+        is_title = TITLE.fullmatch(fold(cell.text)) is not None
         if beside and find_field(beside.text) is None:
-            yield Labelled(field, beside.text, beside)
+            yield Labelled(field, beside.text, beside, is_title=is_title)
         below = next(cell_below(rows, at, cell, _BELOW * height), None)
         if below:
-            yield Labelled(field, below.text, below, is_below=True)
+            yield Labelled(field, below.text, below, is_below=True, is_title=is_title)
 
 
 def _inside(cell: Cell) -> Iterator[Labelled]:
@@ -89,7 +94,7 @@ def _inside(cell: Cell) -> Iterator[Labelled]:
             at += 1
     for (_, begin, field), (end, *_) in itertools.zip_longest(starts, starts[1:], fillvalue=(len(words), 0, "other")):
         if begin < end:
-            part = Cell(words[begin:end], cell.page, cell.line)
+            part = Cell(words[begin:] if field in _DATE_LABELS else words[begin:end], cell.page, cell.line)
             yield Labelled(field, part.text.lstrip(": "), part)
 
 
@@ -117,7 +122,9 @@ def find_number(labelled: Sequence[Labelled], rows: Sequence[Sequence[Cell]]) ->
             found.append((each, match[0].strip(".,-")))
     if not found:
         return "", 0
-    each, number = min(found, key=lambda pair: (pair[0].is_below, pair[0].cell.page, pair[0].cell.line))
+    each, number = min(
+        found, key=lambda pair: (pair[0].is_title, pair[0].is_below, pair[0].cell.page, pair[0].cell.line)
+    )
     return number, each.cell.page
 
 
@@ -183,6 +190,9 @@ def find_invoice_dates(
                 setattr(found, name, day)
                 found.pages[name] = each.page
                 break
+    if found.date is None and found.delivery_date:
+        found.date, found.pages["date"] = found.delivery_date, found.pages["delivery_date"]
+        found.doubt = f"the date is that of the delivery, {found.date}: no date of the invoice was found"
     pairs = [each.printed.pair for each in dated if each.printed.pair]
     is_open = not is_certain and any(max(pair) <= 12 and pair[0] != pair[1] for pair in pairs)
     if is_open and found.date:

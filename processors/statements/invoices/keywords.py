@@ -68,6 +68,7 @@ _UNTIL = re.compile(
     r"fallig|faellig|zahlbar|zahlung|zahlungsziel|\bdue\b|pay|echeance|regler|reglement|vencimiento|vence|scad"
     r"|verval|betal"
     r"|forfal|termin|splatn|hatarid|erapaiva|vade|uiterlijk|bis (?:zum|spatestens)|spatestens|支払"
+    r"|\bpag(?:o|ar)|antes de|\bavant le|\bentro\b|\bprima de|\bvoor\b|\bbefore\b"
 )
 
 _CONCEPTS: tuple[tuple[Concept, str], ...] = (  # the first that is found names the column
@@ -144,7 +145,8 @@ _FIELDS: tuple[tuple[Field, str], ...] = (  # the first that is found names the 
         rf"|(?:facture|factura|fattura|fatura)(?: (?:simplificada|proforma|di vendita|d'acompte))? ?{_NO}?"
         rf"|factuur[ -]*(?:nummer|{_NO})?|(?:kredit)?faktur[ay]?[ -]*(?:nummer|{_NO}|vat {_NO}|c\.?|cislo|vat)?"
         rf"|(?:numer|cislo) (?:faktury|dokladu)|szamla ?(?:szam|sorszama)|sorszam|lasku(?:n)?[ -]*(?:numero|nro|{_NO})"
-        rf"|請求書?番号|no|credit note ?{_NO}?|gutschrift(?:s-?)?(?:nummer|{_NO})?|document {_NO}|avoir {_NO}",
+        rf"|請求書?番号|{_NO}|nummer"
+        rf"|credit note ?{_NO}?|gutschrift(?:s-?)?(?:nummer|{_NO})?|document {_NO}|avoir {_NO}",
     ),
     (
         "due_date",

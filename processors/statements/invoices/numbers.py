@@ -1,8 +1,9 @@
 """Numbers on the lines of an invoice, with their places: quantities, prices, rates and amounts. Pure."""
 
+import itertools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 
@@ -10,7 +11,7 @@ from processors.statements.notation.words import PageWord, TextLine, split_words
 from processors.statements.receipts.amounts import CURRENCY, Notation
 
 _WIDE = 1.0  # line heights: a gap of a column, not a space between words
-_COLUMN = "   "  # represents such a gap
+COLUMN = "   "  # represents such a gap
 _SIGN = "[-−–+]"  # noqa: RUF001
 _SPACES = " \u00a0\u202f"
 _GLUED = re.compile(
@@ -20,6 +21,7 @@ _GLUED = re.compile(
 )
 _CURRENCY_ONLY = re.compile(rf"^\W*{CURRENCY}\W*$")
 _MOST_LABEL_WORDS = 9
+_LEAST_LETTERS = 4  # of a word with spaces between its letters
 _UNIT = r"(?:h|x|hrs?|pcs|kg|km|m²|m2|m|l|st|stk|u)"
 
 
@@ -66,7 +68,7 @@ class NumberedLine:
     @property
     def is_prose(self) -> bool:
         """True if amounts occur within sentences."""
-        cells = [cell.split() for cell in self.text.split(_COLUMN)]
+        cells = [cell.split() for cell in self.text.split(COLUMN)]
         return any(sum(any(map(str.isalpha, word)) for word in cell) > _MOST_LABEL_WORDS for cell in cells)
 
     @property
@@ -75,22 +77,33 @@ class NumberedLine:
 
 
 def unglue(line: TextLine) -> TextLine:
-    """Split the words that OCR glued together: "n.12/2025", "del10/02/2025", "Datum:12.3.2025", "120,0023%"."""
+    """Split the words that OCR glued together: "n.12/2025", "del10/02/2025", "Datum:12.3.2025", "120,0023%"; join
+    letters with spaces between them: "I N V O I C E"."""
     found: list[PageWord] = []
-    for word in line.words:
+    for word in _join_letters(line.words):
         text = _GLUED.sub(" ", word.text)
         box = word.left, word.top, word.right, word.bottom
         found += split_words(text, *box, word.confidence) if " " in text else [word]
     return TextLine(page=line.page, words=tuple(found))
 
 
+def _join_letters(words: Sequence[PageWord]) -> Iterator[PageWord]:
+    for is_letter, group in itertools.groupby(words, key=lambda word: len(word.text) == 1 and word.text.isalpha()):
+        run = list(group)
+        if is_letter and len(run) >= _LEAST_LETTERS:
+            text = "".join(word.text for word in run)
+            yield replace(run[0], text=text, right=run[-1].right, confidence=min(word.confidence for word in run))
+        else:
+            yield from run
+
+
 def last_label(text: str) -> str:
     """The last words before an amount, including the cells without words after them; "" if there are none."""
-    cells = text.split(_COLUMN)
+    cells = text.split(COLUMN)
     for at in range(len(cells) - 1, -1, -1):
         words = _CURRENCY_ONLY.sub("", cells[at]).strip(" :(")
         if sum(char.isalpha() for char in words) > 1:
-            return _COLUMN.join(cells[at:]).strip(" :(")
+            return COLUMN.join(cells[at:]).strip(" :(")
     return ""
 
 
@@ -125,7 +138,7 @@ def _lay_out(line: TextLine, height: float) -> tuple[str, tuple[tuple[int, int],
     text, places = "", []
     for at, word in enumerate(line.words):
         if at:
-            text += _COLUMN if word.left - line.words[at - 1].right > _WIDE * height else " "
+            text += COLUMN if word.left - line.words[at - 1].right > _WIDE * height else " "
         places.append((len(text), len(text) + len(word.text)))
         text += word.text
     return text, tuple(places)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from processors.statements.invoices.keywords import Concept, find_concept, find_invoice_role
-from processors.statements.invoices.numbers import Number, NumberedLine
+from processors.statements.invoices.numbers import COLUMN, Number, NumberedLine
 from processors.statements.notation.words import PageWord
 from processors.statements.receipts.keywords import names_tax
 
@@ -69,7 +69,7 @@ def find_table(lines: Sequence[NumberedLine]) -> Table:
             headings, is_open = found, True
             table.headings[at] = found
             continue
-        if _heads_taxes(line, height):
+        if _heads_taxes(line, height) or _heads_totals(line):
             is_open = False
             continue
         role = find_invoice_role(line.label)
@@ -119,6 +119,12 @@ def _heads_taxes(line: NumberedLine, height: float) -> bool:
     is_of_tax = bool(concepts & {"rate", "tax"}) and bool(concepts & {"net", "gross", "amount", "tax"})
     is_of_goods = concepts & {"description", "quantity", "price", "unit"}
     return len(found) > 1 and is_of_tax and not is_of_goods and known >= _LEAST_KNOWN * len(line.line.words)
+
+
+def _heads_totals(line: NumberedLine) -> bool:
+    """True for the labels of totals that are printed side by side, each above its amount."""
+    roles = [find_invoice_role(cell) for cell in line.text.split(COLUMN)]
+    return not line.amounts and sum(role in _SUMMARY for role in roles) > 1
 
 
 def _known_headings(line: NumberedLine, height: float) -> tuple[list[Heading], int]:

@@ -40,7 +40,7 @@ class Figure:
     label: str
     role: Role | None
     value: Decimal
-    is_single: bool  # no other amount on its line
+    is_single: bool  # no other amount has its label
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,21 @@ class Totals:
 def find_figures(lines: Sequence[NumberedLine], skipped: set[int], height: float) -> list[Figure]:
     """All amounts outside the rows of the table, with their labels."""
     return [
-        Figure(at, line.line.page, label, find_invoice_role(label), amount.value, len(line.amounts) == 1)
+        Figure(at, line.line.page, label, find_invoice_role(label), amount.value, is_single)
         for at, line in enumerate(lines)
         if at not in skipped and not line.is_prose
-        for amount, label in _label(lines, at, height)
+        for amount, label, is_single in _label(lines, at, height)
     ]
 
 
-def _label(lines: Sequence[NumberedLine], at: int, height: float) -> Iterator[tuple[Number, str]]:
+def _label(lines: Sequence[NumberedLine], at: int, height: float) -> Iterator[tuple[Number, str, bool]]:
+    """Each amount of a line, its label, and whether no other amount has this label."""
     line, start, last = lines[at], 0, ""
     for amount in line.amounts:
         last = last_label(line.text[start : amount.start]) or last
         start = amount.end
-        yield amount, last or _label_above(lines, at, amount, height) or line.text[line.amounts[-1].end :].strip()
+        above = "" if last else _label_above(lines, at, amount, height)
+        yield amount, last or above or line.text[line.amounts[-1].end :].strip(), bool(above) or len(line.amounts) == 1
 
 
 def _label_above(lines: Sequence[NumberedLine], at: int, amount: Number, height: float) -> str:

@@ -51,7 +51,7 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
     (
         "subtotal",
         r"^gross\b|^sub ?-?tota?al|^subtot"
-        r"|zwischensumme|^sous ?-?total|delsumma|mellansumma|valisumma|mezisoucet|ara toplam"
+        r"|zwischen(?:summe|total)|^sous ?-?total|delsumma|mellansumma|valisumma|mezisoucet|ara toplam"
         r"|reszosszeg|subtotaal|^merchandise|^goods total|^food total|小計|小计|소계|suma czesciowa",
     ),
     (
