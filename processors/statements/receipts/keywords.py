@@ -60,6 +60,7 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
         r"|^imponibile|^taxable|課税|対象|과세|total sin|valor neto|^neto\b|^montant ht|^ht\b|sprzedaz opod|^grundlag"
         r"|^nettobetrag|^warenwert",
     ),
+    ("tax", rf"\d ?% ?{_TAX_WORD} (?:auf|von|on|of|sur|su|di|sobre|de|over|van|af|av|z|ze)\b"),
     ("tax", rf"^(?:tota(?:l|al|le|lt)|suma|summe|importo|montant|importe|valor)? ?(?:de |di |der |of )?{_TAX_WORD}"),
     (
         "tip",
@@ -109,7 +110,7 @@ _COMPILED = tuple((role, re.compile(pattern)) for role, pattern in _PATTERNS)
 _PREFIX = re.compile(
     r"^(?:\W|(?:inkl?|incl|included|including|includes|davon|darin|enthaltene?|enth|dont|di cui|waarvan|hvorav|heraf"
     r"|varav|w tym|z toho|z tego|of which|therein|plus|add|sales|state|city|county|local|federal|total des|inc|incluye"
-    r"|incluido|incluindo|sis|内|うち)\b\.?|\d+(?:[.,]\d+)? ?%|[a-z] ?[=:)](?= ))+"
+    r"|incluido|incluindo|sis|内|うち)\b\.?|\d+(?:[.,]\d+)? ?%|[a-z\d] ?[=:)](?= ))+"
 )
 _TAX_INSIDE = re.compile(rf"\b{_TAX_WORD}|{_TAX_WORD}")
 _PLUS_TAX = re.compile(rf"^tot\w*\b.*\b(?:tt?c|ttc|inc\w*|inkl\w*)\b|^tot\w*\b ?\(.*{_TAX_WORD}.*\)")

@@ -309,3 +309,21 @@ def test_time_with_a_dot_marks_the_date(line: str):
         {line}
         """)
     assert str(receipt.date) == "2025-05-14"
+
+
+@pytest.mark.parametrize("code", ["1 = ", "A = ", "1: ", "(1) ", ""])
+def test_tax_on_an_amount_is_no_item(code: str):
+    receipt = read(f"""
+        NORDMANN C+C
+        Kopierpapier                     75,96  1
+        Ordner A4                        68,56  1
+        Filterkaffee                     38,10  2
+        Nettosumme                      182,62
+        {code}19,0 % MwSt auf 144,52     27,46
+        7,0 % MwSt auf 38,10              2,67
+        Endbetrag EUR                   212,75
+        EC-Lastschrift                  212,75
+        Datum 17.02.2026 09:31
+        """)
+    assert (receipt.total, receipt.tax, len(receipt.items)) == (Decimal("212.75"), Decimal("30.13"), 3)
+    assert receipt.reasons == []
