@@ -100,4 +100,4 @@ def test_done_mark_of_another_user_is_ignored(tmp_path: Path):
     assert inbox.intake.step(13.0) == 0 and "it waits for a.txt.done" in inbox.intake.left[path]
     _of(done, VICTIM)
     assert inbox.scan(now=20.0) == 1 and inbox.intake.left == {}
-    inbox.store.close()
+    inbox.close()

@@ -1,7 +1,9 @@
 """The model store: complete, durable, verified weights under their names, or nothing; and commands that report why."""
 
+import contextlib
 import functools
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 from paths import ROOT
 
+from processors import models_cli
 from processors.models import hub, storage
 from processors.whisper.weights import catalog, source
 
@@ -25,6 +28,9 @@ OFFLINE = {"HTTPS_PROXY": NOWHERE, "https_proxy": NOWHERE, "HF_ENDPOINT": NOWHER
 
 
 def command(models: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command: here, or in a process of its own if it needs variables of its own."""
+    if not environment:
+        return _command_here("--models", str(models), *arguments)
     ours = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}  # set by a Vlm loaded here
     return subprocess.run(
         [sys.executable, "-m", "processors.models_cli", "--models", str(models), *arguments],
@@ -34,6 +40,20 @@ def command(models: Path, *arguments: str, **environment: str) -> subprocess.Com
         text=True,
         timeout=120,
     )
+
+
+def _command_here(*arguments: str) -> subprocess.CompletedProcess:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGTERM)}
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = models_cli.main([*arguments])
+    except SystemExit as ended:  # argparse
+        status = ended.code
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 def events(done: subprocess.CompletedProcess) -> list[dict]:

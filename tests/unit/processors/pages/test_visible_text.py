@@ -39,7 +39,7 @@ def read(tmp_path: Path):
             source=tmp_path / "x.pdf",
             outputs=tmp_path,
             media_type="application/pdf",
-            options=ReadOptions(formats=("txt",), **options),
+            options=ReadOptions(**{"formats": ("txt",), "dpi": 100, **options}),
             **about,
         )
         finished = reader.process_one(work, Progress(lambda message: None))

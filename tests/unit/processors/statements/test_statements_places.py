@@ -168,7 +168,7 @@ def _text_in(page: pypdfium2.PdfPage, box: list[float]) -> str:
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_each_box_of_a_text_layer_contains_its_row_and_no_other(layout, tmp_path: Path):
     draw(layout, 1, tmp_path / "statement.pdf")
-    read = _process(tmp_path / "statement.pdf", tmp_path / "out", Ocr())
+    read = _process(tmp_path / "statement.pdf", tmp_path / "out", Ocr(), dpi=100)
     with pypdfium2.PdfDocument(tmp_path / "statement.pdf") as pdf:
         pages = list(pdf)
         for statement in read["statements"]:
