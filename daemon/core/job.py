@@ -108,6 +108,13 @@ class Job:
     def staging_name(self) -> str:
         return f"{self.id}.{self.attempt}"
 
+    def changed(self, **values: object) -> "Job":
+        """`dataclasses.replace` in a tenth of its time, for the steps that every job takes: it calls no `__init__`."""
+        assert values.keys() <= self.__dict__.keys()
+        job = object.__new__(Job)
+        job.__dict__.update(self.__dict__, **values)
+        return job
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:

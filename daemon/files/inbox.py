@@ -64,10 +64,10 @@ class Inbox:
             NotADirectoryError: the same, with `make`.
         """
         held = None if make else self._held
-        if held is not None and folder in held:
-            yield held[folder]
+        if held is not None and (known := held.get(folder)) is not None:
+            yield known
             return
-        root = self.taken if folder.is_relative_to(self.taken) else self.path
+        root = self.taken if beneath.is_below(self.taken, folder) else self.path
         with beneath.opened(root, folder, make=make) as descriptor:
             if held is not None:
                 held[folder] = os.dup(descriptor)

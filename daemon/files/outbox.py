@@ -8,6 +8,7 @@ import errno
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -111,13 +112,18 @@ class Outbox:
 
     def has_output(self, job: Job, name: str, size_bytes: int) -> bool:
         """Check that an output that a worker reports exists and has that size."""
-        path = self.staging / job.staging_name() / name
-        return path.is_file() and not path.is_symlink() and path.stat().st_size == size_bytes
+        try:
+            facts = os.lstat(self.staging.joinpath(job.staging_name(), name))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+            return False
+        return stat.S_ISREG(facts.st_mode) and facts.st_size == size_bytes
 
     def archive_folder(self, job: Job) -> Path:
         """The folder for an archived original: state/archive/<folder>/<uuid>."""
         assert names.is_safe_relative(job.folder)
-        return self.archive / job.folder / job.id
+        return self.archive.joinpath(job.folder, job.id)
 
     def archive_original(self, job: Job, original: Original, *, is_placed: bool = False) -> None:
         """Store the original in `archive_folder`, durably; `is_placed`: it is already there. Idempotent."""

@@ -65,13 +65,7 @@ class ResultNames:
 
     def _may_hold_results(self, folder: Path) -> bool:
         """True if nothing but a folder of results has that name, also among the records."""
-        return all(self._is_folder_of_results(self._outbox / root / folder) for root in ("", flat.RECORDS))
-
-    def _is_folder_of_results(self, path: Path) -> bool:
-        if not os.path.lexists(path):
-            return True
-        is_result = any(os.path.lexists(path / document) for document in (RESULT, ERROR_DOCUMENTS[0]))
-        return path.is_dir() and not path.is_symlink() and not is_result
+        return all(_is_folder_of_results(os.path.join(self._outbox, root, folder)) for root in ("", flat.RECORDS))
 
     def _is_folder_of_inbox(self, folder: Path) -> bool:
         try:
@@ -79,6 +73,13 @@ class ResultNames:
                 return True
         except OSError:  # it is none, or not accessible
             return False
+
+
+def _is_folder_of_results(path: str) -> bool:
+    if not os.path.lexists(path):
+        return True
+    is_result = any(os.path.lexists(f"{path}/{document}") for document in (RESULT, ERROR_DOCUMENTS[0]))
+    return os.path.isdir(path) and not os.path.islink(path) and not is_result
 
 
 def _numbered(name: str, number: int) -> str:

@@ -65,12 +65,13 @@ class TakenFiles:
         home = make_folders(self.path, Path(job_id, path.parent.relative_to(self._inbox.path)))
         with self._inbox.opened(path.parent) as folder:
             for each in (*sidecars, path):
-                durable.rename_noreplace(each, home / each.name, source_folder=folder)
-                facts = (home / each.name).lstat()
+                target = home / each.name
+                durable.rename_noreplace(each, target, source_folder=folder)
+                facts = target.lstat()
                 if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
-                    _rename_to_free_name(home / each.name, path.parent, folder)  # a folder with its contents, at once
+                    _rename_to_free_name(target, path.parent, folder)  # a folder with its contents, at once
                     raise OSError(errno.EINVAL, "not a regular file", str(each))
-        return entry_of(home / path.name, facts)
+        return entry_of(target, facts)
 
     def home_for(self, job_id: str, folder: str) -> Path:
         """Create a folder for the original of a job that came from `folder`; the caller fsyncs it."""
@@ -224,7 +225,7 @@ class TakenFiles:
 
     def _files(self, job_id: str) -> Iterator[Path]:
         for folder, _, files in walk_up(self.path / job_id):
-            yield from (Path(folder) / name for name in files)
+            yield from (Path(folder, name) for name in files)
 
 
 def _remove(home: Path) -> bool:

@@ -22,6 +22,7 @@ from daemon.config.schema import OptionsFile
 from daemon.config.settings import Recipe, Settings, why_not_then
 from daemon.config.toml import literal
 from daemon.config.validation import MAX_MISTAKES, nearest, problems, shortened
+from daemon.core import regular_files
 from daemon.core.job import Overrides
 from daemon.core.names import (
     MAX_SIDECAR_BYTES,
@@ -229,16 +230,17 @@ def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
 def _read_folder_file(inbox: Inbox, path: Path) -> bytes | None:
     """Read a `.inboxd.toml`; None: there is none, or it is ignored."""
     try:
-        if why_untrusted(inbox, path):
-            return None
         with inbox.opened(path.parent) as folder:
-            owner = os.fstat(folder).st_uid
-        with inbox.open_file(path) as file:
-            if os.fstat(file.fileno()).st_uid not in (owner, 0, os.geteuid()):  # replaced since
+            trusted = (os.fstat(folder).st_uid, 0, os.geteuid())  # see `why_untrusted`
+            if os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_uid not in trusted:
                 return None
-            content = file.read(MAX_OPTIONS_BYTES + 1)
+            descriptor = regular_files.open_regular(path.name, folder)
     except FileNotFoundError:
         return None
+    with os.fdopen(descriptor, "rb") as file:
+        if os.fstat(descriptor).st_uid not in trusted:  # replaced since
+            return None
+        content = file.read(MAX_OPTIONS_BYTES + 1)
     if len(content) > MAX_OPTIONS_BYTES:
         raise InvalidOptions(too_large(path.name, MAX_OPTIONS_BYTES))
     return content

@@ -76,7 +76,14 @@ class FileStates:
 
     def of(self, path: Path) -> FileState:
         """The state of a path, to be changed."""
-        return self._folders.setdefault(path.parent, {}).setdefault(path, FileState())
+        folder = path.parent
+        files = self._folders.get(folder)
+        if files is None:
+            files = self._folders[folder] = {}
+        state = files.get(path)
+        if state is None:
+            state = files[path] = FileState()
+        return state
 
     def seen_in(self, folder: Path) -> set[Path]:
         """The files of a folder that the last looks have found."""

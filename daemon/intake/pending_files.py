@@ -175,7 +175,9 @@ class PendingFiles:
         is_changed = state.entry != entry
         state.entry = entry
         self._ready.pop(path, None)
-        if self._obstacles.is_set_aside(entry, now) or self._obstacles.is_blocked(path, now):
+        if state.set_aside is not None and self._obstacles.is_set_aside(entry, now):
+            return
+        if state.block is not None and self._obstacles.is_blocked(path, now):
             return
         self._settling.see(path, (entry.inode, entry.size_bytes, entry.mtime_ns, entry.ctime_ns), now)
         if state.is_renamed_in:

@@ -11,7 +11,6 @@ it has reached.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from daemon import __version__
 from daemon.config.current import CurrentSettings
@@ -138,8 +137,7 @@ class GroupPublisher:
         for result in results:
             reserved.append(self._layout.outbox.free_result_path(result.job, failed=False, reserved=reserved))
         return [
-            replace(result.job, result_path=path, **result.facts)
-            for result, path in zip(results, reserved, strict=True)
+            result.job.changed(result_path=path, **result.facts) for result, path in zip(results, reserved, strict=True)
         ]
 
     def _rename(self, job: Job) -> bool:

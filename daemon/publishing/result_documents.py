@@ -121,12 +121,14 @@ def _head(job: Job, version: str) -> dict[str, object]:
 
 def _dump(fields: Mapping[str, object]) -> bytes:
     """JSON with a line for each field; the fields of a long one have lines of their own."""
-    lines = (f"  {_encode(name)}: {_encode_field(value)}" for name, value in fields.items())
+    lines = (f'  "{name}": {_encode_field(value)}' for name, value in fields.items())
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     return text.encode("utf-8", "backslashreplace")  # bytes of a name that are not UTF-8 become JSON escapes
 
 
 def _encode_field(value: object) -> str:
+    if value is None:
+        return "null"
     line = _encode(value)  # C code; with an indent, the encoder is pure Python, which takes a tenth of a job's time
     return line if len(line) <= _LINE_CHARS else json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n  ")
 

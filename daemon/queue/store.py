@@ -62,8 +62,7 @@ class Store(Queries):
     def start(self, jobs: Sequence[Job], *, processor: str, worker_pid: int, **facts: Unpack[StartFacts]) -> list[Job]:
         """queued -> running, as the next attempt with a new lease; committed before any worker receives it."""
         started = [
-            replace(
-                job,
+            job.changed(
                 state=JobState.RUNNING,
                 attempt=job.attempt + 1,
                 lease=secrets.token_hex(8),
@@ -122,7 +121,7 @@ class Store(Queries):
                 self._run(sql.INSERT_EVENT, [(job.id, now, "publishing as done", job.result_path) for job in held])
         for _ in held:
             self._moved(JobState.RUNNING, JobState.PUBLISHING)
-        return [replace(job, state=JobState.PUBLISHING, outcome=JobState.DONE) for job in held]
+        return [job.changed(state=JobState.PUBLISHING, outcome=JobState.DONE) for job in held]
 
     def rename_intent(self, job: Job, result_path: str) -> Job:
         """Change the result's path, because something else took its name before it was published."""
@@ -153,7 +152,7 @@ class Store(Queries):
                 self._run(sql.INSERT_EVENT, [(job.id, now, ended, job.result_path) for job in held])
         for _ in held:
             self._moved(JobState.PUBLISHING, JobState.DONE)
-        return [replace(job, state=JobState.DONE, lease=None, finished_at=now) for job in held]
+        return [job.changed(state=JobState.DONE, lease=None, finished_at=now) for job in held]
 
     def reopen(self, job: Job) -> Job:
         """failed or cancelled -> queued, with all attempts restored; `result_path` stays until `forget_result`. In any
