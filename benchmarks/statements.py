@@ -15,7 +15,7 @@ import re
 import statistics
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -27,6 +27,8 @@ from benchmarks.statement_pages.layouts import HELD_OUT, LAYOUTS, Layout
 from benchmarks.statement_pages.scans import scan
 from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
+from processors.ocr.engine import RapidOcrEngine
+from processors.ocr.file_reader import FileReader
 from processors.ocr.text import PageText
 from processors.pages import Page
 
@@ -124,6 +126,15 @@ class _KeptOcr(Ocr):
 
     folder: Path
     second_reading: str
+
+    def _file_reader(self) -> FileReader:
+        return _KeptReader(lambda: self._engine, self.folder)
+
+
+class _KeptReader(FileReader):
+    def __init__(self, engine: Callable[[], RapidOcrEngine], folder: Path):
+        super().__init__(engine, Path())
+        self.folder = folder
 
     def _read(self, page: Page, options: ReadOptions, was_rotated: bool) -> PageText:
         kept = self.folder / f"page-{page.number}.pickle"

@@ -87,7 +87,7 @@ def _check_amount(text: str) -> str:
 class Options(BaseModel):
     """Options of a loaded processor, `[processors.NAME]` in config.toml; subclass to add your own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     max_batch: int = Field(default=1, ge=1, le=MAX_AT_ONCE)  # jobs sent to the worker at once
     keep_alive: Seconds = 900.0  # the daemon ends an idle worker after this time, which frees its memory
@@ -121,7 +121,7 @@ class RecipeOptions(BaseModel):
     reads other files, connects to a server, or runs a program.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     only_in_config: ClassVar[frozenset[str]] = frozenset()
 
     # recipes that process the text of the result next; their files are beside it

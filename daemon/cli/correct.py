@@ -6,7 +6,7 @@ import pwd
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,16 +17,15 @@ from daemon.config.toml import literal
 from daemon.core.errors import UsageError
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import JobRow
-from daemon.results import corrections, documents
-from daemon.server import client, correcting
 from processors.corrections import fields
 from processors.corrections.fields import Type
+
+if TYPE_CHECKING:
+    from daemon.results.corrections import Change
 
 _TYPES = (fields.RECEIPT, fields.RECEIPT_ITEM, fields.INVOICE, fields.INVOICE_LINE)
 _TEXTS = {"reference", *(name for types in _TYPES for name, kind in types.items() if kind is Type.TEXT)}
 _MAX_BYTES = 4 * 1024 * 1024  # of a file of changes
-
-Change = corrections.Change
 
 
 def correct(
@@ -79,7 +78,7 @@ def correct(
 
 def _changes(
     places: Mapping[str, int | None], page: int | None, values: Sequence[str], confirm: bool, remove: bool
-) -> list[Change]:
+) -> "list[Change]":
     """The change that the command line describes; none: nothing is to be corrected.
 
     Raises:
@@ -121,7 +120,7 @@ def _values(pairs: Sequence[str]) -> dict[str, str | None]:
     return found
 
 
-def _from_file(path: Path) -> list[Change]:
+def _from_file(path: Path) -> "list[Change]":
     """The changes of a file: a list, or an object that has one as `changes`.
 
     Raises:
@@ -139,7 +138,10 @@ def _from_file(path: Path) -> list[Change]:
     return changes
 
 
-def _record(row: JobRow, changes: Sequence[Change], by: str, settings: Settings) -> Mapping[str, object]:
+def _record(row: JobRow, changes: "Sequence[Change]", by: str, settings: Settings) -> Mapping[str, object]:
+    from daemon.results import corrections
+    from daemon.server import client, correcting
+
     try:
         return correcting.correct(row, changes, by, settings)
     except corrections.InvalidCorrection as error:
@@ -162,6 +164,9 @@ def _user_name() -> str:
 
 def _show(row: JobRow, settings: Settings, *, as_json: bool) -> None:
     """Print the document as people have corrected it, with the numbers of its rows, items, lines or segments."""
+    from daemon.results import documents
+    from daemon.server import correcting
+
     result = correcting.result_of(row, settings)
     document = documents.load(result)
     if as_json:

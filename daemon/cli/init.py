@@ -8,8 +8,6 @@ import typer
 from daemon import config
 from daemon.core.errors import StorageError, UsageError
 from daemon.core.names import printable
-from daemon.install.install import config_text
-from daemon.install.service_paths import user_paths
 
 
 def init(
@@ -22,6 +20,9 @@ def init(
     ] = None,
 ) -> None:
     """Write a config.toml with every setting, its default and an explanation, and create the folders."""
+    from daemon.install.install import config_text
+    from daemon.install.service_paths import user_paths
+
     target = folder / "config.toml" if folder else user_paths().config
     text = config_text(None if folder else config.default_home())
     try:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from daemon import config
-from daemon.cli import completion
+from daemon.cli import completion, logs
 from daemon.cli.context import DEFAULT_CONFIGS, enter_config_folder, load_settings, own_command, print_json
 from daemon.cli.jobs import with_reasons
 from daemon.cli.options import ConfigOption, JsonOption, completes
@@ -32,9 +32,6 @@ def run(
     """Run the daemon in the foreground, as systemd does.
 
     Ctrl-C lets running jobs finish; a second Ctrl-C stops immediately."""
-    from rich.console import Console
-
-    from daemon.cli import terminal
     from daemon.queue.queries import now_us
     from daemon.server.service import serve
 
@@ -47,17 +44,30 @@ def run(
         )
     shown_from = Path.cwd()
     served = enter_config_folder(settings)
-    console = Console(stderr=True)
     started = now_us()
-    if drain and console.is_terminal:
-        terminal.set_up_logging(verbose=verbose, console=console)
-        with terminal.LiveView(console) as view:
-            serve(served, drain=True, on_change=view.on_change)
-    else:
-        terminal.set_up_logging(verbose=verbose)
-        serve(served, drain=drain)
-    if drain:
-        _summarize(settings, started, shown_from)
+    if not drain:
+        logs.set_up(verbose=verbose)
+        serve(served)
+        return
+    _drain(served, verbose=verbose)
+    _summarize(settings, started, shown_from)
+
+
+def _drain(settings: config.Settings, *, verbose: bool) -> None:
+    """Process everything in the inbox; on a terminal, with a live view."""
+    from rich.console import Console
+
+    from daemon.cli import terminal
+    from daemon.server.service import serve
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        logs.set_up(verbose=verbose)
+        serve(settings, drain=True)
+        return
+    terminal.set_up_logging(console, verbose=verbose)
+    with terminal.LiveView(console) as view:
+        serve(settings, drain=True, on_change=view.on_change)
 
 
 def _summarize(settings: config.Settings, started: int, shown_from: Path) -> None:
@@ -120,7 +130,7 @@ def process(
 
     settings = load_settings(config_file)
     console = Console(stderr=True)
-    terminal.set_up_logging(verbose=False, console=console)
+    terminal.set_up_logging(console, verbose=False)
     logging.getLogger().setLevel(logging.ERROR)
     paths, output, shown_from = [file.absolute() for file in files if str(file) != "-"], output.absolute(), Path.cwd()
     enter_config_folder(settings)

@@ -1,7 +1,7 @@
 """`inboxd search`: finds words in everything that was read or transcribed."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,9 @@ from daemon.cli.context import load_settings_for_viewing, print_json
 from daemon.cli.options import ConfigOption, JsonOption
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
-from daemon.search import hits, index, query, update
+
+if TYPE_CHECKING:
+    from daemon.search.hits import Found
 
 
 def search(
@@ -26,6 +28,8 @@ def search(
 
     All words must occur in the same page, row or paragraph. Case, accents and umlauts make no difference. The first
     search builds an index, which takes a while if there are many results. The exit code is 1 if nothing is found."""
+    from daemon.search import hits, index, query
+
     settings = load_settings_for_viewing(config_file)
     text = " ".join(f'"{word}"' if " " in word and '"' not in word else word for word in words or ())
     if not rebuild and not query.parse(text):
@@ -46,6 +50,8 @@ def search(
 
 def _bring_up_to_date(settings: Settings) -> None:
     """Update the index; without it, the search still finds what is in it."""
+    from daemon.search import index, update
+
     is_terminal = sys.stderr.isatty()
 
     def show(done: int, total: int) -> None:
@@ -63,7 +69,7 @@ def _bring_up_to_date(settings: Settings) -> None:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def _show(found: hits.Found, settings: Settings) -> None:
+def _show(found: "Found", settings: Settings) -> None:
     from daemon.cli import search_view, terminal
 
     out = terminal.out()

@@ -1,6 +1,5 @@
 """`inboxd submit`: hands files to the running daemon with their options, and waits for their results."""
 
-import asyncio
 import os
 import uuid
 from collections.abc import Sequence
@@ -80,7 +79,7 @@ def submit(
         if as_json:
             print_json([{"job": job} for job in jobs])
         return
-    rows = asyncio.run(_results(settings, jobs))
+    rows = _wait_for_results(settings, jobs)
     if as_json:
         print_json(rows)
     else:
@@ -151,17 +150,22 @@ def _copy(settings: Settings, file: Path, name: str) -> Path:
     return upload
 
 
-async def _results(settings: Settings, jobs: Sequence[str]) -> list[JobRow]:
+def _wait_for_results(settings: Settings, jobs: Sequence[str]) -> list[JobRow]:
     """The rows of the jobs, once all have ended; also across a restart of the daemon."""
-    while True:
-        try:
-            async for line in client.subscribe(settings.socket):
-                if isinstance(line, api.SubscribedLine | api.EventLine | api.SkippedLine):
-                    rows = _rows(settings, jobs)
-                    if all(JobState(row["state"]).is_final for row in rows):
-                        return rows
-        except NotRunning:
-            await asyncio.sleep(_RECONNECT_SECONDS)
+    import asyncio  # only for --wait
+
+    async def results() -> list[JobRow]:
+        while True:
+            try:
+                async for line in client.subscribe(settings.socket):
+                    if isinstance(line, api.SubscribedLine | api.EventLine | api.SkippedLine):
+                        rows = _rows(settings, jobs)
+                        if all(JobState(row["state"]).is_final for row in rows):
+                            return rows
+            except NotRunning:
+                await asyncio.sleep(_RECONNECT_SECONDS)
+
+    return asyncio.run(results())
 
 
 def _rows(settings: Settings, jobs: Sequence[str]) -> list[JobRow]:

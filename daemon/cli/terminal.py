@@ -56,9 +56,9 @@ class _Trimmed(io.TextIOBase):
         sys.stdout.flush()
 
 
-def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:
-    """Log to journald under systemd, otherwise to stderr with the time of day."""
-    logs.set_up(verbose=verbose, handler=None if console is None else _ConsoleHandler(console))
+def set_up_logging(console: Console, *, verbose: bool) -> None:
+    """Log to a terminal, above the live view."""
+    logs.set_up(verbose=verbose, handler=_ConsoleHandler(console))
 
 
 class _ConsoleHandler(logging.Handler):

@@ -8,6 +8,7 @@ from daemon.doctor.installation import Installation
 from daemon.intake.overrides import options_of
 from processors import contract
 from processors.ocr import downloaded_models
+from processors.ocr.languages import LANGUAGES
 
 
 def models(settings: Settings, installation: Installation | None) -> Findings:
@@ -39,7 +40,7 @@ def scripts(settings: Settings, _: Installation | None) -> Findings:
     found += f"; not stored: {', '.join(map(_model, others))}" if others else ""
     yield OK, found, ""
     wanted = [language for options in recipes for language in getattr(options, "languages", ())]
-    for name in dict.fromkeys(downloaded_models.LANGUAGES[language] for language in wanted):
+    for name in dict.fromkeys(LANGUAGES[language] for language in wanted):
         if name not in stored:
             yield FAIL, f"a recipe requires {_model(name)}, which is not stored", f"inboxd models fetch {name}"
 

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import daemon
-from daemon.results.result_files import Folders
+
+if TYPE_CHECKING:
+    from daemon.results.result_files import Folders
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +21,7 @@ _SWEEP_SECONDS = 3600.0
 Task = Literal["update", "sweep"]
 
 
-def command(task: Task, folders: Folders) -> Sequence[str]:
+def command(task: Task, folders: "Folders") -> Sequence[str]:
     return (sys.executable, "-P", "-m", "daemon.search.update", task, str(folders.state), str(folders.outbox))
 
 
@@ -27,7 +29,7 @@ def environment() -> Mapping[str, str]:
     return {"PYTHONPATH": str(_ROOT), "PATH": os.environ.get("PATH", "")}
 
 
-def sweep(folders: Folders) -> None:
+def sweep(folders: "Folders") -> None:
     """Remove what no longer exists from the index, and log a failure. May take minutes: call it in a thread."""
     try:
         done = subprocess.run(

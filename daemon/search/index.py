@@ -15,12 +15,12 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from daemon.core.errors import LayoutError, StorageError
+from daemon.search import NAME as NAME
 from daemon.search.folding import tokens
 from daemon.search.passages import Passage, Place
 
 log = logging.getLogger(__name__)
 
-NAME = "search.db"
 _VERSION = 1  # of the tables, the folding and the passages: another one is built again
 _BUSY_SECONDS = 5.0
 _SECOND_BITS = 31  # of the id of a passage: its lower bits number the passages of one second

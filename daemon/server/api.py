@@ -2,6 +2,8 @@
 
 On the wire a command is {"command": NAME, "arguments": {…}}, and its answer {"ok": true, …} with the fields of the
 reply, or {"ok": false, "error": …, "fix": …, "exit_code": …}. Fields are only ever added.
+
+Models are built when they are first used, as each process uses few of them: building all takes 40 ms.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -20,7 +22,7 @@ Text = Annotated[str, BeforeValidator(_encodable)]
 class Reply(BaseModel):
     """The reply to a command that succeeded."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, defer_build=True)
 
     def to_wire(self) -> dict[str, object]:
         return self.model_dump(mode="json", by_alias=True)
@@ -29,7 +31,7 @@ class Reply(BaseModel):
 class Command(BaseModel):
     """Base of the commands; the fields are the arguments."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     name: ClassVar[str]  # on the wire
 

@@ -1,12 +1,11 @@
 """Asks the running daemon: sends a command of `api` through the control socket, and returns its reply as a model."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from daemon.core.errors import InboxdError
 from daemon.server import api, control_socket
@@ -15,7 +14,9 @@ R = TypeVar("R", bound=api.Reply)
 
 SILENCE_SECONDS = 45.0  # three heartbeats: after that, a subscription is given up
 _MAX_LINE_BYTES = 4 * 1024 * 1024
-_LINES: TypeAdapter[api.Line] = TypeAdapter(Annotated[api.Line, Field(discriminator="type")])
+_LINES: TypeAdapter[api.Line] = TypeAdapter(
+    Annotated[api.Line, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+)
 
 SAME_VERSION = (
     "The command and the daemon may be of different versions: compare `inboxd --version` with `inboxd status`."
@@ -39,6 +40,8 @@ async def subscribe(path: Path, after: int | None = None) -> AsyncGenerator[api.
             after the last event.
         Refused: the daemon did not accept the subscription, or is of another version.
     """
+    import asyncio  # `ask` needs none of it
+
     with control_socket.explained(path, SILENCE_SECONDS):
         connection = await asyncio.to_thread(control_socket.connect, path)
         connection.setblocking(False)

@@ -4,10 +4,11 @@ import logging
 import time
 from collections.abc import Iterator
 
+from daemon import search
 from daemon.core import messages
 from daemon.core.errors import StartOver, StorageError
 from daemon.recovery.retention import Removal
-from daemon.search import child, index
+from daemon.search import child
 from daemon.server import timetable
 from daemon.server.app import App
 from daemon.telemetry import totals
@@ -73,7 +74,7 @@ class Tasks:
     def _sweep_search_index(self) -> None:
         """Remove what no longer exists from the index of `inboxd search`, if there is one."""
         settings = self._app.settings.value
-        if (settings.state / index.NAME).exists():
+        if (settings.state / search.NAME).exists():
             self._app.background.run(lambda: child.sweep(settings), lambda _: None, size_bytes=_SLOWEST_BYTES)
 
     def on_backup(self, backup: messages.BackedUp) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from processors.contract import Unavailable
 from processors.models import storage
 from processors.models.storage import NoSource, ProgressCallback, Record
+from processors.ocr.languages import LANGUAGES
 
 MODELS = {  # name: RapidOCR's name of the script
     "ocr-arabic": "arabic",
@@ -21,14 +22,6 @@ MODELS = {  # name: RapidOCR's name of the script
     "ocr-tamil": "ta",
     "ocr-telugu": "te",
     "ocr-thai": "th",
-}
-LANGUAGES = {  # ISO 639-1
-    **dict.fromkeys(("ar", "fa", "ug", "ur"), "ocr-arabic"),
-    **dict.fromkeys(("bg", "kk", "ky", "mk", "mn", "sr", "tg"), "ocr-cyrillic"),
-    **dict.fromkeys(("hi", "mr", "ne", "sa"), "ocr-devanagari"),
-    **dict.fromkeys(("be", "ru", "uk"), "ocr-east-slavic"),
-    **{"el": "ocr-greek", "ko": "ocr-korean", "vi": "ocr-latin", "ta": "ocr-tamil", "te": "ocr-telugu"},
-    "th": "ocr-thai",
 }
 BUILT_IN = "Latin script, Chinese and Japanese"
 _LICENSE = "Apache-2.0"

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from html import unescape
 from html.parser import HTMLParser
 
-import yaml
-
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
@@ -63,6 +61,8 @@ _GROUNDING = re.compile(r"<\|ref\|>.*?<\|/ref\|>|<\|det\|>.*?<\|/det\|>[ \t]*\n?
 
 
 def _notes(written: str) -> Iterator[str]:
+    import yaml  # not in the daemon
+
     try:
         facts = yaml.safe_load(written)
     except yaml.YAMLError:

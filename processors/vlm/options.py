@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from processors import statements
 from processors.contract import DEVICES, MAX_AT_ONCE, MAX_PIXELS, MAX_THREADS
 from processors.quantities import Seconds
 from processors.remote import ServerOptions
+from processors.statements.writing.csv_style import CsvOptions
+from processors.statements.writing.formats import FORMATS, OPTIONAL_FORMATS
 from processors.vlm import prompts
 from processors.vlm.extract import load_schema
 
@@ -23,12 +24,7 @@ _MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096, "invoice": 8192}
 _MAX_TOKENS = 1_000_000  # more than the context of any model
 # flagged 36 of 55 wrong answers and 2 of 41 correct ones: benchmarks/VLM.md; no use for free text
 _THRESHOLD = dict.fromkeys(("extract", "bank-statement", "receipt", "invoice"), 0.7)
-_SCHEMAS = {
-    "bank-statement": statements.page_schema,
-    "receipt": statements.receipt_schema,
-    "invoice": statements.invoice_schema,
-}
-_DEFAULT_FORMATS = {"extract": ("json",)} | statements.FORMATS  # of other tasks: md and json
+_DEFAULT_FORMATS = {"extract": ("json",)} | FORMATS  # of other tasks: md and json
 _AT_ONCE, _SERVED_AT_ONCE = 8, 32
 # vLLM's recipe for OCR: no prefix is shared between pages, and no image is sent twice. Without the first option of the
 # generation, the penalties of the model's author would apply.
@@ -111,7 +107,7 @@ class VlmOptions(ServerOptions):
         return self.max_pixels or max(default, family.max_pixels)
 
 
-class AskOptions(statements.CsvOptions):
+class AskOptions(CsvOptions):
     """`[recipes.NAME]`"""
 
     only_in_config: ClassVar[frozenset[str]] = frozenset({"json_schema"})  # it can name any file
@@ -152,7 +148,7 @@ class AskOptions(statements.CsvOptions):
             raise ValueError('task = "extract" needs `json_schema`: the file that describes what to extract')
         if self.task != "extract" and self.json_schema is not None:
             raise ValueError('`json_schema` works only with task = "extract": set that, or remove it')
-        known = (*_DEFAULT_FORMATS.get(self.task, _TEXT_FORMATS), *statements.OPTIONAL_FORMATS.get(self.task, ()))
+        known = (*_DEFAULT_FORMATS.get(self.task, _TEXT_FORMATS), *OPTIONAL_FORMATS.get(self.task, ()))
         if self.task == "extract" and self.formats not in (None, known):
             raise ValueError('task = "extract" always writes JSON: remove `formats`')
         if wrong := [name for name in self.formats or () if name not in known]:
@@ -185,14 +181,25 @@ class AskOptions(statements.CsvOptions):
     @property
     def is_of_money(self) -> bool:
         """True if the answers are read as those of a statement, a receipt or an invoice, and verified."""
-        return self.task in _SCHEMAS
+        return self.task in FORMATS
 
     @property
     def answer_schema(self) -> dict[str, object] | None:
         """The schema of the answer about a page; None: any text."""
-        return _SCHEMAS[self.task]() if self.is_of_money else self.json_schema
+        return _schema_of_money(self.task) if self.is_of_money else self.json_schema
 
     @property
     def wants_prompt(self) -> bool:
         """True if a file must wait for its NAME.prompt."""
         return self.task not in prompts.BUILT_IN and self.prompt is None
+
+
+def _schema_of_money(task: str) -> dict[str, object]:
+    from processors import statements  # not in the daemon
+
+    schemas = {
+        "bank-statement": statements.page_schema,
+        "receipt": statements.receipt_schema,
+        "invoice": statements.invoice_schema,
+    }
+    return schemas[task]()

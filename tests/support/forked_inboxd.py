@@ -221,17 +221,21 @@ def _load_all() -> None:
     from daemon.cli import process_files, terminal, views
     from daemon.doctor import checks
     from daemon.files import layout
+    from daemon.install import install
     from daemon.queue import backup
     from daemon.recovery import verify
-    from daemon.server import service
+    from daemon.search import hits, update
+    from daemon.server import correcting, service
     from daemon.telemetry import metrics
     from daemon.workers import supervisor
     from processors import ocr, plaintext, vlm, whisper
+    from processors.statements.layouts import store
 
     assert (
         apscheduler and sqlalchemy and verify and backup and cli and layout and process_files and service and supervisor
     )
     assert terminal and views and checks and metrics and ocr and plaintext and vlm and whisper
+    assert correcting and hits and install and store and update
 
 
 if __name__ == "__main__":

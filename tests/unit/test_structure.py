@@ -1,9 +1,11 @@
 """Who may import whom: read from the code, so that the order cannot be broken unnoticed."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -73,7 +75,8 @@ OWNERS = {  # the only modules that may import it
 }
 
 
-def _imports(path: Path) -> set[str]:
+@functools.cache
+def _imports(path: Path) -> frozenset[str]:
     """The modules a file imports anywhere, not counting those for type checkers only."""
     found = set()
     for node in ast.walk(_without_type_checking(ast.parse(path.read_text()))):
@@ -81,7 +84,7 @@ def _imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def _without_type_checking(tree: ast.Module) -> ast.Module:
@@ -101,7 +104,8 @@ def _module(name: str, known: dict[str, Path]) -> str | None:
     return next((found for length in range(len(parts), 0, -1) if (found := ".".join(parts[:length])) in known), None)
 
 
-def _edges(root: str) -> dict[str, set[str]]:
+@functools.cache
+def _edges(root: str) -> Mapping[str, set[str]]:
     """For each module below `root`, the modules there that it imports, also within functions. A package's own name
     stands for its `__init__`."""
     known = {
@@ -213,3 +217,48 @@ def test_names_of_test_modules_are_unique():
     """pytest imports test modules by their name alone."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def _modules_of(code: str) -> set[str]:
+    """The modules that a fresh interpreter has imported after `code`."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules, file=sys.stderr)"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def _within(packages: set[str], modules: set[str]) -> set[str]:
+    """Those of `modules` that belong to one of `packages`."""
+    return {module for module in modules if any(f"{module}.".startswith(f"{package}.") for package in packages)}
+
+
+def test_command_starts_without_what_others_need():
+    """`inboxd --help`, and each completion of a word in a shell, wait for these imports."""
+    command = "import contextlib, sys; from daemon.cli.main import main; sys.argv = ['inboxd', '--help']"
+    imported = _modules_of(f"{command}\nwith contextlib.suppress(SystemExit): main()")
+    assert "daemon.cli.service" in imported
+    unneeded = {"apscheduler", "asyncio", "jinja2", "numpy", "sqlalchemy", "starlette", "watchdog"}
+    unneeded |= {"daemon.doctor", "daemon.install", "daemon.results", "daemon.search", "daemon.web"}
+    unneeded |= {f"processors.{name}" for name in ("ocr", "pages", "statements", "text", "vlm", "whisper")}
+    assert _within(unneeded, imported) == set()
+
+
+def test_daemon_starts_without_what_workers_and_other_processes_need():
+    """Each takes memory as long as the daemon runs: the libraries of terminals and of `inboxd web`, and the code with
+    which workers read files."""
+    start = "from daemon.cli import main; from daemon.server import service; from daemon import config; from pathlib "
+    imported = _modules_of(f"{start} import Path; config.parse({{}}, source=None, home=Path.cwd())")
+    assert {"daemon.server.service", "processors.vlm.options", "processors.ocr.options"} <= imported
+    unneeded = {"jinja2", "rich", "starlette", "uvicorn", "yaml", "daemon.results", "daemon.web"}
+    unneeded |= {
+        "processors.ocr.file_reader",
+        "processors.pages",
+        "processors.whisper.audio",
+        "processors.vlm.document",
+    }
+    unneeded |= {f"processors.statements.{name}" for name in ("account", "checks", "receipts", "table", "records")}
+    assert _within(unneeded, imported) == set()

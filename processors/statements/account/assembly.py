@@ -42,11 +42,12 @@ from processors.statements.account.subtotals import (
     take_leading_totals,
 )
 from processors.statements.layouts.recall import LayoutMemory, read_with_layouts
-from processors.statements.notation.amounts import DecimalMark, detect_decimal_mark
+from processors.statements.notation.amounts import detect_decimal_mark
 from processors.statements.notation.compact_dates import add_date_marks
 from processors.statements.notation.conventions import Conventions, find_conventions, join_conventions
 from processors.statements.notation.currency_accounts import currency_of_account, number_of
 from processors.statements.notation.debit_credit import RowAmounts, set_directions
+from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.leaders import remove_leaders
 from processors.statements.notation.words import PageWords, group_lines
 from processors.statements.records import Statement, StatementDocument, Unread

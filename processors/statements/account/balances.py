@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from processors.statements.account.subtotals import as_figure, single_value
 from processors.statements.checks.links import find_links
-from processors.statements.notation.amounts import DecimalMark, looks_like_amount, parse_amount
+from processors.statements.notation.amounts import looks_like_amount, parse_amount
 from processors.statements.notation.dates import parse_date
 from processors.statements.notation.debit_credit import RowAmounts
+from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.words import TextLine, join_words, line_height, split_cells
 from processors.statements.records import PrintedBalance, Statement, StatementDocument, Unread
 from processors.statements.table.raw import NO_DATE, NO_ROWS, RawDocument, RawFigure, RawRow

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from processors.statements.notation.amounts import Amount, DecimalMark, parse_amount
+from processors.statements.notation.amounts import Amount, parse_amount
 from processors.statements.notation.debit_credit import RowAmounts
+from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.words import line_height
 from processors.statements.records import PrintedBalance, Statement
 from processors.statements.table.raw import RawDocument, RawFigure, RawRow

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from processors.statements.account.periods import Dates, Period
-from processors.statements.notation.amounts import DecimalMark, parse_amount
+from processors.statements.notation.amounts import parse_amount
 from processors.statements.notation.currencies import detect_currency
 from processors.statements.notation.dates import DateOrder, find_periods
+from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.words import Box, PageFrame, PageWord, TextLine, line_height, unite
 from processors.statements.records import Place, Places, Statement, StatementDocument
 from processors.statements.table.raw import RawDocument, RawFigure, RawRow

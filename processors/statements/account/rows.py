@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from processors.statements.account.periods import Dates
-from processors.statements.notation.amounts import DecimalMark, parse_amount
+from processors.statements.notation.amounts import parse_amount
 from processors.statements.notation.dates import PrintedDate, resolve_date
 from processors.statements.notation.debit_credit import RowAmounts
+from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.records import Row
 from processors.statements.table.raw import RawRow
 

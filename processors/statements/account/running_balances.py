@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from processors.statements.account.subtotals import Item, as_figure, single_amount
-from processors.statements.notation.amounts import Amount, DecimalMark, parse_amount
+from processors.statements.notation.amounts import Amount, parse_amount
+from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.keywords import normalize
 from processors.statements.table.raw import RawRow
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from processors.statements.notation.amounts import Amount, DecimalMark, parse_amount
+from processors.statements.notation.amounts import Amount, parse_amount
 from processors.statements.notation.dates import PrintedDate
 from processors.statements.notation.debit_credit import RowAmounts
+from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.keywords import Column, Section, match_special, normalize
 from processors.statements.table.raw import RawFigure, RawRow
 

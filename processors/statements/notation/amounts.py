@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from processors.statements.notation import currencies
-
-DecimalMark = Literal[".", ","]
+from processors.statements.notation.decimal_mark import DecimalMark
 
 _SPACE = "\u00a0\u202f\u2009 "
 _LAKH = r"\d{1,2}(?:,\d{2})+,\d{3}(?=\.)"  # as in India: 12,34,567.89

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from processors.statements.notation.amounts import DecimalMark
 from processors.statements.notation.currencies import CODES, CODES_LIKE_WORDS, SIGNS
+from processors.statements.notation.decimal_mark import DecimalMark
 
 Answer = Mapping[str, Any]  # about a page, an account or a row: JSON that fits its schema
 Schema = dict[str, Any]  # a JSON Schema

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from processors.statements.notation import currencies
-from processors.statements.notation.amounts import DecimalMark
 from processors.statements.notation.dates import find_dates
+from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.words import TextLine
 from processors.statements.receipts.keywords import Role, find_role
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from processors.statements.checks.links import find_links
-from processors.statements.notation.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
+from processors.statements.notation.amounts import Amount, detect_decimal_mark, parse_amount
+from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.keywords import Column
 from processors.statements.notation.words import PageWords, group_lines, line_height
 from processors.statements.records import Statement, StatementDocument

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, model_validator
 
 from processors.contract import RecipeOptions
-from processors.statements.notation.amounts import DecimalMark
+from processors.statements.notation.decimal_mark import DecimalMark
 
 Separator = Literal[",", ";", "\t", "|"]
 

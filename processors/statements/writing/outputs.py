@@ -14,12 +14,6 @@ from processors.statements.writing.writers import (
     write_markdown,
 )
 
-FORMATS = {  # by task; the first is what a person opens
-    "bank-statement": ("md", "csv", "xlsx", "json", "ofx"),
-    "receipt": ("md", "csv", "json"),
-    "invoice": ("md", "csv", "json"),
-}
-OPTIONAL_FORMATS = {"bank-statement": ("qif", "beancount")}  # by task; written only if a recipe names them
 _OF_DOCUMENT: dict[str, Callable[[StatementDocument, Path], None]] = {"xlsx": write_xlsx, "json": write_json}
 _OF_TRANSACTIONS: dict[str, Callable[[StatementDocument, Path], list[str]]] = {  # return what they omit
     "ofx": write_ofx,

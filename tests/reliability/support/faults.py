@@ -149,7 +149,7 @@ def _preload() -> None:
 def _drain(order: dict) -> None:
     """The daemon, in the forked process; never returns."""
     from daemon import config
-    from daemon.cli import terminal
+    from daemon.cli import logs
     from daemon.core import parallel
     from daemon.core.errors import InboxdError
     from daemon.server import service
@@ -158,7 +158,7 @@ def _drain(order: dict) -> None:
     log = os.open(home / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    terminal.set_up_logging(verbose=False)
+    logs.set_up(verbose=False)
     os.chdir(home)
     plan = (
         "\n".join(order["roots"]),

@@ -111,14 +111,14 @@ def _be_daemon(order: Order) -> None:
         os.dup2(log, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     from daemon import config
-    from daemon.cli import terminal
+    from daemon.cli import logs
     from daemon.core import regular_files
     from daemon.publishing import preparation
     from daemon.server import service
 
     status = 1
     try:
-        terminal.set_up_logging(verbose=False)
+        logs.set_up(verbose=False)
         regular_files.HASH_INLINE_BYTES = preparation.INLINE_BYTES = LARGE_BYTES
         if order.sabotage:
             _SABOTAGE[order.sabotage]()

@@ -16,6 +16,7 @@ from processors.contract import Kind, Progress, Unavailable, Work
 from processors.models.storage import Damaged
 from processors.ocr import Ocr, OcrOptions, ReadOptions, downloaded_models
 from processors.ocr.bundled_models import find_model
+from processors.ocr.languages import LANGUAGES
 
 CONTENT = b"a model"
 
@@ -72,7 +73,7 @@ def test_rapidocr_lists_every_model():
     for name in downloaded_models.MODELS:
         url, sha256 = downloaded_models._source(name)
         assert url.endswith(".onnx") and len(sha256) == 64
-    assert set(downloaded_models.LANGUAGES.values()) == set(downloaded_models.MODELS)
+    assert set(LANGUAGES.values()) == set(downloaded_models.MODELS)
 
 
 def test_unknown_language_is_an_error_of_the_configuration():

@@ -10,7 +10,8 @@ from pdf_files import form, one_page, show
 from PIL import Image
 
 from processors.contract import Kind, Work
-from processors.ocr import ReadOptions, _write_pdf
+from processors.ocr import ReadOptions
+from processors.ocr.file_reader import _write_pdf
 from processors.ocr.layout import TextBox
 from processors.ocr.text import PageText
 

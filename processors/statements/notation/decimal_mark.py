@@ -1,0 +1,5 @@
+"""The decimal mark of amounts."""
+
+from typing import Literal
+
+DecimalMark = Literal[".", ","]
