@@ -41,6 +41,10 @@ class Wreck:
         )
         self.inbox, self.outbox = settings.inbox, settings.outbox
 
+    def close(self) -> None:
+        self.intake.stop()
+        self.store.close()
+
     def recover(self) -> str:
         return str(Recovery(self.store, self.folders, self.disk_retry, self.publishing, self.intake).run())
 
@@ -100,7 +104,7 @@ def fail_fsync_below(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> 
 def wreck(tmp_path: Path):
     made = Wreck(tmp_path)
     yield made
-    made.store.close()
+    made.close()
 
 
 def test_recovery_changes_nothing_if_nothing_is_wrong(wreck: Wreck):

@@ -18,7 +18,7 @@ def wreck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(verify, "_PAUSE_SECONDS", 0)
     made = Wreck(tmp_path)
     yield made
-    made.store.close()
+    made.close()
 
 
 def done(wreck: Wreck, document: bytes) -> Path:
