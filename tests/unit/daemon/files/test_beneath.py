@@ -23,6 +23,27 @@ def shared(tmp_path: Path) -> Path:
     return folder
 
 
+# ---------------------------------------------------------------------------------------- paths as text
+
+
+@pytest.mark.parametrize("root", ["/", "/in", "/in/box", "in", "."])
+@pytest.mark.parametrize("path", ["/", "/in", "/in/box", "/in/box/a/b", "/in/boxes", "/in/box/../x", "in/a", "a", "."])
+def test_names_below_a_folder_are_those_of_pathlib(root: str, path: str):
+    folder, below = Path(root), Path(path)
+    try:
+        expected = list(below.relative_to(folder).parts)
+    except ValueError:
+        with pytest.raises(ValueError, match="is not in the subpath"):
+            beneath.names_below(folder, below)
+    else:
+        assert list(beneath.names_below(folder, below)) == expected
+
+
+@pytest.mark.parametrize("path", ["/in", "/in/box", "/in/box/a/b", "/in/boxes", "/in/box/../x", "a", "."])
+def test_path_is_below_a_folder_as_pathlib_says(path: str):
+    assert beneath.is_below(Path("/in/box"), Path(path)) == Path(path).is_relative_to("/in/box")
+
+
 # ---------------------------------------------------------------------------------------- opening
 
 
