@@ -1,8 +1,8 @@
-"""A Ray cluster under fire: actors, their workers, nodes, the head and the daemon are killed at random instants, and
-nodes are frozen, while files are dropped.
+"""A Ray cluster under fire: actors, their workers, nodes, the head and the daemon are killed at random instants, nodes
+are frozen and their links are cut for a while, while files are dropped.
 
-All is on this machine: each node is a group of processes (samples/nodes.py), and the cut of a node is SIGSTOP to all of
-them. At the end, a whole cluster and one daemon are left in peace, and the account is made.
+All is on this machine: each node is a group of processes (samples/nodes.py), in a network namespace where links are cut
+(tests/support/cut_links.py). At the end, a whole cluster and one daemon are left in peace, and the account is made.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from accounting import Account, reckon
+from cut_links import CutLink, CutNetwork
 from mixed_files import CONFIG, Dropper
 from ray_nodes import free_port, load_nodes
 from result_checks import examine, visible_results
@@ -25,7 +26,7 @@ from sandbox import Place, wait_for
 
 WEIGHTS = {"text": 60, "fine": 30, "crash_once": 1, "large": 0.3, "twin": 2, "latin": 1, "error": 0.3, "segfault": 0.2}
 # the relative frequency of each misfortune; a dead head takes its cluster along, and its start takes 20 s
-EVENTS = {"worker": 5, "actor": 8, "near": 4, "daemon": 3, "node": 3, "freeze": 3, "head": 0.5}
+EVENTS = {"worker": 5, "actor": 8, "near": 4, "daemon": 3, "node": 3, "freeze": 3, "cut": 3, "head": 0.5}
 PEACE = (
     0.05,
     1.0,
@@ -33,11 +34,14 @@ PEACE = (
 QUEUE = 60  # files that wait, at most
 BURST = 12
 FROZEN_SECONDS = (2.0, 30.0)
+CUT_SECONDS = (2.0, 40.0)
+SURE_SECONDS = 16.0  # of a freeze or a cut, within which the daemon must give the node up
+SURVIVE_SECONDS = 45.0  # from the cut of a link, within which the workers beyond it that were given up must end
 BOXES = 2
 DRAIN_SECONDS = 600.0
 CLUSTER = """
     [cluster]
-    address = "127.0.0.2:{port}"
+    address = "{host}:{port}"
     token_file = "ray-token"
     [devices.cpu]
     use = false
@@ -51,7 +55,8 @@ class Verdict:
     events: Counter[str]
     outcomes: Counter[str]  # of attempts
     nodes: Counter[str]  # attempts by node
-    given_up_seconds: list[float]  # from the freezing of a node until none of its jobs runs
+    given_up_seconds: list[float]  # from the freeze or the cut of a node until none of its jobs runs
+    survivors: int  # workers beyond a cut link that were given up, and did not end
     joined_seconds: list[float]  # from the start of a node under load until it has a job
     seconds: float
 
@@ -63,8 +68,9 @@ class Verdict:
                 f"({self.account.lost} lost, {self.account.twice} twice, {self.account.partial} partial, "
                 f"{self.account.stuck} stuck, {self.account.wrong} wrong), {self.account.worn} worn",
                 f"events: {dict(self.events)}; attempts: {dict(self.outcomes)}; by node: {dict(self.nodes)}",
-                f"frozen nodes: {len(self.given_up_seconds)} given up after at most {frozen}; nodes that joined: "
-                f"{len(self.joined_seconds)}, used after at most {joined}",
+                f"frozen or cut off: {len(self.given_up_seconds)} nodes given up after at most {frozen}, "
+                f"{self.survivors} workers there outlived it; joined: {len(self.joined_seconds)} nodes, used after at "
+                f"most {joined}",
                 *self.account.notes[:20],
             ]
         )
@@ -78,6 +84,7 @@ class Storm:
     seed: int
     files: int
     minutes: float = 600.0  # no more files are dropped after this time
+    has_links: bool  # that can be cut
     events: dict[str, float] = field(default_factory=lambda: {**EVENTS})
 
     def __post_init__(self) -> None:
@@ -87,8 +94,13 @@ class Storm:
         self._happened: Counter[str] = Counter()
         self._given_up: list[float] = []
         self._joined: list[float] = []
+        self._survivors = 0
         self._awaited: dict[str, float] = {}  # nodes that have joined, and had no job yet: when
-        config = CONFIG.format(outbox=self.home / "outbox", timeout="120s") + CLUSTER.format(port=self._port)
+        self._network = CutNetwork() if self.has_links else None
+        self._links: dict[str, CutLink] = {}  # of the nodes, by name
+        self._host = self._network.address if self._network else self._sample.HOST
+        config = CONFIG.format(outbox=self.home / "outbox", timeout="120s")
+        config += CLUSTER.format(host=self._host, port=self._port)
         self._place = Place(self.home, config)
         self._dropper = Dropper(self._place.inbox, self.home / "markers", random.Random(self._rng.random()), WEIGHTS)
         self._head: Any = None
@@ -114,9 +126,10 @@ class Storm:
                 time.sleep(0.2)
             self._drain()
         finally:
-            for node in filter(None, (self._head, *self._boxes)):
-                node.kill()
+            self._kill_cluster()
             self._place.stop_all()
+            if self._network:
+                self._network.close()
         results = [examine(path, self._place.state / "archive") for path in visible_results(self._place.outbox)]
         account = reckon(self._place, self._dropper.drops, results)
         rows = self._place.rows("SELECT outcome, node, count(*) AS n FROM attempts GROUP BY 1, 2")
@@ -132,6 +145,7 @@ class Storm:
             outcomes=outcomes,
             nodes=nodes,
             given_up_seconds=self._given_up,
+            survivors=self._survivors,
             joined_seconds=self._joined,
             seconds=time.monotonic() - started,
         )
@@ -147,72 +161,114 @@ class Storm:
 
     def _start_cluster(self) -> None:
         self._sample.make_token(self._token_file)
-        self._head = self._sample.start_node("head", port=self._port, token_file=self._token_file, is_head=True, cpus=0)
-        self._boxes = []
+        self._head = self._start_node("head", is_head=True, cpus=0, host=self._host)
         for _ in range(BOXES):
             self._add_box()
 
     def _add_box(self) -> None:
         name = f"box{next(self._numbers)}"
-        self._boxes.append(self._sample.start_node(name, port=self._port, token_file=self._token_file))
+        if self._network is None:
+            self._boxes.append(self._start_node(name))
+            return
+        link = self._links[name] = self._network.add()
+        self._boxes.append(self._start_node(name, head=self._host, host=link.address, prefix=link.prefix))
+
+    def _start_node(self, name: str, **how: Any) -> Any:
+        return self._sample.start_node(name, port=self._port, token_file=self._token_file, **how)
+
+    def _kill_box(self, node: Any) -> None:
+        self._boxes.remove(node)
+        self._awaited.pop(node.name, None)
+        node.kill()
+        if self._network is not None:
+            self._network.remove(self._links.pop(node.name))
+
+    def _kill_cluster(self) -> None:
+        if self._head is not None:
+            self._head.kill()
+        for node in [*self._boxes]:
+            self._kill_box(node)
 
     # ---------------------------------------------------------------------------------------- events
 
     def _strike(self) -> None:
+        """Let something happen; count it if it hit anything."""
         event = self._rng.choices([*self.events], [*self.events.values()])[0]
-        getattr(self, f"_strike_{event}")()
-        self._happened[event] += 1
+        self._happened[event] += bool(getattr(self, f"_strike_{event}")())
 
-    def _strike_actor(self) -> None:
-        _kill_one(self._rng, self._of_boxes("ray::Remote"))
+    def _strike_actor(self) -> bool:
+        return _kill_one(self._rng, self._of_boxes("ray::Remote"))
 
-    def _strike_worker(self) -> None:
-        _kill_one(self._rng, self._of_boxes("processors.worker"))
+    def _strike_worker(self) -> bool:
+        return _kill_one(self._rng, self._of_boxes("processors.worker"))
 
-    def _strike_near(self) -> None:
-        _kill_one(self._rng, [pid for pid in _children(self._daemon.pid) if "cluster.near" in _command(pid)])
+    def _strike_near(self) -> bool:
+        return _kill_one(self._rng, [pid for pid in _children(self._daemon.pid) if "cluster.near" in _command(pid)])
 
-    def _strike_daemon(self) -> None:
+    def _strike_daemon(self) -> bool:
+        self._happened["daemon while actors run"] += bool(self._of_boxes("ray::Remote"))
         self._daemon.send_signal(signal.SIGKILL)
         self._daemon.wait()
         self._daemon = self._place.start()
+        return True
 
-    def _strike_node(self) -> None:
+    def _strike_node(self) -> bool:
         """A node dies, and another one joins."""
-        node = self._boxes.pop(self._rng.randrange(len(self._boxes)))
-        node.kill()
-        self._awaited.pop(node.name, None)
+        self._kill_box(self._rng.choice(self._boxes))
         self._add_box()
         self._awaited[self._boxes[-1].name] = time.monotonic()
+        return True
 
-    def _strike_freeze(self) -> None:
-        """A node is cut off for a while; it may come back in time or not."""
+    def _strike_freeze(self) -> bool:
+        """A node is frozen for a while; it may thaw in time or not."""
         node = self._rng.choice(self._boxes)
         if not self._running_on(node.name):
-            return
+            return False
         node.signal(signal.SIGSTOP)
-        frozen, seconds = time.monotonic(), self._rng.uniform(*FROZEN_SECONDS)
-        while time.monotonic() - frozen < seconds:
-            if seconds > 16 and not self._running_on(node.name):
-                self._given_up.append(time.monotonic() - frozen)
+        self._isolate(node, self._rng.uniform(*FROZEN_SECONDS))
+        node.signal(signal.SIGCONT)
+        self._replace_if_ended(node)
+        return True
+
+    def _strike_cut(self) -> bool:
+        """The link of a node is cut for a while. The workers that the daemon has given up must end there."""
+        node = self._rng.choice(self._boxes)
+        if not self._network or not self._running_on(node.name):
+            return False
+        seconds, cut = self._rng.uniform(*CUT_SECONDS), time.monotonic()
+        there = [pid for pid in node.pids() if "processors.worker" in _command(pid)]
+        self._links[node.name].cut()
+        self._isolate(node, seconds)
+        self._links[node.name].heal()
+        while seconds > SURE_SECONDS and (left := _living(there)):
+            if time.monotonic() > cut + SURVIVE_SECONDS:
+                self._survivors += len(left)
                 break
             time.sleep(0.1)
-        else:
-            if seconds > 16:
-                self._given_up.append(seconds)
-        time.sleep(max(0.0, frozen + seconds - time.monotonic()))
-        node.signal(signal.SIGCONT)
+        self._replace_if_ended(node)
+        return True
+
+    def _isolate(self, node: Any, seconds: float) -> None:
+        """Wait for so long, and measure when the daemon gives the jobs of the node up."""
+        began, given_up = time.monotonic(), seconds
+        while (elapsed := time.monotonic() - began) < seconds:
+            if given_up == seconds and not self._running_on(node.name):
+                given_up = elapsed
+            time.sleep(0.1)
+        if seconds > SURE_SECONDS:
+            self._given_up.append(given_up)
+
+    def _replace_if_ended(self, node: Any) -> None:
+        """Replace a node that Ray ends when it returns, because it was declared dead."""
         time.sleep(1)
-        if not node.is_running:  # Ray ended it, because it was declared dead
-            self._boxes.remove(node)
-            node.kill()
+        if not node.is_running:
+            self._kill_box(node)
             self._add_box()
 
-    def _strike_head(self) -> None:
-        for node in (self._head, *self._boxes):
-            node.kill()
-        self._awaited.clear()
+    def _strike_head(self) -> bool:
+        self._kill_cluster()
         self._start_cluster()
+        return True
 
     # ---------------------------------------------------------------------------------------- looks
 
@@ -235,8 +291,7 @@ class Storm:
 
     def _drain(self) -> None:
         for node in [each for each in self._boxes if not each.is_running]:
-            self._boxes.remove(node)
-            node.kill()
+            self._kill_box(node)
             self._add_box()
         self._place.inboxd("status", check=None)
         wait_for(lambda: self._unfinished() <= 0, f"the end of all jobs (seed {self.seed})", DRAIN_SECONDS)
@@ -244,10 +299,18 @@ class Storm:
         self._daemon.wait()
 
 
-def _kill_one(rng: random.Random, pids: list[int]) -> None:
-    if pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(rng.choice(pids), signal.SIGKILL)
+def _kill_one(rng: random.Random, pids: list[int]) -> bool:
+    """Kill one of these processes; False: there is none."""
+    if not pids:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(rng.choice(pids), signal.SIGKILL)
+        return True
+    return False
+
+
+def _living(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if "processors.worker" in _command(pid)]
 
 
 def _children(pid: int) -> list[int]:
