@@ -4,7 +4,9 @@ The daemon's CLI runs it as a child (`inboxd models …`), as fetching may need 
 Whisper's weights are in DIR/whisper/NAME.pt, those of OCR in DIR/ocr/NAME.onnx, the voice encoder's in
 DIR/speakers/NAME.pt, a vision-language model in DIR/vlm/ORG--NAME/; NAME.json beside each has its source and hash. With
 --json, every line on stdout is one JSON object with the key "event": progress, model, done, error. Exit codes follow
-sysexits(3): 64 unknown name, 65 damaged, 66 not stored, 69 no source reachable, 73 disk error.
+sysexits(3): 64 unknown name, 65 damaged, 66 not stored, 69 no source or node reachable, 73 disk error.
+
+With a cluster, `list` also shows what its nodes have, and --nodes has the other commands repeated on them.
 """
 
 import argparse
@@ -22,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-from processors import extras
+from processors import extras, parent
 from processors.models import hub, storage
 from processors.ocr import downloaded_models as ocr_models
 from processors.vlm.options import VlmOptions
@@ -44,6 +46,17 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `inboxd models list | head` is no error
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the scratch folder is removed as well
     report = Report(options.json)
+    if options.with_parent:
+        parent.die_with_parent()
+    code = _run(options, report)
+    if options.cluster and (options.nodes or options.command == "list"):
+        return max(code, _on_nodes(options, report))
+    if options.nodes:
+        return report.error("--nodes needs a cluster: set [cluster] address in config.toml.", os.EX_CONFIG)
+    return code
+
+
+def _run(options: argparse.Namespace, report: "Report") -> int:
     try:
         return _COMMANDS[options.command](options, report)
     except storage.FetchError as error:
@@ -90,6 +103,15 @@ class Report:
         else:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
+
+    def relay(self, node: str, line: str, is_error: bool) -> None:
+        """Print a line that the program printed on a node; "": a message about all nodes."""
+        self._end_rewriting()
+        if is_error or not self._as_json:
+            (sys.stderr if is_error else sys.stdout).write(f"{node}: {line}\n" if node else f"{line}\n")
+        else:
+            sys.stdout.write(json.dumps({**json.loads(line), "node": node}) + "\n")
+        sys.stdout.flush()
 
     def error(self, message: str, exit_code: int) -> int:
         self._end_rewriting()
@@ -145,6 +167,28 @@ def _list_model(
         bytes=record and record.bytes,
         source=record and record.source,
     )
+
+
+def _on_nodes(options: argparse.Namespace, report: Report) -> int:
+    """Run the command on the nodes of the cluster. As text, the list is one line for each node."""
+    from processors.cluster import node_models
+
+    is_list = options.command == "list" and not options.json
+    arguments = ["--models", options.node_models or str(options.models), "--with-parent", options.command]
+    arguments += ["--json"] * (options.json or is_list) + [options.name] * bool(options.name)
+    stored: dict[str, list[str]] = {}
+
+    def on_line(node: str, line: str, is_error: bool) -> None:
+        if is_error or not is_list:
+            report.relay(node, line, is_error)
+            return
+        model, names = json.loads(line), stored.setdefault(node, [])
+        names += [model["name"]] * model["present"]
+
+    code = node_models.run(options.cluster, options.token_file, arguments, on_line)
+    for node, names in sorted(stored.items()):
+        report.relay(node, f"stored there: {', '.join(names) or 'no models'}", False)
+    return code
 
 
 def _fetch(options: argparse.Namespace, report: Report) -> int:
@@ -277,6 +321,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="inboxd models", description="Manage the weights of models.")
     parser.add_argument("--models", type=Path, required=True, metavar="DIR", help=argparse.SUPPRESS)  # set by inboxd
+    for name in ("--cluster", "--token-file", "--node-models"):  # so are these: [cluster] of config.toml
+        parser.add_argument(name, default="", help=argparse.SUPPRESS)
+    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)  # end when the far half does
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text, named in (
         ("list", "list the known models and those stored here", None),
@@ -287,6 +334,9 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--json", action="store_true", help="print JSON lines, for scripts")
+        command.set_defaults(name=None, nodes=False)
+        if name in ("fetch", "verify", "remove"):
+            command.add_argument("--nodes", action="store_true", help="also on the nodes of the cluster")
         if named == 1:
             command.add_argument("name", metavar="NAME")
         elif named:

@@ -103,7 +103,11 @@ class FarHalf:
         self, processor: str, python: str | None, environment: Mapping[str, str], memory_max: str, folder: str
     ) -> None:
         """Start the worker process. memory_max: the option of the processor. folder: that it runs in, if it is here."""
-        self._worker.start(processor, python, {**environment}, memory_max, folder)
+        self._worker.start(["processors.worker", processor], python, {**environment}, memory_max, folder)
+
+    def start_models(self, arguments: list[str]) -> None:
+        """Start the program that manages weights instead of a worker."""
+        self._worker.start(["processors.models_cli", *arguments], None, {}, "100%", os.curdir)
 
     def send(self, line: bytes) -> None:
         """Send a line to the worker."""

@@ -1,4 +1,4 @@
-"""The worker process of a far half: start it, write lines to it, collect its lines, its log and its exit."""
+"""The process of a far half, usually a worker: start it, write lines to it, collect its lines, its log and its exit."""
 
 import contextlib
 import os
@@ -36,15 +36,15 @@ class FarWorker:
         self._writing = threading.Lock()
 
     def start(
-        self, processor: str, python: str | None, environment: dict[str, str], memory_max: str, folder: str
+        self, module: list[str], python: str | None, environment: dict[str, str], memory_max: str, folder: str
     ) -> None:
-        """Start it. memory_max: as the option of the processor; "80%" is of this node's memory. folder: where it runs,
-        if that exists here.
+        """Start it. module: that it runs, and its arguments. memory_max: as the option of the processor; "80%" is of
+        this node's memory. folder: where it runs, if that exists here.
 
         Raises:
             OSError: that failed.
         """
-        command = [python or sys.executable, "-P", "-m", "processors.worker", processor]
+        command = [python or sys.executable, "-P", "-m", *module]
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         limit = memory.limit_bytes(memory_max)
         arguments = (command, {**os.environ, **environment, "PYTHONPATH": path}, limit, folder)

@@ -56,6 +56,8 @@ def test_files_run_on_the_nodes_and_survive_the_loss_of_one(nodes: tuple[list, i
         assert {row["node"] for row in rows} <= {"box1", "box2"} and all(row["device"].endswith(":cpu") for row in rows)
         shown = place.inboxd("cluster").stdout
         assert "box1 (127.0.0.2, 2 CPUs)" in shown and "box2:cpu: " in shown and "fakes.on_device" in shown
+        listed = place.inboxd("models").stdout
+        assert "box1: stored there: " in listed and "box2: stored there: " in listed
 
         place.drop("rough/poison.txt", "segfault")
         failed = place.ended("rough/poison.txt", 120)
