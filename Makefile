@@ -107,8 +107,8 @@ detection: $(DEVELOP)  ## drop floods of files, replace folders with links (INBO
 member: $(DEVELOP)  ## attack the service's folders as a member of its group; needs root (INBOXD_SWAPS=10000; 5 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_group_member.py
 
-cluster: $(DEVELOP)  ## kill workers, nodes, the head and the daemon of a Ray cluster under 5,000 files (INBOXD_FILES, INBOXD_SEED; an hour)
-	$(PIP) -e '.[ray]' && $(VENV)/bin/python -m pytest -s -m long tests/reliability/test_cluster_storms.py
+cluster: $(DEVELOP)  ## kill workers, nodes, the head and the daemon of a Ray cluster under 5,000 files, cut its links, use TLS (INBOXD_FILES, INBOXD_SEED; an hour)
+	$(PIP) -e '.[ray]' && $(VENV)/bin/python -m pytest -s -m long tests/reliability/test_cluster_storms.py tests/reliability/test_cluster_tls.py
 
 mutants: $(DEVELOP)  ## mutation testing of the core (INBOXD_MUTANTS=300, INBOXD_SEED; 90 minutes)
 	$(VENV)/bin/python tests/mutation/rig.py
