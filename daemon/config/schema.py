@@ -178,6 +178,7 @@ class ClusterTable(_Table):
     address: ClusterAddress = ""  # of its head: "HOST:PORT", or "auto": the one of this machine; "": no cluster
     token_file: PlainPath | None = None  # with the token that the cluster requires
     models: PlainPath | None = None  # downloaded weights on the nodes; default: the same path as on this machine
+    shared: PlainPath | None = None  # a folder that the nodes have at the same path: they read the originals there
 
 
 class ScheduleTable(_Table):

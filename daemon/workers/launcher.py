@@ -108,6 +108,7 @@ def _target(settings: Settings, options: contract.Options, share: Share) -> Targ
         threads=share.threads,
         memory_max=options.memory_max,
         python=options.python,
+        shared=str(settings.cluster.shared or ""),
     )
 
 

@@ -108,7 +108,7 @@ class NearHalf:
             self._link = self._start()
         except (Unavailable, FarError) as error:
             self._lose(str(error))
-        self._files = NearFiles(self._link, self._send)
+        self._files = NearFiles(self._link, self._send, shared=self._target.shared)
         models = self._target.models or load.models
         self._link.call("send", protocol.encode(dataclasses.replace(load, models=models))).wait(ANSWER_SECONDS)
         for task in (self._receive, self._deliver):

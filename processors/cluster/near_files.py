@@ -42,10 +42,12 @@ class RemoteJob:
 
 
 class NearFiles:
-    """send_progress: keeps the daemon's timeout from ending a transfer that goes on."""
+    """send_progress: keeps the daemon's timeout from ending a transfer that goes on. shared: a folder that the node has
+    at the same path; "": none."""
 
-    def __init__(self, link: Link, send_progress: Callable[[WorkProgress], None]):
+    def __init__(self, link: Link, send_progress: Callable[[WorkProgress], None], *, shared: str = ""):
         self._link = link
+        self._shared = os.path.realpath(shared) if shared else ""
         self._send_progress = send_progress
         self._layouts: dict[str, Entry] = {}  # that are the same on both sides
         self._of_layouts = threading.Lock()  # uploads and downloads are of two threads
@@ -72,10 +74,20 @@ class NearFiles:
         small = _read_small(sent)
         self._link.call("begin", job.id, job.attempt, folders, small).wait(CALL_SECONDS)
         for path, name in sent[len(small) :]:
-            self._send_file(job, path, name)
+            if path != source or not self._is_read_there(job, path, name):
+                self._send_file(job, path, name)
         if work["layouts"] is not None:
             self._upload_layouts(Path(str(work["layouts"])))
         return {**work, "source": os.path.join("source", source.name), "sidecars": there}
+
+    def _is_read_there(self, job: RemoteJob, path: Path, name: str) -> bool:
+        """True if the node reads the file itself, in the folder that both machines share."""
+        real = Path(os.path.realpath(path))  # the daemon's paths lead through its descriptors
+        if not self._shared or not real.is_relative_to(self._shared):
+            return False
+        facts = real.stat()
+        arguments = (job.id, job.attempt, name, str(real), facts.st_size, facts.st_mtime_ns)
+        return bool(self._link.call("adopt", *arguments).wait(CALL_SECONDS))
 
     def _send_file(self, job: RemoteJob | None, path: Path, name: str) -> None:
         key = (job.id, job.attempt) if job is not None else ("", 0)

@@ -41,6 +41,7 @@ class Target:
     threads: int  # its share of the node's cores
     memory_max: str  # the option of the processor; "80%" is of the node's memory
     python: str | None = None  # interpreter on the node; None: that of Ray
+    shared: str = ""  # a folder that the node has at the same path as the daemon's machine; "": none
 
 
 def encode_report(report: Report) -> bytes:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -85,6 +86,7 @@ class RemoteWorker:
         folder: Path,
         options: dict[str, object] | None = None,
         link: LocalLink | None = None,
+        shared: Path | None = None,
     ):
         self.link = link or LocalLink(FarHalf(folder))
         self.status: int | None = None
@@ -93,7 +95,11 @@ class RemoteWorker:
         replies, self._replies = os.pipe()
         self._reader = LineReader(replies)
         half = near.NearHalf(
-            processor, TARGET, lambda *_: self.link, os.fdopen(self._replies, "wb", buffering=0), end=self._end
+            processor,
+            replace(TARGET, shared=str(shared or "")),
+            lambda *_: self.link,
+            os.fdopen(self._replies, "wb", buffering=0),
+            end=self._end,
         )
         threading.Thread(target=half.serve, args=(LineReader(requests),), daemon=True).start()
         threading.Thread(target=self._read, daemon=True).start()

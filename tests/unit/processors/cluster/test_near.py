@@ -26,9 +26,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(os.path.abspath, ["tests/support", "."])))
     started = []
 
-    def start(processor: str, **options: object) -> RemoteWorker:
+    def start(processor: str, shared: Path | None = None, **options: object) -> RemoteWorker:
         (tmp_path / "node").mkdir(exist_ok=True)
-        started.append(RemoteWorker(processor, tmp_path / "node", options))
+        started.append(RemoteWorker(processor, tmp_path / "node", options, shared=shared))
         started[-1].next(protocol.WorkerLoaded)
         return started[-1]
 
@@ -145,6 +145,24 @@ def test_file_that_is_damaged_on_its_way_fails(start: Start, tmp_path: Path, met
     failed = worker.next(protocol.WorkFailed)
     assert failed.kind is FailureKind.ERROR and "damaged" in failed.message
     worker.next(protocol.BatchDone)
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_original_in_a_shared_folder_is_read_there_if_it_is_the_same(start: Start, tmp_path: Path, is_same: bool):
+    worker, called = start("plaintext", shared=tmp_path / "taken"), []
+
+    def note(method: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        called.append(method)
+        return arguments if is_same or method != "adopt" else (*arguments[:-1], 1)
+
+    worker.link.on_call = note
+    (tmp_path / "fd").symlink_to(tmp_path / "taken")  # the daemon's paths lead through its descriptors
+    work = _work(tmp_path, "large.txt", b"a line of text\n" * (CHUNK_BYTES // 15))
+    _give(worker, replace(work, source=tmp_path / "fd" / "large.txt"), _work(tmp_path, "small.txt", b"a line"))
+    assert work.job in {worker.next(protocol.WorkFinished).job for _ in range(2)}
+    assert called.count("adopt") == 1 and ("put" in called) is not is_same
+    worker.next(protocol.BatchDone)
+    assert work.source.exists(), "it remains the daemon's"
 
 
 def test_outcome_of_another_attempt_is_discarded(start: Start, tmp_path: Path):
