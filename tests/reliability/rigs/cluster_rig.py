@@ -95,7 +95,7 @@ class Storm:
         self._given_up: list[float] = []
         self._joined: list[float] = []
         self._survivors = 0
-        self._awaited: dict[str, float] = {}  # nodes that have joined, and had no job yet: when
+        self._awaited: dict[str, float] = {}  # nodes that have joined, and had no job yet: when (wall clock)
         self._network = CutNetwork() if self.has_links else None
         self._links: dict[str, CutLink] = {}  # of the nodes, by name
         self._host = self._network.address if self._network else self._sample.HOST
@@ -216,7 +216,7 @@ class Storm:
         """A node dies, and another one joins."""
         self._kill_box(self._rng.choice(self._boxes))
         self._add_box()
-        self._awaited[self._boxes[-1].name] = time.monotonic()
+        self._awaited[self._boxes[-1].name] = time.time()
         return True
 
     def _strike_freeze(self) -> bool:
@@ -285,8 +285,9 @@ class Storm:
 
     def _look_for_joined(self) -> None:
         for name, since in list(self._awaited.items()):
-            if self._place.rows(f"SELECT 1 FROM attempts WHERE node = '{name}' LIMIT 1"):
-                self._joined.append(time.monotonic() - since)
+            rows = self._place.rows(f"SELECT min(started_at) / 1e6 AS at FROM attempts WHERE node = '{name}'")
+            if rows and rows[0]["at"] is not None:
+                self._joined.append(rows[0]["at"] - since)
                 del self._awaited[name]
 
     def _drain(self) -> None:
