@@ -342,7 +342,10 @@ class NearHalf:
 
     def _write(self, line: bytes) -> None:
         with self._state:
-            protocol.write(self._out, line)
+            try:
+                protocol.write(self._out, line)
+            except BrokenPipeError:  # the daemon was killed, perhaps before `die_with_parent`; Ray ends the far half
+                self._end(1)
 
 
 def _job_of(work: dict[str, object]) -> RemoteJob:

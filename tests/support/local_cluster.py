@@ -112,6 +112,14 @@ class RemoteWorker:
         """As the daemon ends a worker."""
         os.close(self._requests)
 
+    def lose_daemon(self) -> None:
+        """As if the daemon were killed: nothing reads the replies any more."""
+        os.close(self._requests)
+        unread, broken = os.pipe()
+        os.close(unread)
+        os.dup2(broken, self._replies)
+        os.close(broken)
+
     def next(self, kind: type[Any] | None = None) -> Any:
         """The next message that is no progress."""
         while True:

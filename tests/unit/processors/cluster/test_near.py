@@ -108,6 +108,18 @@ def test_node_that_falls_silent_costs_its_jobs_no_attempt(
     assert worker.wait_for_end() == 1
 
 
+def test_near_half_whose_daemon_was_killed_ends_when_its_node_is_lost(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    worker = start("fakes.misbehaving")
+    _give(worker, _work(tmp_path, "a.txt", b"hang"))
+    wait_for(lambda: worker.link.far._jobs, "the start of the job")
+    monkeypatch.setattr(near, "ANSWER_SECONDS", 0.5)
+    worker.lose_daemon()
+    worker.link.is_cut.set()
+    wait_for(lambda: worker.status is not None, "its end")
+
+
 def test_checkpoints_come_back_as_they_are_made_and_go_to_the_next_attempt(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
