@@ -29,6 +29,7 @@ def test_cluster_under_fire_loses_and_repeats_nothing(tmp_path: Path):
     assert verdict.account.worn <= FILES / 100, "kills alone cost too many good files"
     assert max(verdict.given_up_seconds, default=0) < 15
     assert verdict.survivors == 0, "a worker outlived the cut of its link"
+    assert verdict.orphans == 0, "a near half outlived the daemon and the cluster"
     if FILES >= 2_000:
         missing = {*storm.events, "daemon while actors run"} - {each for each, count in verdict.events.items() if count}
         assert missing <= ({"cut"} if why_no_cut else set()), "too few files for every event"

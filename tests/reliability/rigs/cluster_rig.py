@@ -55,6 +55,7 @@ class Verdict:
     events: Counter[str]
     outcomes: Counter[str]  # of attempts
     nodes: Counter[str]  # attempts by node
+    orphans: int  # near halves left at the end
     given_up_seconds: list[float]  # from the freeze or the cut of a node until none of its jobs runs
     survivors: int  # workers beyond a cut link that were given up, and did not end
     joined_seconds: list[float]  # from the start of a node under load until it has a job
@@ -69,8 +70,8 @@ class Verdict:
                 f"{self.account.stuck} stuck, {self.account.wrong} wrong), {self.account.worn} worn",
                 f"events: {dict(self.events)}; attempts: {dict(self.outcomes)}; by node: {dict(self.nodes)}",
                 f"frozen or cut off: {len(self.given_up_seconds)} nodes given up after at most {frozen}, "
-                f"{self.survivors} workers there outlived it; joined: {len(self.joined_seconds)} nodes, used after at "
-                f"most {joined}",
+                f"{self.survivors} workers there outlived it; {self.orphans} near halves were left",
+                f"joined: {len(self.joined_seconds)} nodes, used after at most {joined}",
                 *self.account.notes[:20],
             ]
         )
@@ -94,7 +95,7 @@ class Storm:
         self._happened: Counter[str] = Counter()
         self._given_up: list[float] = []
         self._joined: list[float] = []
-        self._survivors = 0
+        self._survivors = self._orphans = 0
         self._awaited: dict[str, float] = {}  # nodes that have joined, and had no job yet: when (wall clock)
         self._network = CutNetwork() if self.has_links else None
         self._links: dict[str, CutLink] = {}  # of the nodes, by name
@@ -128,6 +129,7 @@ class Storm:
         finally:
             self._kill_cluster()
             self._place.stop_all()
+            self._orphans = self._wait_for_orphans()
             if self._network:
                 self._network.close()
         results = [examine(path, self._place.state / "archive") for path in visible_results(self._place.outbox)]
@@ -146,9 +148,22 @@ class Storm:
             nodes=nodes,
             given_up_seconds=self._given_up,
             survivors=self._survivors,
+            orphans=self._orphans,
             joined_seconds=self._joined,
             seconds=time.monotonic() - started,
         )
+
+    def _wait_for_orphans(self) -> int:
+        """The number of near halves that outlive the daemon and the cluster."""
+        until = time.monotonic() + SURVIVE_SECONDS
+        while (left := self._near_halves()) and time.monotonic() < until:
+            time.sleep(0.2)
+        return len(left)
+
+    def _near_halves(self) -> list[int]:
+        pids = [int(path.name) for path in Path("/proc").glob("[1-9]*")]
+        address = f"{self._host}:{self._port}"
+        return [pid for pid in pids if "cluster.near" in (command := _command(pid)) and address in command]
 
     def _measure_tempo(self) -> float:
         """Seconds from the first file until its result, when a worker starts for it."""
