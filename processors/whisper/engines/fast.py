@@ -28,6 +28,7 @@ from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from processors.whisper.audio import vad
+from processors.whisper.engines import silence
 from processors.whisper.engines.timestamps import TimedTokens, split_at_timestamps
 from processors.whisper.engines.window import Decoding, Window
 from processors.whisper.engines.word_timestamps import time_words
@@ -97,9 +98,9 @@ class FastMode:
     def _mel(self, piece: _Piece) -> Tensor:
         samples = self._request.samples[round(piece.start * SAMPLE_RATE) : round(piece.end * SAMPLE_RATE)]
         # The same as with whisper's 30 s of padding, but faster.
-        silence = max(0, N_SAMPLES + N_FFT - len(samples))
+        padding = max(0, N_SAMPLES + N_FFT - len(samples))  # samples of silence
         on_device = torch.from_numpy(np.ascontiguousarray(samples)).to(self._model.device)
-        return pad_or_trim(log_mel_spectrogram(on_device, self._model.dims.n_mels, padding=silence), N_FRAMES)
+        return pad_or_trim(log_mel_spectrogram(on_device, self._model.dims.n_mels, padding=padding), N_FRAMES)
 
     # ------------------------------------------------------------------------------------------ decoding
 
@@ -196,27 +197,20 @@ class FastMode:
         if hallucinations.window_problem(result.text, vad.seconds_within(self._spoken, piece.start, piece.end)):
             return True
         repeats = options.compression_ratio_threshold and result.compression_ratio > options.compression_ratio_threshold
-        unsure = options.logprob_threshold is not None and result.avg_logprob < options.logprob_threshold
-        return bool(repeats or unsure) and not (unsure and self._is_silence(result))
-
-    def _is_silence(self, result: DecodingResult) -> bool:
-        options = self._options
-        if options.no_speech_threshold is None or result.no_speech_prob <= options.no_speech_threshold:
-            return False
-        return options.logprob_threshold is None or result.avg_logprob <= options.logprob_threshold
+        unsure = silence.is_unsure(result, options)
+        return bool(repeats or unsure) and not (unsure and silence.is_silence(result, options))
 
     def _is_invented_rest(self, piece: _Piece, result: DecodingResult) -> bool:
         """True if the rest of a window became "You" or the like, and the model doubts that anybody speaks: the end of a
         slow word, or a breath. In the complete window, it heard nothing there."""
-        threshold = self._options.no_speech_threshold
-        is_doubtful = threshold is not None and result.no_speech_prob > threshold
+        is_doubtful = silence.doubts_speech(result, self._options)
         return piece.rests > 0 and is_doubtful and hallucinations.is_polite(result.text)
 
     # ------------------------------------------------------------------------------------------ segments
 
     def _take(self, piece: _Piece, mel: Tensor, result: DecodingResult) -> list[_Piece]:
         """Keep the segments of a window; return what is left of it, if there is speech in that."""
-        if self._is_silence(result) or self._is_invented_rest(piece, result):
+        if silence.is_silence(result, self._options) or self._is_invented_rest(piece, result):
             return []
         is_cut = len(result.tokens) >= self._model.dims.n_text_ctx // 2  # the token limit: the last words are missing
         closed, open_text = split_at_timestamps(result.tokens, self._tokenizer)

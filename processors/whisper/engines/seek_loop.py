@@ -15,7 +15,7 @@ from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
-from processors.whisper.engines import anomalies
+from processors.whisper.engines import anomalies, silence
 from processors.whisper.engines.anomalies import Place
 from processors.whisper.engines.timestamps import SECONDS_PER_TIMESTAMP
 from processors.whisper.engines.window import Decoding, Window
@@ -107,7 +107,7 @@ class SeekLoop:
             return
         mel = self._window_mel(place)
         result = yield from self._decode_with_fallback(place, mel)
-        if self._is_silence(result):
+        if silence.is_silence(result, self._options):
             return
         segments, next_seek = self._cut(place, result)
         is_complete = next_seek is None
@@ -164,22 +164,12 @@ class SeekLoop:
         )
 
     def _needs_fallback(self, result: DecodingResult, reject_reason: RejectReason | None) -> bool:
-        options = self._options
-        is_unsure = options.logprob_threshold is not None and result.avg_logprob < options.logprob_threshold
-        if is_unsure and self._exceeds_no_speech(result):
+        is_unsure = silence.is_unsure(result, self._options)
+        if is_unsure and silence.doubts_speech(result, self._options):
             return False  # silence
-        limit = options.compression_ratio_threshold  # None: neither this nor `_check` asks for another temperature
+        limit = self._options.compression_ratio_threshold  # None: neither it nor `_check` asks for another temperature
         is_wrong = limit is not None and (reject_reason is not None or result.compression_ratio > limit)
         return is_wrong or is_unsure
-
-    def _exceeds_no_speech(self, result: DecodingResult) -> bool:
-        threshold = self._options.no_speech_threshold
-        return threshold is not None and result.no_speech_prob > threshold
-
-    def _is_silence(self, result: DecodingResult) -> bool:
-        """True if the window has no speech, unless its text is probable enough."""
-        threshold = self._options.logprob_threshold
-        return self._exceeds_no_speech(result) and (threshold is None or result.avg_logprob <= threshold)
 
     # ------------------------------------------------------------------------------------------ its segments
 
