@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["TranscribeOptions", "Whisper", "WhisperOptions", "processor"]
 
 
-class Whisper(Processor):
+class Whisper(Processor[WhisperOptions, TranscribeOptions]):
     name = "whisper"
     kinds = frozenset({Kind.AUDIO})
     Options = WhisperOptions
@@ -106,11 +106,13 @@ class Whisper(Processor):
             takes_more_jobs=engine.takes_more_jobs,
         )
 
-    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
+    def process(
+        self, batch: Sequence[Work[TranscribeOptions]], progress: Progress
+    ) -> Iterator[tuple[Work[TranscribeOptions], Outcome | Exception]]:
         """Transcribe all jobs at the same time, with windows of several jobs in one batch; new jobs may join."""
-        works: dict[int, Work] = {}
+        works: dict[int, Work[TranscribeOptions]] = {}
 
-        def tasks(arrived: Iterable[Work]) -> "Iterator[Task[Finished]]":
+        def tasks(arrived: Iterable[Work[TranscribeOptions]]) -> "Iterator[Task[Finished]]":
             for work in arrived:
                 works[next(numbers)] = work
                 yield self._task(work, progress)
@@ -120,13 +122,13 @@ class Whisper(Processor):
             failed = Failed(kind=outcome.kind, message=str(outcome)) if isinstance(outcome, JobError) else None
             yield works.pop(number), failed or outcome
 
-    def process_one(self, work: Work, progress: Progress) -> Finished:
+    def process_one(self, work: Work[TranscribeOptions], progress: Progress) -> Finished:
         ((_, outcome),) = self._engine.run([self._task(work, progress)])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def _task(self, work: Work, progress: Progress) -> "Task[Finished]":
+    def _task(self, work: Work[TranscribeOptions], progress: Progress) -> "Task[Finished]":
         from processors.whisper.job import Models, transcribe
         from processors.whisper.speakers import weights
 

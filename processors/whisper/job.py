@@ -30,14 +30,14 @@ class Models:
     voice_samples: VoiceSamples
 
 
-def transcribe(work: Work, models: Models, progress: Progress) -> Task[Finished]:
+def transcribe(work: Work[TranscribeOptions], models: Models, progress: Progress) -> Task[Finished]:
     """Work on one job, as a generator whose requests `engine.run` answers.
 
     Raises:
         BadInput: the file is the cause.
         OSError: the outputs cannot be written.
     """
-    options: TranscribeOptions = work.options
+    options = work.options
     saved = Checkpoints(work, {"checkpoints": checkpoints.VERSION, **models.engine.made_by})
     found, translation = yield from checkpoints.resume(saved, _transcripts(work, models, progress))
     if work.then and _TEXT not in options.formats:  # the text for the recipes in `then`, with times
@@ -68,10 +68,10 @@ def _named(options: TranscribeOptions) -> TranscribeOptions:
 
 
 def _transcripts(
-    work: Work, models: Models, progress: Progress
+    work: Work[TranscribeOptions], models: Models, progress: Progress
 ) -> Task[tuple[transcript.Transcript, transcript.Transcript | None]]:
     """The transcript, and beside it the translation if there is one."""
-    options: TranscribeOptions = work.options
+    options = work.options
     if options.finds_speakers:  # they may change from word to word
         options = options.model_copy(update={"word_timestamps": True})
     if options.task != "both":
@@ -118,13 +118,17 @@ def _transcript(
 
 def _sources(path: Path, options: TranscribeOptions) -> list[_Source]:
     if not options.is_labeled:
-        return [_Source(track=options.track, channel=None if options.channel == "mix" else options.channel)]
+        return [_Source(track=options.track, channel=_channel(options))]
     track = tracks.DEFAULT if options.track == "all" else options.track
     with reader.open_track(path, track, language=options.only_language) as opened:
         if options.channel == "each":
             return [_Source(track=track, channel=channel) for channel in range(1, opened.channels + 1)]
-        channel = None if options.channel == "mix" else options.channel
-        return [_Source(track=number, channel=channel) for number in range(1, opened.tracks + 1)]
+        return [_Source(track=number, channel=_channel(options)) for number in range(1, opened.tracks + 1)]
+
+
+def _channel(options: TranscribeOptions) -> int | None:
+    """The channel that is transcribed, counted from 1; None: all of them, mixed or one by one."""
+    return options.channel if isinstance(options.channel, int) else None
 
 
 @dataclass(frozen=True)

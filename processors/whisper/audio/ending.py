@@ -51,19 +51,21 @@ def _avi(file: BinaryIO, size: int) -> bool:
     """RIFF lists; a recorder that was killed leaves 0 as their size."""
 
     def length(head: bytes) -> int | None:
-        return 8 + struct.unpack_from("<I", head, 4)[0] if head[:4] == b"RIFF" else None
+        declared: int = struct.unpack_from("<I", head, 4)[0]
+        return 8 + declared if head[:4] == b"RIFF" else None
 
     file.seek(4)
     return file.read(4) == bytes(4) or _ends_within(file, size, 0, 8, length, even=True)
 
 
 def _w64(file: BinaryIO, size: int) -> bool:
-    return struct.unpack_from("<Q", file.read(_W64_GUID_BYTES + 8), _W64_GUID_BYTES)[0] > size
+    declared: int = struct.unpack_from("<Q", file.read(_W64_GUID_BYTES + 8), _W64_GUID_BYTES)[0]
+    return declared > size
 
 
 def _caf(file: BinaryIO, size: int) -> bool:
     def length(head: bytes) -> int | None:
-        declared = struct.unpack_from(">q", head, 4)[0]
+        declared: int = struct.unpack_from(">q", head, 4)[0]
         return 12 + declared if declared >= 0 else None  # -1: to the end of the file
 
     return _ends_within(file, size, 8, 12, length)
@@ -81,7 +83,7 @@ def _voc(file: BinaryIO, size: int) -> bool:
 
 def _mov(file: BinaryIO, size: int) -> bool:
     def length(head: bytes) -> int | None:
-        declared = struct.unpack_from(">I", head)[0]
+        declared: int = struct.unpack_from(">I", head)[0]
         if declared == 1:
             declared = struct.unpack_from(">Q", head, 8)[0]
         return declared if declared >= 8 else None  # 0: to the end of the file
@@ -93,7 +95,7 @@ def _realmedia(file: BinaryIO, size: int) -> bool:
     """Chunks; a live stream declares no size of its data. FFmpeg adds ten bytes too many to it."""
 
     def length(head: bytes) -> int | None:
-        declared = struct.unpack_from(">I", head, 4)[0]
+        declared: int = struct.unpack_from(">I", head, 4)[0]
         return declared if head[:4].isascii() and declared >= _RM_HEAD_BYTES else None
 
     return _ends_within(file, size, 0, 8, length, spare=_RM_HEAD_BYTES)

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+Sound = NDArray[np.float32]
 SAMPLE_RATE_HZ = 16_000
 PART_SECONDS = 600.0  # the longest part in memory: 38 MB of samples, about 250 MB while its spectrogram is computed
 CUT_SECONDS = 30.0  # a part is cut at the quietest place within the last so many seconds
@@ -19,7 +21,7 @@ class Block:
     """Some seconds of sound. What lies between two blocks has no sound."""
 
     at: int  # its first sample, counted from the file's time 0
-    samples: np.ndarray
+    samples: Sound
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -30,7 +32,7 @@ class Part:
     """A part of a track, at most `PART_SECONDS` long."""
 
     at_seconds: float  # in the track
-    samples: np.ndarray
+    samples: Sound
 
     @property
     def seconds(self) -> float:
@@ -44,7 +46,7 @@ def parts(blocks: Iterator[Block], clips: Sequence[tuple[float, float]] = ()) ->
     `clips`: starts and ends in seconds, in order.
     """
     longest = round(PART_SECONDS * SAMPLE_RATE_HZ)
-    held: list[np.ndarray] = []
+    held: list[Sound] = []
     start, count = 0, 0  # of what is held, in samples
     for at, block in _within(blocks, clips):
         if held and at != start + count:  # another clip, or after a gap
@@ -63,7 +65,7 @@ def parts(blocks: Iterator[Block], clips: Sequence[tuple[float, float]] = ()) ->
         yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=np.concatenate(held))
 
 
-def _within(blocks: Iterator[Block], clips: Sequence[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray]]:
+def _within(blocks: Iterator[Block], clips: Sequence[tuple[float, float]]) -> Iterator[tuple[int, Sound]]:
     """The sound within the clips, each block with the number of its first sample."""
     ranges = [(round(start * SAMPLE_RATE_HZ), end * SAMPLE_RATE_HZ) for start, end in clips] or [(0, float("inf"))]
     for block in blocks:
@@ -76,7 +78,7 @@ def _within(blocks: Iterator[Block], clips: Sequence[tuple[float, float]]) -> It
             return
 
 
-def levels(sound: np.ndarray, step_seconds: float = 0.1) -> np.ndarray:
+def levels(sound: Sound, step_seconds: float = 0.1) -> NDArray[np.float32]:
     """The loudness of each step: float32, shape (ceil(n_samples / step),), RMS in dB of full scale, at least -120."""
     step = round(step_seconds * SAMPLE_RATE_HZ)
     whole = len(sound) // step * step
@@ -84,10 +86,11 @@ def levels(sound: np.ndarray, step_seconds: float = 0.1) -> np.ndarray:
     power = np.einsum("ij,ij->i", steps, steps) / step
     if len(rest):
         power = np.append(power, rest @ rest / step)
-    return 10 * np.log10(np.maximum(power, 1e-12))
+    decibels: NDArray[np.float32] = 10 * np.log10(np.maximum(power, 1e-12))
+    return decibels
 
 
-def _quietest(sound: np.ndarray) -> int:
+def _quietest(sound: Sound) -> int:
     """The sample to cut at: the middle of the quietest place within the last `CUT_SECONDS`."""
     start = max(0, len(sound) - round(CUT_SECONDS * SAMPLE_RATE_HZ))
     place = int(np.argmin(levels(sound[start:], PROBE_SECONDS)))

@@ -1,13 +1,13 @@
 """Prepare the next part of a track while the current one is transcribed elsewhere: on a GPU or a server."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
 
-def prefetch(items: Iterator[Item]) -> Iterator[Item]:
+def prefetch(items: Iterator[Item]) -> Generator[Item]:
     """The same items, each made in a thread while the caller works on the one before; never more than one ahead."""
     end: Any = object()
     with ThreadPoolExecutor(1, "prefetch") as thread:

@@ -19,7 +19,7 @@ from processors.contract import BadInput
 from processors.whisper.audio import duration, ending, fragments, tracks, wave_header
 from processors.whisper.audio.clock import clock_of, timestamp
 from processors.whisper.audio.frame_repair import FrameRepair
-from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block, Sound
 
 LOWEST_RATE_HZ = 1000  # carries sound up to 500 Hz, which is no speech; at 1 Hz some kilobytes would be hours
 
@@ -164,7 +164,7 @@ class Track:
             resampler = self._resampler()
             return [*rest, *resampler.convert(frame)], resampler
 
-    def _packets(self) -> Iterator["av.Packet"]:
+    def _packets(self) -> Iterator["av.Packet[av.AudioStream]"]:
         """All packets of the track, also those after places that the demuxer cannot read."""
         for _ in range(_MAX_BAD_READS):
             try:
@@ -178,16 +178,17 @@ class Track:
     def _sound(self, frames: list["av.AudioFrame"]) -> Iterator[Block]:
         for frame in frames:
             samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+            sound: Sound
             if self._channel is None:
-                samples = samples.mean(axis=1, dtype=np.float32)
+                sound = samples.mean(axis=1, dtype=np.float32)
             else:
-                samples = samples[:, min(self._channel, samples.shape[1]) - 1].astype(np.float32)
-            yield self._placed(samples / 32768)
+                sound = samples[:, min(self._channel, samples.shape[1]) - 1].astype(np.float32)
+            yield self._placed(sound / np.float32(32768))
 
     def _resampler(self) -> "_Resampler":
         return _Resampler(is_mixed=self._channel is None and not self._mixes_here)
 
-    def _placed(self, samples: np.ndarray) -> Block:
+    def _placed(self, samples: Sound) -> Block:
         block = Block(self._samples, samples)
         self._advance(len(samples))
         return block
@@ -269,15 +270,15 @@ def open_track(
 
 def _container(file: BinaryIO, options: dict[str, str]) -> "av.container.InputContainer":
     try:
-        return av.open(file, metadata_errors="replace", options=options)
+        return av.open(file, mode="r", metadata_errors="replace", options=options)
     except av.error.InvalidDataError:
         size = fragments.complete_bytes(file)
         if size is None:
             raise
-        return av.open(fragments.FirstBytes(file, size), metadata_errors="replace", options=options)
+        return av.open(fragments.FirstBytes(file, size), mode="r", metadata_errors="replace", options=options)
 
 
-def _lost_seconds(packet: "av.Packet", seconds_per_byte: float) -> float:
+def _lost_seconds(packet: "av.Packet[av.AudioStream]", seconds_per_byte: float) -> float:
     """The duration of a bad packet's sound. A demuxer that lost synchronization returns many packets as one: then its
     size is a better estimate than its duration."""
     declared = float(packet.duration * packet.time_base) if packet.duration and packet.time_base else 0.0

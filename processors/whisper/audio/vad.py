@@ -10,8 +10,9 @@ from importlib.resources import files
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from processors.whisper.audio.parts import SAMPLE_RATE_HZ, levels
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound, levels
 
 THRESHOLD = 0.35  # below Silero's 0.5: a false positive costs a decoded window, a false negative costs words
 PAD_SECONDS = 0.2  # added before and after speech, for soft first and last sounds
@@ -54,7 +55,7 @@ class Detector:
         self._find = get_speech_timestamps_sequence
         self._lock = threading.Lock()  # several tracks may prefetch their next parts at once
 
-    def spans(self, sound: np.ndarray) -> list[Span]:
+    def spans(self, sound: Sound) -> list[Span]:
         """The speech in order, without overlap, no span longer than `LONGEST_SECONDS` plus its padding."""
         if not len(sound):
             return []
@@ -112,7 +113,7 @@ def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, longest_gap
     return joined
 
 
-def _without_hum(sound: np.ndarray) -> np.ndarray:
+def _without_hum(sound: Sound) -> Sound:
     """The sound without what is lower than any voice, if that is most of it: hum of the mains, rumble, an offset.
 
     The detector finds no voice beneath such hum. Whisper does.
@@ -133,7 +134,7 @@ def _without_hum(sound: np.ndarray) -> np.ndarray:
     return _added(sound, -hum, _HUM_STEP)
 
 
-def _added(sound: np.ndarray, values: np.ndarray, step: int) -> np.ndarray:
+def _added(sound: Sound, values: NDArray[np.float64], step: int) -> Sound:
     """The sound plus values in the middle of each step, interpolated."""
     middles, found = np.arange(len(values)) * step + (step - 1) / 2, np.empty_like(sound)
     for start in range(0, len(sound), _AT_ONCE):  # interpolation takes 16 bytes a sample
@@ -142,7 +143,7 @@ def _added(sound: np.ndarray, values: np.ndarray, step: int) -> np.ndarray:
     return found
 
 
-def _amplified(sound: np.ndarray) -> np.ndarray:
+def _amplified(sound: Sound) -> Sound:
     """Every stretch of some seconds at the level of speech, so that a loud voice does not hide a quiet one.
 
     The level of a stretch is the morphological closing of the levels of its steps: a single click has no influence on
@@ -161,14 +162,16 @@ def _amplified(sound: np.ndarray) -> np.ndarray:
     return np.clip(louder, -1, 1, out=louder)
 
 
-def _dilated(values: np.ndarray, width: int) -> np.ndarray:
+def _dilated(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     """The largest of `width` values around each one."""
     padded = np.pad(values, width // 2, mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
+    largest: NDArray[np.float32] = np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
+    return largest
 
 
-def _peaks(sound: np.ndarray) -> np.ndarray:
+def _peaks(sound: Sound) -> NDArray[np.float32]:
     """The largest magnitude of each step; shape as that of `levels`."""
     step = round(_STEP_SECONDS * SAMPLE_RATE_HZ)
     steps = np.pad(sound, (0, -len(sound) % step)).reshape(-1, step)
-    return np.maximum(steps.max(axis=1), -steps.min(axis=1))
+    peaks: NDArray[np.float32] = np.maximum(steps.max(axis=1), -steps.min(axis=1))
+    return peaks

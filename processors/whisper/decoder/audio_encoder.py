@@ -27,10 +27,11 @@ class AudioEncoder:
     ):
         self.device, self.dtype = encoder.conv1.weight.device, dtype
         self.sounds_at_once = sounds_at_once(self.device)
-        self._attention, self._heads = attention, encoder.blocks[0].attn.n_head
+        blocks = list(encoder.blocks)
+        self._attention, self._heads = attention, blocks[0].attn.n_head
         self._conv = [weights(conv, dtype) for conv in (encoder.conv1, encoder.conv2)]
-        self._positions = encoder.positional_embedding.to(dtype)
-        self._blocks = [make_block(each, dtype, linear, linear) for each in encoder.blocks]
+        self._positions = encoder.get_buffer("positional_embedding").to(dtype)  # (positions, width)
+        self._blocks = [make_block(each, dtype, linear) for each in blocks]
         self._last_norm = weights(encoder.ln_post, dtype)
         self._silence: Pair | None = None
         if self.device.type == "cpu":
@@ -62,14 +63,14 @@ class AudioEncoder:
 
         Whisper pads a window with zeros after its sound. Up to here, a position depends on its neighbors only, so the
         output for zeros is computed once. Not on a GPU, where looking for zeros would make the host wait."""
-        count = mels.shape[2] // 2
-        sounding = count if self._silence is None else _sounding_positions(mels)
+        count, silence = mels.shape[2] // 2, self._silence
+        sounding = count if silence is None else _sounding_positions(mels)
         x = F.gelu(F.conv1d(mels[..., : 2 * sounding], *self._conv[0], padding=1))
         x = F.gelu(F.conv1d(x, *self._conv[1], stride=2, padding=1)).permute(0, 2, 1) + self._positions[:sounding]
         projected = self._blocks[0].queries_keys_values(layer_norm(x, self._blocks[0].norms[0]))
-        if sounding == count:
+        if silence is None or sounding == count:
             return x, projected
-        silent = [stem[:, sounding:count].expand(len(mels), -1, -1) for stem in self._silence]
+        silent = [stem[:, sounding:count].expand(len(mels), -1, -1) for stem in silence]
         return torch.cat([x, silent[0]], 1), torch.cat([projected, silent[1]], 1)
 
 

@@ -6,49 +6,64 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from whisper.model import ResidualAttentionBlock
 
 from processors.whisper.decoder.kernels import Linear, MakeLinear
 from processors.whisper.decoder.kv_cache import Pair
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Block:
-    """One residual block of the decoder, or of the encoder (without the `cross_` layers)."""
+    """One residual block of the encoder; the decoder's is a `CrossBlock`."""
 
+    norms: tuple[Pair, ...]  # in the order in which they are applied
     queries_keys_values: Linear
     out: Linear
     widen: Linear
     narrow: Linear
-    norms: tuple[Pair, ...]
-    cross_query: Linear | None = None
-    cross_keys_values: Linear | None = None
-    cross_out: Linear | None = None
 
     def mlp(self, x: Tensor) -> Tensor:
         """The block's second half: (n, length, width) -> the same."""
         return x + self.narrow(F.gelu(self.widen(layer_norm(x, self.norms[-1]))))
 
 
-def make_block(of: torch.nn.Module, dtype: torch.dtype, own: MakeLinear, cross: MakeLinear) -> Block:
+@dataclass(frozen=True, kw_only=True)
+class CrossBlock(Block):
+    """One residual block of the decoder, which also attends to the encoder's output."""
+
+    cross_query: Linear
+    cross_keys_values: Linear
+    cross_out: Linear
+
+
+def make_block(of: ResidualAttentionBlock, dtype: torch.dtype, linear: MakeLinear) -> Block:
+    attn = of.attn
+    return Block(
+        norms=(weights(of.attn_ln, dtype), weights(of.mlp_ln, dtype)),
+        queries_keys_values=linear(*_joined([attn.query, attn.key, attn.value], dtype)),
+        out=linear(*weights(attn.out, dtype)),
+        widen=linear(*weights(of.mlp[0], dtype)),
+        narrow=linear(*weights(of.mlp[2], dtype)),
+    )
+
+
+def make_cross_block(of: ResidualAttentionBlock, dtype: torch.dtype, own: MakeLinear, cross: MakeLinear) -> CrossBlock:
     """own: makes the layers whose input is the block's own; cross: those whose input is the encoder's output."""
-    norms = [of.attn_ln, *([of.cross_attn_ln] if of.cross_attn else []), of.mlp_ln]
-    attn, across = of.attn, of.cross_attn
-    layers = {
-        "queries_keys_values": own(*_joined([attn.query, attn.key, attn.value], dtype)),
-        "out": own(*weights(attn.out, dtype)),
-        "widen": own(*weights(of.mlp[0], dtype)),
-        "narrow": own(*weights(of.mlp[2], dtype)),
-    }
-    if across:
-        layers |= {
-            "cross_query": own(*weights(across.query, dtype)),
-            "cross_keys_values": cross(*_joined([across.key, across.value], dtype)),
-            "cross_out": own(*weights(across.out, dtype)),
-        }
-    return Block(norms=tuple(weights(each, dtype) for each in norms), **layers)
+    block, across, norm = make_block(of, dtype, own), of.cross_attn, of.cross_attn_ln
+    assert across is not None and norm is not None  # a block of the decoder
+    return CrossBlock(
+        norms=(block.norms[0], weights(norm, dtype), block.norms[1]),
+        queries_keys_values=block.queries_keys_values,
+        out=block.out,
+        widen=block.widen,
+        narrow=block.narrow,
+        cross_query=own(*weights(across.query, dtype)),
+        cross_keys_values=cross(*_joined([across.key, across.value], dtype)),
+        cross_out=own(*weights(across.out, dtype)),
+    )
 
 
-def _joined(layers: Sequence[torch.nn.Module], dtype: torch.dtype) -> Pair:
+def _joined(layers: Sequence[torch.nn.Linear], dtype: torch.dtype) -> Pair:
     """The weights of layers with the same input, as one layer. Whisper's keys have no bias: zeros."""
     weight = torch.cat([layer.weight.detach() for layer in layers]).to(dtype)
     zeros = torch.zeros(layers[0].out_features, dtype=dtype, device=weight.device)
@@ -56,7 +71,8 @@ def _joined(layers: Sequence[torch.nn.Module], dtype: torch.dtype) -> Pair:
 
 
 def weights(layer: torch.nn.Module, dtype: torch.dtype) -> Pair:
-    return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
+    """The weight and the bias of a layer that has both."""
+    return layer.get_parameter("weight").detach().to(dtype), layer.get_parameter("bias").detach().to(dtype)
 
 
 def layer_norm(x: Tensor, of: Pair) -> Tensor:

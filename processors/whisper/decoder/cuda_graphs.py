@@ -5,9 +5,13 @@ Owns streams, warm-up and the graphs' memory. `graphed_greedy` decides what a st
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import torch
+
+if TYPE_CHECKING:
+    from torch.cuda import _POOL_HANDLE
 
 _WARM_UPS = 3  # as torch's notes on CUDA graphs have it
 
@@ -40,7 +44,7 @@ class CudaGraphs:
         self._device = device
         self._stream: torch.cuda.Stream | None = None
         self._living: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
-        self._pool: tuple[int, int] | None = None
+        self._pool: _POOL_HANDLE | None = None
         self._is_pool_held = False  # for good, by a capture that failed
 
     def __call__(self, step: Step) -> Step:

@@ -82,9 +82,12 @@ class BatchDecoder:
         if self.text_decoder.device.type == "cpu":
             give_back()  # what the encoder left: the caches are as large
         tasks = [self._task(each) for each in options]
-        run = self._run_graphed if self._graphed and _is_greedy(options[0]) else self._run
+        if self._graphed and _is_greedy(options[0]):
+            decoded = self._run_graphed(self._graphed, features, tasks)
+        else:
+            decoded = self._run(features, tasks)
         results = []
-        for task, each, (candidates, no_speech) in zip(tasks, features, run(features, tasks), strict=True):
+        for task, each, (candidates, no_speech) in zip(tasks, features, decoded, strict=True):
             results.append(_result(task, candidates, each, no_speech))
         return results
 
@@ -126,13 +129,15 @@ class BatchDecoder:
         if self.text_decoder.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _run_graphed(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Decoded]:
-        cache, cross_cache = self._graphed.prepare(tasks[0], features)
+    def _run_graphed(
+        self, graphed: GraphedGreedyDecoder, features: Sequence[Tensor], tasks: list[DecodingTask]
+    ) -> list[Decoded]:
+        cache, cross_cache = graphed.prepare(tasks[0], features)
         lengths = [len(task.initial_tokens) for task in tasks]
         logits, refine, no_speech = self._prefill(
             tasks, torch.tensor(lengths, device=self.text_decoder.device), cache, cross_cache
         )
-        found = self._graphed.decode(tasks[0], lengths, logits)
+        found = graphed.decode(tasks[0], lengths, logits)
         return [([each], probability) for each, probability in zip(found, no_speech, strict=True)]
 
     def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Decoded]:
@@ -146,9 +151,9 @@ class BatchDecoder:
         cache = self.text_decoder.empty_cache(len(tasks), int(lengths.max()))
         logits, refine, no_speech = self._prefill(tasks, lengths, cache, cross_cache)
         if group > 1:
-            rows = torch.arange(len(tasks), device=self.text_decoder.device).repeat_interleave(group)
-            logits, lengths = logits[rows], lengths[rows]
-            cache.select(rows)
+            each_row = torch.arange(len(tasks), device=self.text_decoder.device).repeat_interleave(group)
+            logits, lengths = logits[each_row], lengths[each_row]
+            cache.select(each_row)
         logit_filter = LogitFilter(task, len(logits), self.text_decoder.device)
         for step in range(1, task.sample_len + 1):
             logit_filter.apply(logits, refine)
@@ -156,7 +161,7 @@ class BatchDecoder:
             tokens, rows, windows = decoder.update(logits, is_last[::group].tolist())
             if not len(tokens):
                 break
-            if windows is not None:
+            if rows is not None and windows is not None:
                 cross_cache.select(windows)
                 cache.select(rows)
             elif rows is not None:
@@ -218,6 +223,7 @@ def _result(task: DecodingTask, candidates: list[Candidate], features: Tensor, n
     tokens, sums = [each[0] for each in candidates], [each[1] for each in candidates]
     (best,) = task.sequence_ranker.rank([[torch.tensor(each) for each in tokens]], [sums])
     text = task.tokenizer.decode(tokens[best]).strip()
+    assert task.options.language is not None  # see `decode`
     return DecodingResult(
         audio_features=features,
         language=task.options.language,

@@ -68,7 +68,9 @@ class RowState:
 
     @classmethod
     def make(cls, rows: int, positions: int, device: torch.device) -> Self:
-        integers = lambda: torch.zeros(rows, dtype=torch.long, device=device)  # noqa: E731
+        def integers() -> Tensor:
+            return torch.zeros(rows, dtype=torch.long, device=device)
+
         return cls(
             token=integers(),
             position=integers(),
@@ -105,8 +107,8 @@ class GraphedState:
         self.size, self.max_positions, self.max_capacity = rows, dims.n_audio_ctx, dims.n_text_ctx
         self.cache = KVCache(text_decoder.empty_layers(rows, dims.n_text_ctx))
         width = -(-dims.n_audio_ctx // _ALIGNED) * _ALIGNED
-        mask = torch.zeros(rows, 1, 1, width, dtype=text_decoder.dtype, device=text_decoder.device)
-        self.cross_cache = CrossKVCache(text_decoder.empty_layers(rows, dims.n_audio_ctx), mask)
+        self._mask = torch.zeros(rows, 1, 1, width, dtype=text_decoder.dtype, device=text_decoder.device)
+        self.cross_cache = CrossKVCache(text_decoder.empty_layers(rows, dims.n_audio_ctx), self._mask)
         self.logit_filter = LogitFilter(task, rows, text_decoder.device)
         self.rows = RowState.make(rows, dims.n_text_ctx + 1, text_decoder.device)  # the last token is never an input
 
@@ -117,7 +119,7 @@ class GraphedState:
         self.cache.view(len(features), self.max_capacity).clear()
         self._text_decoder.fill_cross_cache(features, self.cross_cache)
         ends = torch.tensor([len(each) for each in features], device=self._text_decoder.device)[:, None, None, None]
-        mask = self.cross_cache.mask[: len(features)]
+        mask = self._mask[: len(features)]
         mask.zero_().masked_fill_(torch.arange(mask.shape[-1], device=ends.device) >= ends, float("-inf"))
 
     def start(self, task: DecodingTask, lengths: list[int], logits: Tensor) -> None:
@@ -198,13 +200,16 @@ class GraphedGreedyDecoder:
         Raises:
             torch.OutOfMemoryError: a captured step does not fit into memory.
         """
-        state, going = self._state, list(range(len(lengths)))  # the window of each row
+        state, prepared = self._state, self._shape
+        assert state is not None and prepared is not None  # by `prepare`
+        going = list(range(len(lengths)))  # the window of each row
         state.start(task, lengths, logits)
-        longest, found = max(lengths), {}
+        longest = max(lengths)
+        found: dict[int, Candidate] = {}
         while True:
-            capacity = self._capacity(longest + _POLL_STEPS)
-            shape = replace(self._shape, rows=bucket(len(going)), capacity=capacity, is_timed=state.logit_filter.timed)
-            step = self._step(shape)
+            capacity = _capacity(longest + _POLL_STEPS, state.max_capacity)
+            shape = replace(prepared, rows=bucket(len(going)), capacity=capacity, is_timed=state.logit_filter.timed)
+            step = self._step(state, shape)
             for _ in range(_POLL_STEPS):
                 step()
             rows = state.rows.first(len(going))
@@ -222,21 +227,17 @@ class GraphedGreedyDecoder:
             state.compact(live, shape)
             going, longest = [going[row] for row in live], max(places[row] for row in live)
 
-    def _capacity(self, length: int) -> int:
-        largest = self._state.max_capacity
-        return next((each for each in _CAPACITIES if length <= each < largest), largest)
-
-    def _step(self, shape: StepShape) -> Step:
-        step = self._steps.pop(shape, None) or self._captured(shape)
+    def _step(self, state: GraphedState, shape: StepShape) -> Step:
+        step = self._steps.pop(shape, None) or self._captured(state, shape)
         if len(self._steps) == _MAX_SHAPES:
             self._steps.pop(next(iter(self._steps)))
         self._steps[shape] = step
         return step
 
-    def _captured(self, shape: StepShape) -> Step:
+    def _captured(self, state: GraphedState, shape: StepShape) -> Step:
         """The step, captured if possible. Capturing runs it: restore what that changes, except for the caches, whose
         positions are written before they are read."""
-        step, before = self._state.step(shape), [each.clone() for each in self._state.by_row()]
+        step, before = state.step(shape), [each.clone() for each in state.by_row()]
         try:
             return self._capture(step)
         except RuntimeError as error:
@@ -246,5 +247,10 @@ class GraphedGreedyDecoder:
             self._capture = eagerly
             return step
         finally:
-            for each, old in zip(self._state.by_row(), before, strict=True):
+            for each, old in zip(state.by_row(), before, strict=True):
                 each.copy_(old)
+
+
+def _capacity(length: int, largest: int) -> int:
+    """The positions of the cache to which a step attends, for texts of up to `length` tokens."""
+    return next((each for each in _CAPACITIES if length <= each < largest), largest)

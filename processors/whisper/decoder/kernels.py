@@ -129,7 +129,7 @@ def quantized(weight: Tensor, bias: Tensor | None) -> Linear:
     def apply(x: Tensor) -> Tensor:
         scale = x.abs().amax(-1, keepdim=True).clamp_(min=least).mul_(1 / _LARGEST_IN_8_BITS)
         integers = (x / scale).round_().add_(_ZERO_IN_8_BITS).to(torch.uint8)
-        found = operators.qlinear_pointwise(
+        found: Tensor = operators.qlinear_pointwise(
             *(integers, 1.0, _ZERO_IN_8_BITS, inner, scales, offsets, None, 1.0, 0, torch.float32, "none", [], "")
         ).mul_(scale)
         return found if bias is None else found.add_(bias)
@@ -166,8 +166,12 @@ def _try_quantized() -> Trial:
 
 def _try_attention_by_head() -> Trial:
     random = torch.Generator().manual_seed(0)
-    given = [torch.randn(_TRIED_HEADS, generator=random) for _ in range(3)]
-    return lambda: attention_by_head(*given), lambda: F.scaled_dot_product_attention(*given), _TOLERANCE
+    queries, keys, values = (torch.randn(_TRIED_HEADS, generator=random) for _ in range(3))
+    return (
+        lambda: attention_by_head(queries, keys, values),
+        lambda: F.scaled_dot_product_attention(queries, keys, values),
+        _TOLERANCE,
+    )
 
 
 def _try_layer(make: MakeLinear, instead_of: MakeLinear = plain) -> Trial:

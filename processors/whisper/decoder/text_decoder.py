@@ -14,7 +14,7 @@ from whisper.model import Whisper
 
 from processors.whisper.decoder import vocabulary
 from processors.whisper.decoder.audio_encoder import sounds_at_once, stacks
-from processors.whisper.decoder.blocks import layer_norm, make_block, merge_heads, split_heads, weights
+from processors.whisper.decoder.blocks import layer_norm, make_cross_block, merge_heads, split_heads, weights
 from processors.whisper.decoder.kernels import Kernels, Linear
 from processors.whisper.decoder.kv_cache import CACHE_STEP, CrossKVCache, KVCache, Pair
 from processors.whisper.decoder.vocabulary import BFloat16Vocabulary, Refine
@@ -27,7 +27,8 @@ class TextDecoder:
         self.dims, self.device, self.dtype = model.dims, model.device, dtype
         self._sounds_at_once = sounds_at_once(self.device)
         decoder = model.decoder
-        self._blocks = [make_block(each, dtype, kernels.decoder_linear, kernels.linear) for each in decoder.blocks]
+        own, cross = kernels.decoder_linear, kernels.linear
+        self._blocks = [make_cross_block(each, dtype, own, cross) for each in decoder.blocks]
         # float32 on the CPU: as it is stored, often in float16, and converted where it is used.
         embedding = decoder.token_embedding.weight.detach()
         self._embedding = embedding if self.device.type == "cpu" and dtype == torch.float32 else embedding.to(dtype)
@@ -81,8 +82,11 @@ class TextDecoder:
     def empty_layers(self, rows: int, positions: int) -> list[Pair]:
         """Zeros for the keys and values of the decoder's layers, each (rows, heads, positions, head width)."""
         shape = (rows, self.dims.n_text_head, positions, self.dims.n_text_state // self.dims.n_text_head)
-        make = lambda: torch.zeros(shape, dtype=self.dtype, device=self.device)  # noqa: E731
-        return [(make(), make()) for _ in self._blocks]
+
+        def zeros() -> Tensor:
+            return torch.zeros(shape, dtype=self.dtype, device=self.device)
+
+        return [(zeros(), zeros()) for _ in self._blocks]
 
     def prefill(self, tokens: Tensor, cache: KVCache, cross_cache: CrossKVCache) -> Tensor:
         """Prompts (rows, length), padded at the end -> (rows, length, width); fills the cache from its start.

@@ -14,7 +14,7 @@ import numpy as np
 
 _DIAGONAL, _UP, _LEFT = 0, 1, 2  # the cell that a path comes from; whisper's numbers
 
-Function = TypeVar("Function", bound=Callable)
+Function = TypeVar("Function", bound=Callable[..., object])
 
 
 class _Uncompiled(ModuleType):
@@ -35,7 +35,7 @@ def install() -> None:
     finally:
         if is_absent:
             del sys.modules["numba"]
-    whisper.timing.dtw_cpu = warp
+    whisper.timing.dtw_cpu = warp  # type: ignore[assignment]  # instead of what numba compiles
 
 
 def warp(distances: np.ndarray) -> np.ndarray:

@@ -41,7 +41,8 @@ class GreedyDecoder:
     def update(self, logits: Tensor, is_last: list[bool]) -> Update:
         chosen = self._choose(logits)
         tokens, gains = chosen.tolist(), log_probabilities(logits, chosen).tolist()
-        going, windows = [], []
+        going: list[int] = []  # rows
+        windows: list[int] = []
         for place, window in enumerate(self._live):
             ended = 0
             for row in range(place * self.group, (place + 1) * self.group):
@@ -97,9 +98,8 @@ class BeamSearchDecoder:
         self._sums = torch.zeros(windows * group)
 
     def update(self, logits: Tensor, is_last: list[bool]) -> Update:
-        gains, tokens = logits.log_softmax(-1).topk(self.group + 1, -1)
-        sums = (self._sums[:, None].to(gains.device) + gains).tolist()
-        tokens = tokens.tolist()
+        gains, best = logits.log_softmax(-1).topk(self.group + 1, -1)
+        sums, tokens = (self._sums[:, None].to(gains.device) + gains).tolist(), best.tolist()
         windows, rows, chosen, totals = [], [], [], []
         for place, window in enumerate(self._live):
             going = self._extend(place, window, sums, tokens)
@@ -126,8 +126,13 @@ class BeamSearchDecoder:
     def finalize(self, window: int) -> list[Candidate]:
         return self._ended[window]
 
-    def _extend(self, place: int, window: int, sums: list, tokens: list) -> list[tuple[int, int, float]]:
-        """The best rows to continue with, (row, token, sum); those that end among them become candidates."""
+    def _extend(
+        self, place: int, window: int, sums: list[list[float]], tokens: list[list[int]]
+    ) -> list[tuple[int, int, float]]:
+        """The best rows to continue with, (row, token, sum); those that end among them become candidates.
+
+        sums, tokens: (rows, group + 1), the best first.
+        """
         first = place * self.group
         # At the first step all rows of a window have the same prefix.
         from_rows = range(first, first + (self.group if self._tokens[first] else 1))

@@ -39,7 +39,7 @@ class Place:
     @property
     def window_end(self) -> float:
         """End of the window in seconds, including padding."""
-        return (self.seek + N_FRAMES) * HOP_LENGTH / SAMPLE_RATE
+        return float((self.seek + N_FRAMES) * HOP_LENGTH / SAMPLE_RATE)
 
 
 def first_hallucination(place: Place, segments: Sequence[Segment], last_speech: float, threshold: float) -> int | None:
@@ -49,7 +49,7 @@ def first_hallucination(place: Place, segments: Sequence[Segment], last_speech: 
             continue
         if _is_anomalous(segment):
             following = next(_with_any_words(segments[number + 1 :]), None)
-            next_start = following.words[0].start if following else place.start + place.seconds
+            next_start = following.words[0].start if following and following.words else place.start + place.seconds
             is_after_silence = (
                 segment.start - last_speech > threshold
                 or segment.start < threshold

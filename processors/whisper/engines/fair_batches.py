@@ -9,25 +9,28 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import islice, zip_longest
-from typing import Any
+from typing import Generic, TypeVar
 
 from processors import device_errors
 
+WindowT = TypeVar("WindowT")
 Slot = tuple[int, int]  # a request, and the number of one of its windows
 _MISSING: object = object()
 
 log = logging.getLogger(__name__)
 
 
-class FairBatches:
+class FairBatches(Generic[WindowT]):
     """The windows of one run that wait to be decoded."""
 
-    def __init__(self, decode: Callable[[list], list], kind: Callable[[Any], Hashable], limit: int):
+    def __init__(
+        self, decode: Callable[[Sequence[WindowT]], Sequence[object]], kind: Callable[[WindowT], Hashable], limit: int
+    ):
         """decode: decodes up to `limit` windows of one kind."""
         self._decode, self._kind, self._limit = decode, kind, limit
         self._results: dict[int, list[object]] = {}  # by request, the one that has waited longest first
 
-    def answer(self, requests: Mapping[int, Sequence[object]]) -> dict[int, list[object] | Exception]:
+    def answer(self, requests: Mapping[int, Sequence[WindowT]]) -> dict[int, list[object] | Exception]:
         """Decode one batch. Return the results, one for each window, of the requests that are complete.
 
         The answer to a request whose windows cannot be decoded is the exception.
@@ -44,7 +47,9 @@ class FairBatches:
         complete = [number for number, results in self._results.items() if _MISSING not in results]
         return failed | {number: self._results.pop(number) for number in complete}
 
-    def _take(self, requests: Mapping[int, Sequence[object]], batch: list[Slot]) -> dict[int, list[object] | Exception]:
+    def _take(
+        self, requests: Mapping[int, Sequence[WindowT]], batch: list[Slot]
+    ) -> dict[int, list[object] | Exception]:
         """Decode a batch; if it fails, the windows of each request separately. Return the failure of each request."""
         try:
             self._decode_places(requests, batch)
@@ -61,7 +66,7 @@ class FairBatches:
             failed |= self._take(requests, [(number, place) for number, place in batch if number == one])
         return failed
 
-    def _decode_places(self, requests: Mapping[int, Sequence[object]], batch: list[Slot]) -> None:
+    def _decode_places(self, requests: Mapping[int, Sequence[WindowT]], batch: list[Slot]) -> None:
         found = self._decode([requests[number][place] for number, place in batch])
         for (number, place), result in zip(batch, found, strict=True):
             self._results[number][place] = result
@@ -71,7 +76,7 @@ class FairBatches:
             del self._results[number]
         return numbers
 
-    def _next(self, requests: Mapping[int, Sequence[object]]) -> list[Slot]:
+    def _next(self, requests: Mapping[int, Sequence[WindowT]]) -> list[Slot]:
         waiting: dict[Hashable, list[list[Slot]]] = defaultdict(list)
         for number, results in self._results.items():
             own: dict[Hashable, list[Slot]] = defaultdict(list)

@@ -100,7 +100,8 @@ class FastMode:
         # The same as with whisper's 30 s of padding, but faster.
         padding = max(0, N_SAMPLES + N_FFT - len(samples))  # samples of silence
         on_device = torch.from_numpy(np.ascontiguousarray(samples)).to(self._model.device)
-        return pad_or_trim(log_mel_spectrogram(on_device, self._model.dims.n_mels, padding=padding), N_FRAMES)
+        mel: Tensor = pad_or_trim(log_mel_spectrogram(on_device, self._model.dims.n_mels, padding=padding), N_FRAMES)
+        return mel
 
     # ------------------------------------------------------------------------------------------ decoding
 
@@ -258,7 +259,7 @@ class FastMode:
 
 
 def _request(windows: list[Window]) -> Decoding[list[DecodingResult]]:
-    return (yield windows) if windows else []
+    return list((yield windows)) if windows else []
 
 
 def _update(results: list[DecodingResult], numbers: Sequence[int], found: Sequence[DecodingResult]) -> None:
@@ -277,4 +278,4 @@ def _rest(piece: _Piece, last: float, left: float, text: str) -> _Piece:
 
 
 def _on_frame(seconds: float) -> float:
-    return HOP_LENGTH / SAMPLE_RATE * math.floor(seconds * FRAMES_PER_SECOND)
+    return float(HOP_LENGTH / SAMPLE_RATE * math.floor(seconds * FRAMES_PER_SECOND))

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from processors.contract import Unavailable
 from processors.whisper.audio import vad
-from processors.whisper.audio.reader import SAMPLE_RATE_HZ
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound
 from processors.whisper.engines.whole_parts import WholePartEngine
 from processors.whisper.options import WhisperOptions
 from processors.whisper.track.engine import PartRequest, PartResult
@@ -68,7 +66,7 @@ class FasterWhisperEngine(WholePartEngine):
     def knows_english_only(self) -> bool:
         return not self._model.model.is_multilingual
 
-    def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[str, float | None]:
+    def detect_language(self, samples: Sound, among: Sequence[str] = ()) -> tuple[str, float | None]:
         if self.knows_english_only:
             return "en", None
         language, probability, all_of_them = self._model.detect_language(samples)
@@ -116,7 +114,6 @@ class FasterWhisperEngine(WholePartEngine):
 
 def _segment(found: "faster_whisper.transcribe.Segment") -> Segment:
     """Convert a segment; some of its numbers are numpy's."""
-    numbers = ("start", "end", "avg_logprob", "compression_ratio", "no_speech_prob")
     words = found.words and tuple(
         Word(word=word.word, start=float(word.start), end=float(word.end), probability=float(word.probability))
         for word in found.words
@@ -128,7 +125,11 @@ def _segment(found: "faster_whisper.transcribe.Segment") -> Segment:
         tokens=tuple(found.tokens),
         temperature=float(found.temperature or 0.0),
         words=None if words is None else tuple(words),
-        **{name: float(getattr(found, name)) for name in numbers},
+        start=float(found.start),
+        end=float(found.end),
+        avg_logprob=float(found.avg_logprob),
+        compression_ratio=float(found.compression_ratio),
+        no_speech_prob=float(found.no_speech_prob),
     )
 
 

@@ -11,13 +11,12 @@ from dataclasses import fields, replace
 from typing import Any
 
 import httpx2
-import numpy as np
 from whisper.utils import compression_ratio
 
 from processors import wellformed
 from processors.contract import JobError
 from processors.remote.client import NOT_UNDERSTOOD, Server, error_text
-from processors.whisper.audio import reader
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound
 from processors.whisper.engines.whole_parts import WholePartEngine
 from processors.whisper.options import WhisperOptions
 from processors.whisper.track.engine import PartRequest, PartResult
@@ -56,7 +55,7 @@ class ServerEngine(WholePartEngine):
         server.models()
         return cls(server, options.model)
 
-    def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[None, None]:
+    def detect_language(self, samples: Sound, among: Sequence[str] = ()) -> tuple[None, None]:
         return None, None
 
     def transcribe_part(self, request: PartRequest) -> PartResult:
@@ -71,7 +70,7 @@ class ServerEngine(WholePartEngine):
             fields["language"] = request.language
         if request.prompt:
             fields["prompt"] = request.prompt
-        timed = {"response_format": "verbose_json"}
+        timed: dict[str, object] = {"response_format": "verbose_json"}
         if request.options.word_timestamps:
             timed["timestamp_granularities[]"] = ["segment", "word"]
         file = _as_wav(request.samples)
@@ -119,12 +118,12 @@ class _NoTranscriptionError(Exception):
     """The response of a server is not a transcription; the message gives the reason."""
 
 
-def _as_wav(samples: np.ndarray) -> bytes:
+def _as_wav(samples: Sound) -> bytes:
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(reader.SAMPLE_RATE_HZ)
+        file.setframerate(SAMPLE_RATE_HZ)
         file.writeframes((samples * 32767).astype("<i2").tobytes())
     return buffer.getvalue()
 
@@ -148,7 +147,7 @@ def _read(response: object, request: PartRequest) -> PartResult:
     """
     if not isinstance(response, dict) or not response.keys() & {"text", "segments"}:
         raise _NoTranscriptionError("it has no text")
-    seconds = len(request.samples) / reader.SAMPLE_RATE_HZ
+    seconds = len(request.samples) / SAMPLE_RATE_HZ
     spoken = request.spoken or ()
     whole = {"start": spoken[0].start if spoken else 0.0, "end": spoken[-1].end if spoken else seconds}
     given = _segments_with_text(response)

@@ -2,19 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from pathlib import Path
 
-import numpy as np
 import torch
 import whisper
 from whisper.audio import N_SAMPLES, log_mel_spectrogram, pad_or_trim
 from whisper.decoding import DecodingResult
-from whisper.model import Whisper
+from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import get_tokenizer
+from whisper.version import __version__ as whisper_version
 
 from processors import malloc, torch_device
 from processors.contract import BadInput, JobError, Progress, Unavailable
+from processors.whisper.audio.parts import Sound
 from processors.whisper.decoder import kernels
 from processors.whisper.engines import exact
 from processors.whisper.engines.batch_runner import BatchRunner
@@ -47,7 +47,7 @@ class OpenAIWhisperEngine:
         self._may_use_bfloat16 = dtype == "auto"
         dtype = choose_dtype(dtype, model.device)
         self._runner = BatchRunner(model, *precision(dtype, model.device))
-        self.made_by = {"engine": self.name, "version": whisper.__version__, "model": name, "dtype": dtype}
+        self.made_by = {"engine": self.name, "version": whisper_version, "model": name, "dtype": dtype}
 
     @classmethod
     def load(cls, options: WhisperOptions, models: Path, progress: Progress) -> "OpenAIWhisperEngine":
@@ -64,7 +64,7 @@ class OpenAIWhisperEngine:
         device = _device(options.device)
         checkpoint = source.load(options.model, models, progress)
         try:
-            model = Whisper(whisper.ModelDimensions(**checkpoint["dims"]))
+            model = Whisper(ModelDimensions(**checkpoint["dims"]))
             adopt_weights(model, checkpoint["model_state_dict"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise Unavailable(f"{options.model} is not an openai-whisper checkpoint: {error}") from error
@@ -83,15 +83,17 @@ class OpenAIWhisperEngine:
         self, tasks: Iterable[Task[ResultT]], more: Callable[[], Iterable[Task[ResultT]]] = tuple
     ) -> Iterator[tuple[int, ResultT | Exception]]:
         """Decode the windows of all tasks together."""
-        batches = FairBatches(self._runner.decode, attrgetter("kind"), self._runner.at_once)
+        batches = FairBatches(self._runner.decode, lambda window: window.kind, self._runner.at_once)
         return interleaving.run(tasks, batches.answer, more)
 
-    def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[str, float | None]:
+    def detect_language(self, samples: Sound, among: Sequence[str] = ()) -> tuple[str, float | None]:
         if not self._model.is_multilingual:
             return "en", None
         first = torch.from_numpy(pad_or_trim(samples[:N_SAMPLES])).to(self._model.device)
         mel = log_mel_spectrogram(first, self._model.dims.n_mels)
-        _, probabilities = self._model.detect_language(mel.to(torch.float16 if self.is_elsewhere else torch.float32))
+        mels = mel[None].to(torch.float16 if self.is_elsewhere else torch.float32)
+        probabilities: dict[str, float]
+        _, (probabilities,) = self._model.detect_language(mels)
         language = max(among or probabilities, key=lambda code: probabilities.get(code, 0.0))
         return language, round(probabilities.get(language, 0.0), 4)
 
@@ -107,7 +109,7 @@ class OpenAIWhisperEngine:
             return FastMode(self._model, request, language, in_bfloat16).transcribe()
         return exact.transcribe(self._model, request, language)
 
-    def _decode(self, windows: Sequence[Window]) -> Decoding[list[DecodingResult]]:
+    def _decode(self, windows: Sequence[Window]) -> Decoding[Sequence[DecodingResult]]:
         """Check the options here, so that an error concerns this job only.
 
         Raises:

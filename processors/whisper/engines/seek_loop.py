@@ -96,7 +96,7 @@ class SeekLoop:
 
     def _window_mel(self, place: Place) -> Tensor:
         """Its spectrogram, (n_mels, 3000)."""
-        mel = pad_or_trim(self._mel[:, place.seek : place.seek + place.frames], N_FRAMES)
+        mel: Tensor = pad_or_trim(self._mel[:, place.seek : place.seek + place.frames], N_FRAMES)
         return mel.to(self._model.device).to(self._precision)
 
     def _transcribe(self, place: Place) -> Decoding[None]:
@@ -126,7 +126,9 @@ class SeekLoop:
 
     def _decode_with_fallback(self, place: Place, mel: Tensor) -> Decoding[DecodingResult]:
         """The first result that is good enough, else the last one."""
-        prompt, features, first = self._window_prompt(), None, None
+        prompt, features = self._window_prompt(), None
+        result: DecodingResult
+        first: DecodingResult | None = None
         *_, last_temperature = self._options.temperatures
         for temperature in self._options.temperatures:
             self._report(place.start)
@@ -190,8 +192,8 @@ class SeekLoop:
             ends.append(len(tokens))
         segments = []
         for first, end in zip([0, *ends], ends, strict=False):
-            times = [place.start + (tokens[at] - begin) * SECONDS_PER_TIMESTAMP for at in (first, end - 1)]
-            segments.append(self._segment(place, result, tokens[first:end], *times))
+            since, until = (place.start + (tokens[at] - begin) * SECONDS_PER_TIMESTAMP for at in (first, end - 1))
+            segments.append(self._segment(place, result, tokens[first:end], since, until))
         last = tokens[ends[-1] - 1] - begin
         return segments, None if is_complete else place.seek + last * _FRAMES_PER_TIMESTAMP
 

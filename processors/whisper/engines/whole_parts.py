@@ -27,6 +27,7 @@ class WholePartEngine:
         return interleaving.run(tasks, batches.answer, more)
 
     def transcribe(self, request: PartRequest) -> Requests[PartResult]:
+        result: PartResult | Exception
         (result,) = yield [request]
         if isinstance(result, Exception):
             raise result

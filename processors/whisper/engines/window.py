@@ -10,10 +10,11 @@ from torch import Tensor
 from whisper.decoding import DecodingOptions, DecodingResult
 
 from processors.whisper.track.checkpoints import Requests
+from processors.whisper.track.interleaving import ResultT
 
 _SAVED_FIELDS = ("language", "tokens", "text", "avg_logprob", "no_speech_prob", "temperature", "compression_ratio")
 
-Decoding = Requests  # a generator that yields windows to decode and receives one `DecodingResult` for each
+Decoding = Requests[ResultT]  # a generator that yields windows to decode and receives one `DecodingResult` for each
 
 
 @dataclass(frozen=True)
@@ -43,4 +44,6 @@ class Window:
         return {field: getattr(result, field) for field in _SAVED_FIELDS}
 
     def unpack(self, saved: Mapping[str, Any]) -> DecodingResult:
-        return DecodingResult(audio_features=self.features, **{field: saved[field] for field in _SAVED_FIELDS})
+        values = {field: saved[field] for field in _SAVED_FIELDS}
+        # Without features it is encoded again if it is decoded at another temperature.
+        return DecodingResult(audio_features=self.features, **values)  # type: ignore[arg-type]  # may be None

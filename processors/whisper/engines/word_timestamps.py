@@ -45,7 +45,12 @@ def time_words(
             start=float(found["start"]),
             end=float(found["end"]),
             words=tuple(
-                Word(word=each["word"], **{name: float(each[name]) for name in ("start", "end", "probability")})
+                Word(
+                    word=each["word"],
+                    start=float(each["start"]),
+                    end=float(each["end"]),
+                    probability=float(each["probability"]),
+                )
                 for each in found["words"]
             ),
         )

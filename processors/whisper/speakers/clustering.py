@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 SAME_SPEAKER = 0.62  # mean cosine similarity of the windows of two groups above which they are one speaker
 _MAX_CLUSTERED = 1200  # windows: of more, evenly spaced ones are clustered, and the others join them
@@ -84,11 +85,13 @@ def _large(groups: Sequence[list[int]]) -> list[list[int]]:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return unit
 
 
 def _nearest(embeddings: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    return np.argmax(embeddings @ centroids.T, axis=1)
+    nearest: NDArray[np.intp] = np.argmax(embeddings @ centroids.T, axis=1)
+    return nearest
 
 
 def _sum_of(embeddings: np.ndarray, chosen: np.ndarray, otherwise: np.ndarray) -> np.ndarray:

@@ -10,10 +10,11 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from processors.whisper.audio import vad
-from processors.whisper.audio.parts import SAMPLE_RATE_HZ
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound
 
 WINDOW_SECONDS, STEP_SECONDS = 1.6, 0.4  # the network was trained on windows of 1.6 s
 _SHORTEST_SECONDS = 0.4  # of speech that tells a voice
@@ -23,13 +24,16 @@ _LEVEL = 10 ** (-30 / 20)  # RMS to which quieter speech is amplified, as in tra
 _AT_ONCE = 64
 
 
+Embedding = NDArray[np.float32]  # shape (256,), of length 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Voice:
     """The voice in one window."""
 
     start: float  # seconds of the file
     end: float
-    embedding: np.ndarray  # float32, shape (256,), of length 1
+    embedding: Embedding
 
 
 class VoiceEncoder(nn.Module):
@@ -53,9 +57,10 @@ class VoiceEncoder(nn.Module):
         """mels: (n_windows, n_frames, 40) -> (n_windows, 256), each of length 1."""
         _, (hidden, _) = self.lstm(mels)
         raw = torch.relu(self.linear(hidden[-1]))
-        return raw / raw.norm(dim=1, keepdim=True).clamp_min(1e-9)
+        lengths: Tensor = raw.norm(dim=1, keepdim=True)
+        return raw / lengths.clamp_min(1e-9)
 
-    def voices(self, sound: np.ndarray, spoken: Sequence[vad.Span], at_seconds: float) -> list[Voice]:
+    def voices(self, sound: Sound, spoken: Sequence[vad.Span], at_seconds: float) -> list[Voice]:
         """The voices in the speech of one part, which starts at `at_seconds` of the file."""
         windows = [window for span in spoken for window in _windows(span)]
         found: list[Voice] = []
@@ -80,7 +85,7 @@ def _windows(span: vad.Span) -> list[vad.Span]:
     return [vad.Span(start, start + WINDOW_SECONDS) for start in starts]
 
 
-def _window_sound(sound: np.ndarray, window: vad.Span) -> np.ndarray:
+def _window_sound(sound: Sound, window: vad.Span) -> Sound:
     """1.6 s of sound; shorter speech is repeated."""
     length = round(WINDOW_SECONDS * SAMPLE_RATE_HZ)
     first = max(0, round(window.start * SAMPLE_RATE_HZ))
@@ -90,7 +95,7 @@ def _window_sound(sound: np.ndarray, window: vad.Span) -> np.ndarray:
     return np.resize(louder, length)
 
 
-def mel_spectrogram(samples: np.ndarray) -> Tensor:
+def mel_spectrogram(samples: Sound) -> Tensor:
     """librosa's `melspectrogram(n_fft=400, hop_length=160, n_mels=40)` of 16 kHz, transposed: (n_frames, 40)."""
     spectrum = torch.stft(
         torch.from_numpy(np.ascontiguousarray(samples, np.float32)),
@@ -119,9 +124,9 @@ _LINEAR_HERTZ, _LINEAR_STEP, _LOG_STEP = 1000.0, 200 / 3, np.log(6.4) / 27.0  # 
 
 
 def _to_mel(hertz: float) -> float:
-    return _LINEAR_HERTZ / _LINEAR_STEP + np.log(hertz / _LINEAR_HERTZ) / _LOG_STEP
+    return float(_LINEAR_HERTZ / _LINEAR_STEP + np.log(hertz / _LINEAR_HERTZ) / _LOG_STEP)
 
 
-def _from_mel(mels: np.ndarray) -> np.ndarray:
+def _from_mel(mels: NDArray[np.float64]) -> NDArray[np.float64]:
     border = _LINEAR_HERTZ / _LINEAR_STEP
     return np.where(mels < border, mels * _LINEAR_STEP, _LINEAR_HERTZ * np.exp(_LOG_STEP * (mels - border)))

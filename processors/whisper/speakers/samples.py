@@ -13,8 +13,8 @@ import numpy as np
 
 from processors.contract import BadInput
 from processors.whisper.audio import reader, vad
-from processors.whisper.audio.parts import SAMPLE_RATE_HZ
-from processors.whisper.speakers.embeddings import VoiceEncoder
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound
+from processors.whisper.speakers.embeddings import Embedding, VoiceEncoder
 
 # Cosine similarity of the mean voices of two recordings. Of 19 recordings of 11 people, with telephone sound and
 # codecs, two of one person had 0.72 or more, two of two people 0.68 or less.
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 class KnownVoices:
     """The voices of people by name, and what a person should know about their samples."""
 
-    voices: Mapping[str, np.ndarray]  # each of length 1
+    voices: Mapping[str, Embedding]
     problems: tuple[str, ...] = ()
 
 
@@ -48,11 +48,11 @@ class VoiceSamples:
 
     def __init__(self, detector: vad.Detector):
         self._detector = detector
-        self._known: dict[tuple[Path, int, int], np.ndarray | None] = {}
+        self._known: dict[tuple[Path, int, int], Embedding | None] = {}
 
     def read(self, folder: Path, encoder: VoiceEncoder) -> KnownVoices:
         """The voices in a folder. A sample that cannot be used is a problem, not an error."""
-        found: dict[str, list[np.ndarray]] = {}
+        found: dict[str, list[Embedding]] = {}
         problems = []
         try:
             files = _files(folder)
@@ -71,7 +71,7 @@ class VoiceSamples:
         voices = {name: _unit(np.sum(each, axis=0)) for name, each in found.items()}
         return KnownVoices(voices=voices, problems=tuple(problems))
 
-    def _voice(self, path: Path, encoder: VoiceEncoder) -> np.ndarray | None:
+    def _voice(self, path: Path, encoder: VoiceEncoder) -> Embedding | None:
         try:
             facts = path.stat()
             key = (path, facts.st_mtime_ns, facts.st_size)
@@ -82,8 +82,8 @@ class VoiceSamples:
             log.warning("voice sample %s: %s", path, error)
             return None
 
-    def _embedding(self, path: Path, encoder: VoiceEncoder) -> np.ndarray | None:
-        pieces: list[np.ndarray] = []
+    def _embedding(self, path: Path, encoder: VoiceEncoder) -> Embedding | None:
+        pieces: list[Sound] = []
         with reader.open_track(path) as track:
             for block in track.blocks():
                 pieces.append(block.samples)
@@ -94,7 +94,7 @@ class VoiceSamples:
         return _unit(np.sum([each.embedding for each in voices], axis=0)) if voices else None
 
 
-def identify(speakers: Sequence[np.ndarray], known: KnownVoices) -> Naming:
+def identify(speakers: Sequence[Embedding], known: KnownVoices) -> Naming:
     """Name the speakers whose voices are known, the most similar pair first. speakers: in order of their numbers."""
     found = Naming(doubts=list(known.problems))
     pairs = sorted(
@@ -135,5 +135,5 @@ def _is_sample(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in (".txt", ".md", ".toml")
 
 
-def _unit(vector: np.ndarray) -> np.ndarray:
+def _unit(vector: Embedding) -> Embedding:
     return vector / max(float(np.linalg.norm(vector)), 1e-9)

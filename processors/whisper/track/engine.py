@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-import numpy as np
-
 from processors.whisper.audio import vad
+from processors.whisper.audio.parts import Sound
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track.interleaving import ResultT, Task
 from processors.whisper.track.segment import Segment
@@ -37,7 +36,7 @@ class PartResult:
 class PartRequest:
     """One part of a track, to be transcribed. See also `checkpoints.Request`."""
 
-    samples: np.ndarray  # float32, shape (n_samples,), mono, 16 kHz, in [-1, 1]
+    samples: Sound  # shape (n_samples,), mono, 16 kHz, in [-1, 1]
     spoken: Sequence[vad.Span] | None  # speech in it, by the voice detector; None: that did not run
     language: str | None  # a code; None: the engine detects it
     prompt: str | None  # the text before it
@@ -66,19 +65,33 @@ class PartRequest:
 class Engine(Protocol):
     """A loaded model, or a server."""
 
-    name: str
-    device_name: str
-    knows_english_only: bool
-    is_elsewhere: bool  # it computes on a GPU or a server, and this CPU is free to prepare the next part
-    made_by: Mapping[str, object]  # what its results depend on: name, version, model, precision
-    takes_more_jobs: bool  # see `contract.Loaded`
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device_name(self) -> str: ...
+
+    @property
+    def knows_english_only(self) -> bool: ...
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """True if it computes on a GPU or a server, and this CPU is free to prepare the next part."""
+
+    @property
+    def made_by(self) -> Mapping[str, object]:
+        """What its results depend on: name, version, model, precision."""
+
+    @property
+    def takes_more_jobs(self) -> bool:
+        """See `contract.Loaded`."""
 
     def run(
         self, tasks: Iterable[Task[ResultT]], more: Callable[[], Iterable[Task[ResultT]]] = tuple
     ) -> Iterator[tuple[int, ResultT | Exception]]:
         """Run tasks whose requests are those of `transcribe`; see `interleaving.run`."""
 
-    def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[str | None, float | None]:
+    def detect_language(self, samples: Sound, among: Sequence[str] = ()) -> tuple[str | None, float | None]:
         """The language at the start of a sound, and its probability; (None, None): detected while transcribing.
 
         among: the codes to choose from; all if there are none."""

@@ -59,7 +59,8 @@ def intercept(
             else:
                 request = task.send(answer)
     except StopIteration as end:
-        return end.value
+        result: ResultT = end.value
+        return result
     finally:
         task.close()
 

@@ -1,6 +1,6 @@
 """Segments of a transcript and their words, by the names of openai-whisper's JSON. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -78,22 +78,24 @@ class Segment:
 
     def within(self, seconds: float) -> Self:
         """The segment cut at the end of its part, which is `seconds` long."""
-        cut = lambda each: replace(each, start=min(each.start, seconds), end=min(each.end, seconds))  # noqa: E731
-        return replace(cut(self), words=self.words and tuple(map(cut, self.words)))
+        return self._timed(lambda time: min(time, seconds))
 
     def not_before(self, seconds: float) -> Self:
         """The segment without times before this one."""
-        cut = lambda each: replace(each, start=max(each.start, seconds), end=max(each.end, seconds))  # noqa: E731
-        return replace(cut(self), words=self.words and tuple(map(cut, self.words)))
+        return self._timed(lambda time: max(time, seconds))
 
     def moved(self, seconds: float) -> Self:
         """The segment with its times in the file; `seconds`: where its part begins there."""
-        words = self.words and tuple(
-            replace(word, start=word.start + seconds, end=word.end + seconds) for word in self.words
-        )
         seek = self.seek + round(seconds * FRAMES_PER_SECOND)
         spoken = tuple((start + seconds, end + seconds) for start, end in self.spoken)
-        return replace(self, seek=seek, start=self.start + seconds, end=self.end + seconds, words=words, spoken=spoken)
+        return replace(self._timed(lambda time: time + seconds), seek=seek, spoken=spoken)
+
+    def _timed(self, change: Callable[[float], float]) -> Self:
+        """The segment and its words with changed starts and ends."""
+        words = self.words and tuple(
+            replace(word, start=change(word.start), end=change(word.end)) for word in self.words
+        )
+        return replace(self, start=change(self.start), end=change(self.end), words=words)
 
 
 _NAMES = {each.name for each in fields(Segment)} - {"extra", "spoken"}

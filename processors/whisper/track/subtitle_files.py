@@ -11,7 +11,7 @@ from processors.whisper.track.subtitles import Cue, cues
 def srt(segments: Sequence[Segment], label: str, karaoke: bool) -> str:
     """label: "" or a pattern for a speaker's name, written where the speaker changes. karaoke: every word is underlined
     while it is spoken."""
-    blocks = []
+    blocks: list[str] = []
     for cue in _with_labels(cues(segments), label):
         for start, end, text in _underlined(*cue) if karaoke else [(cue[0].start, cue[0].end, _text(*cue))]:
             times = f"{_clock(start, ',')} --> {_clock(end, ',')}"

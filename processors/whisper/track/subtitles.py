@@ -235,8 +235,11 @@ def _line_break(words: Sequence[_Timed]) -> int | None:
     fits = [at for at in range(1, len(words)) if max(_width(words[:at]), _width(words[at:])) <= MAX_LINE]
     if not fits:
         return None
-    uneven = lambda at: abs(_width(words[:at]) - _width(words[at:]))  # noqa: E731
-    return max(fits, key=lambda at: 10 * _break_quality(list(words), at) - uneven(at))
+
+    def quality(at: int) -> int:
+        return 10 * _break_quality(list(words), at) - abs(_width(words[:at]) - _width(words[at:]))
+
+    return max(fits, key=quality)
 
 
 def _cue(words: Sequence[_Timed]) -> Cue:

@@ -3,12 +3,13 @@
 Works with any engine, which transcribes one part at a time. Hallucinations are dropped here.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from processors.whisper.audio import parts, reader, vad
 from processors.whisper.audio.prefetch import prefetch
@@ -53,10 +54,11 @@ class TrackTranscriber:
         self._encoder, self._known = encoder, known
         self._voices: list[Voice] = []
         self._engine, self._detector, self._options, self._report = engine, detector, options, report
-        self._language, self._probability = options.only_language, None
+        self._language = options.only_language
+        self._probability: float | None = None  # of the language
         self._found_languages: list[languages.PartLanguage] = []
         self._spoken_seconds = 0.0
-        self._spoken: Counter[str] = Counter()  # seconds by language, where that may change
+        self._spoken: dict[str, float] = defaultdict(float)  # seconds by language, where that may change
         self._lowest: dict[str, float] = {}  # probability of each language
         self._segments: list[Segment] = []
         self._dropped: list[Segment] = []
@@ -80,7 +82,7 @@ class TrackTranscriber:
                 self._report(part.at_seconds + part.seconds)
         language, probability = self._language, self._probability
         if self._spoken:
-            ((language, _),) = self._spoken.most_common(1)
+            language = max(self._spoken, key=self._spoken.__getitem__)
             probability = self._lowest.get(language)
         least, most = self._options.speaker_count
         diarization = turns.diarize(self._voices, Count(least=least, most=most))
@@ -116,7 +118,7 @@ class TrackTranscriber:
             is_clipped=bool(self._options.clips),
         )
 
-    def _prepared(self, found: Iterator[parts.Part]) -> Iterator[PartAndSpeech]:
+    def _prepared(self, found: Iterator[parts.Part]) -> Generator[PartAndSpeech]:
         for part in found:
             yield part, self._detector.spans(part.samples) if self._options.vad else None
 
@@ -170,7 +172,7 @@ class TrackTranscriber:
         if len({each.language for each in self._found_languages}) > 1:
             self._segments[count:] = [replace(each, language=self._language) for each in self._segments[count:]]
 
-    def _detect(self, part: parts.Part, spoken: list[vad.Span] | None, loudness: np.ndarray) -> bool:
+    def _detect(self, part: parts.Part, spoken: list[vad.Span] | None, loudness: NDArray[np.float32]) -> bool:
         """Detect the language of a part; return True if it is another than before."""
         seconds = part.seconds if spoken is None else vad.seconds_within(spoken, 0.0, part.seconds)
         before = self._language
@@ -192,12 +194,16 @@ class TrackTranscriber:
         )
         return before is not None and self._language != before
 
-    def _guess(self, samples: np.ndarray) -> languages.Guess:
+    def _guess(self, samples: parts.Sound) -> languages.Guess:
         among = self._options.languages
         return self._engine.detect_language(samples, among) if among else self._engine.detect_language(samples)
 
     def _keep(
-        self, part: parts.Part, spoken: list[vad.Span] | None, loudness: np.ndarray, segments: Sequence[Segment]
+        self,
+        part: parts.Part,
+        spoken: list[vad.Span] | None,
+        loudness: NDArray[np.float32],
+        segments: Sequence[Segment],
     ) -> None:
         for segment in segments:
             is_hallucination = _is_hallucination(segment, segments, part.seconds, loudness, spoken)
@@ -237,7 +243,7 @@ def _sample(seconds: float) -> int:
     return round(seconds * parts.SAMPLE_RATE_HZ)
 
 
-def _first_sound(loudness: np.ndarray, spoken: Sequence[vad.Span] | None) -> float:
+def _first_sound(loudness: NDArray[np.float32], spoken: Sequence[vad.Span] | None) -> float:
     """The start of a part's speech, or of its sound, in seconds."""
     return spoken[0].start if spoken else float(np.argmax(loudness >= SILENCE_DB)) / _LEVELS_PER_SECOND
 
@@ -270,7 +276,7 @@ def _is_hallucination(
     segment: Segment,
     segments: Sequence[Segment],
     seconds: float,
-    loudness: np.ndarray,
+    loudness: NDArray[np.float32],
     spoken: Sequence[vad.Span] | None,
 ) -> bool:
     """True if no speech corresponds to the text. Whisper writes "you" on silence, and continues after the end."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, TextIO
 
-from whisper.utils import WriteSRT, WriteTSV, WriteTXT, WriteVTT
+from whisper.utils import SubtitlesWriter, WriteSRT, WriteTSV, WriteTXT, WriteVTT
 
 from processors import wellformed
 from processors.whisper.audio.reader import Interval
@@ -142,16 +142,16 @@ def _write(transcript: Transcript, file: TextIO, form: str, options: TranscribeO
         )
 
 
-class _ByChannel:
+class _ByChannel(SubtitlesWriter):
     """Mixin for subtitle writers that may join segments: no subtitle has words of two channels."""
 
     def iterate_result(
-        self, result: Mapping[str, Any], *layout: object, **more: object
+        self, result: dict[str, Any], options: dict[str, object] | None = None, **layout: Any
     ) -> Iterator[tuple[str, str, str]]:
         for _, segments in groupby(
             result["segments"], key=lambda segment: (segment.get("channel"), segment.get("speaker"))
         ):
-            yield from super().iterate_result({**result, "segments": list(segments)}, *layout, **more)
+            yield from super().iterate_result({**result, "segments": list(segments)}, options, **layout)
 
 
 class _Srt(_ByChannel, WriteSRT):

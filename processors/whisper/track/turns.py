@@ -7,7 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from processors.whisper.speakers import clustering
-from processors.whisper.speakers.embeddings import Voice
+from processors.whisper.speakers.embeddings import Embedding, Voice
 from processors.whisper.track.segment import Segment, Word
 from processors.whisper.track.subtitles import words_of
 
@@ -28,7 +28,7 @@ class Turn:
 class Diarization:
     turns: tuple[Turn, ...] = ()
     alike: tuple[tuple[int, int], ...] = ()  # pairs of speakers that sound alike
-    voices: tuple[np.ndarray, ...] = ()  # the mean voice of each speaker, of length 1
+    voices: tuple[Embedding, ...] = ()  # the mean voice of each speaker
 
     @property
     def speakers(self) -> int:
@@ -114,9 +114,10 @@ def _without_islands(words: Sequence[Word], speakers: list[int]) -> list[int]:
         seconds = words[run[-1]].end - words[run[0]].start
         before = found[runs[number - 1][-1]] if number else None
         after = speakers[runs[number + 1][0]] if number + 1 < len(runs) else None
-        if len(runs) > 1 and seconds < _SHORTEST_TURN_SECONDS and (before == after or None in (before, after)):
+        beside = after if before is None else before  # None: there is only this run
+        if beside is not None and seconds < _SHORTEST_TURN_SECONDS and (before == after or None in (before, after)):
             for place in run:
-                found[place] = before if before is not None else after  # type: ignore[assignment]
+                found[place] = beside
     return found
 
 

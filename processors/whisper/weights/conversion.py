@@ -106,6 +106,7 @@ class _Cursor:
         return len(self._data) - self._at
 
     def number(self, form: str) -> int:
+        value: int
         (value,) = struct.unpack_from(f"<{form}", self._data, self._at)
         self._at += struct.calcsize(form)
         return value
@@ -140,7 +141,7 @@ def _variable(cursor: _Cursor, version: int) -> tuple[str, np.ndarray]:
 
 
 def _checkpoint(source: _Variables) -> Checkpoint:
-    state = {}
+    state: dict[str, np.ndarray] = {}
     for number in (1, 2):
         state |= _affine(source, f"encoder/conv{number}", f"encoder.conv{number}")
     for part in ("encoder", "decoder"):
