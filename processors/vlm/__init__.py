@@ -47,7 +47,7 @@ _BYTES_OF_A_PIXEL = 250  # activations of a page; an estimate, not measured on a
 _TOKENS_OF_A_PAGE = 12_000  # the page itself, and the longest answer, that about a statement
 
 
-class Vlm(Processor):
+class Vlm(Processor[VlmOptions, AskOptions]):
     name = "vlm"
     kinds = frozenset({Kind.IMAGE, Kind.TEXT})  # of texts: what is asked about them
     Options = VlmOptions
@@ -108,24 +108,27 @@ class Vlm(Processor):
         if options.engine == "openai":
             from processors.vlm.engine.server import ServerEngine
 
-            self._engine = ServerEngine.load(options)
-            return Loaded(engine="openai", model=options.model, device=self._engine.device_name)
+            server = self._engine = ServerEngine.load(options)
+            return Loaded(engine="openai", model=options.model, device=server.device_name)
         if options.is_served:
             from processors.vlm.engine.served import ServedEngine
 
-            self._engine = ServedEngine.start(options, models, progress)
+            served = self._engine = ServedEngine.start(options, models, progress)
             engine = "vllm" if options.engine == "vllm" else "server"
-            return Loaded(engine=engine, model=options.model, device=self._engine.device_name)
+            return Loaded(engine=engine, model=options.model, device=served.device_name)
         os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: only a command downloads weights
         from processors.vlm.engine.local import TransformersEngine
 
-        self._engine = TransformersEngine.load(options, models, progress)
+        local = self._engine = TransformersEngine.load(options, models, progress)
         engine = "transformers" if options.quantization == "none" else f"transformers, {options.quantization}"
-        return Loaded(engine=engine, model=options.model, device=self._engine.device_name)
+        return Loaded(engine=engine, model=options.model, device=local.device_name)
 
-    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
+    def process(
+        self, batch: Sequence[Work[AskOptions]], progress: Progress
+    ) -> Iterator[tuple[Work[AskOptions], Outcome | Exception]]:
         from processors.vlm.document.batch import PageBatcher
 
+        assert self._engine is not None  # by `load`
         yield from PageBatcher(self._engine, progress).outcomes(batch)
 
     def unload(self) -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -199,7 +199,7 @@ def value_probabilities(
     return found
 
 
-def _values(text: str, at: int, pointer: str) -> Iterator[ValueSpan]:
+def _values(text: str, at: int, pointer: str) -> Generator[ValueSpan, None, int]:
     """The values at and below position `at`, in order; returns where the one at `at` ends."""
     if text[at] == "{":
         return (yield from _members(text, at, pointer))
@@ -210,7 +210,7 @@ def _values(text: str, at: int, pointer: str) -> Iterator[ValueSpan]:
     return end
 
 
-def _members(text: str, at: int, pointer: str) -> Iterator[ValueSpan]:
+def _members(text: str, at: int, pointer: str) -> Generator[ValueSpan, None, int]:
     at = _skip(text, at + 1)
     while text[at] != "}":
         key, at = _DECODER.raw_decode(text, at)
@@ -221,7 +221,7 @@ def _members(text: str, at: int, pointer: str) -> Iterator[ValueSpan]:
     return at + 1
 
 
-def _items(text: str, at: int, pointer: str) -> Iterator[ValueSpan]:
+def _items(text: str, at: int, pointer: str) -> Generator[ValueSpan, None, int]:
     at, number = _skip(text, at + 1), 0
     while text[at] != "]":
         at = _skip(text, (yield from _values(text, at, f"{pointer}/{number}")))
@@ -231,4 +231,6 @@ def _items(text: str, at: int, pointer: str) -> Iterator[ValueSpan]:
 
 
 def _skip(text: str, at: int) -> int:
-    return _SPACE.match(text, at).end()
+    """The position after any whitespace from `at` on."""
+    space = _SPACE.match(text, at)
+    return space.end() if space else at

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 256 * 1024  # of a schema; a longer file is something else
 _MAX_ERRORS = 3  # reported of one answer
-_COMPACT = {"separators": (",", ":"), "ensure_ascii": False}
+_COMPACT = (",", ":")  # separators of JSON
 
 
 # ---------------------------------------------------------------------------------------------- JSON Schema
@@ -113,7 +113,7 @@ def schema_grammar(schema: str) -> str:
 
 def schema_text(schema: Mapping[str, object]) -> str:
     """The schema as it stands in a prompt, and as the key of caches."""
-    return json.dumps(schema, **_COMPACT)
+    return json.dumps(schema, separators=_COMPACT, ensure_ascii=False)
 
 
 def schema_form(schema: Mapping[str, Any]) -> str:

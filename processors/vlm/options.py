@@ -1,5 +1,6 @@
 """The options of `[processors.vlm]` and of its recipes. Imported by the daemon: nothing heavy."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -24,7 +25,7 @@ _MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096, "invoice": 8192}
 _MAX_TOKENS = 1_000_000  # more than the context of any model
 # flagged 36 of 55 wrong answers and 2 of 41 correct ones: benchmarks/VLM.md; no use for free text
 _THRESHOLD = dict.fromkeys(("extract", "bank-statement", "receipt", "invoice"), 0.7)
-_DEFAULT_FORMATS = {"extract": ("json",)} | FORMATS  # of other tasks: md and json
+_DEFAULT_FORMATS: Mapping[str, tuple[Format, ...]] = {"extract": ("json",), **FORMATS}  # of other tasks: md and json
 _AT_ONCE, _SERVED_AT_ONCE = 8, 32
 # vLLM's recipe for OCR: no prefix is shared between pages, and no image is sent twice. Without the first option of the
 # generation, the penalties of the model's author would apply.

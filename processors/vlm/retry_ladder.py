@@ -4,7 +4,7 @@ After a bad answer, the ladder repeats the request with another strategy, which 
 decodes greedily would only repeat its answer). All answers are saved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ class Strategy(StrEnum):
     REWORDED = "other words"
 
 
-_RETRIES = {
+_RETRIES: Mapping[Problem | None, tuple[Strategy, ...]] = {
     Problem.CUT_OFF: (Strategy.LONGER, Strategy.HALVES, Strategy.REWORDED),
     Problem.LOOP: (Strategy.HALVES, Strategy.REWORDED),
     Problem.INVALID: (Strategy.REWORDED, Strategy.HALVES),
@@ -165,7 +165,9 @@ class RetryLadder:
         return self._options.task in _SPLITTABLE and self._image is not None and can_split(self._image)
 
     def _requests(self, strategy: Strategy) -> list[PageRequest]:
-        images = split(self._image) if strategy is Strategy.HALVES else (self._image,)
+        images: tuple[Image.Image | None, ...] = (self._image,)
+        if strategy is Strategy.HALVES and self._image is not None:
+            images = split(self._image)
         prompt = self._prompt
         if strategy is Strategy.REWORDED:
             prompt = prompts.reword(prompt, self._options.task)

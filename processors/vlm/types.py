@@ -50,13 +50,32 @@ class PageAnswer:
 class VlmEngine(Protocol):
     """A model in this process, or a server."""
 
-    max_pixels: int  # of a page: more would be reduced again
-    max_pixels_of_money: int  # of a page of a statement, receipt or invoice
-    pages_at_once: int  # requests that are worth collecting, or sending at the same time
-    is_concurrent: bool  # several threads may call `answer_one` at the same time; else one thread calls `answer`
-    device_name: str
-    family: "Family"  # of the model
-    made_by: Mapping[str, object]  # all that determines an answer beside its request
+    @property
+    def max_pixels(self) -> int:
+        """The most pixels of a page: more would be reduced again."""
+
+    @property
+    def max_pixels_of_money(self) -> int:
+        """The most pixels of a page of a statement, receipt or invoice."""
+
+    @property
+    def pages_at_once(self) -> int:
+        """The number of requests that are worth collecting, or sending at the same time."""
+
+    @property
+    def is_concurrent(self) -> bool:
+        """True if several threads may call `answer_one` at the same time; else one thread calls `answer`."""
+
+    @property
+    def device_name(self) -> str: ...
+
+    @property
+    def family(self) -> "Family":
+        """The family of the model."""
+
+    @property
+    def made_by(self) -> Mapping[str, object]:
+        """All that determines an answer beside its request."""
 
     def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
         """Return the most probable answers to `requests`, in their order; call `heartbeat` about once a second.

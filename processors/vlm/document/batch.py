@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from processors.contract import Outcome, Progress, Work, WorkProgress
 from processors.vlm.document.ahead import Ahead
 from processors.vlm.document.job import VlmJob
+from processors.vlm.options import AskOptions
 from processors.vlm.retry_ladder import RetryLadder
 from processors.vlm.types import PageAnswer, VlmEngine
 
@@ -18,7 +19,7 @@ _AHEAD = 2  # times `pages_at_once`: pages that are decoded before the model nee
 _HEARTBEAT_SECONDS = 1.0
 
 Page = tuple[VlmJob, RetryLadder]
-Outcomes = Iterator[tuple[Work, Outcome | Exception]]
+Outcomes = Iterator[tuple[Work[AskOptions], Outcome | Exception]]
 
 
 class PageBatcher:
@@ -30,7 +31,7 @@ class PageBatcher:
         self._unfinished: list[VlmJob] = []
         self._open: list[Page] = []  # taken, and not answered well yet
 
-    def outcomes(self, batch: Sequence[Work]) -> Outcomes:
+    def outcomes(self, batch: Sequence[Work[AskOptions]]) -> Outcomes:
         """Yield the outcome of each job as soon as it is known.
 
         Raises:

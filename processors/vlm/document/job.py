@@ -34,17 +34,19 @@ log = logging.getLogger(__name__)
 class VlmJob:
     """The pages and answers of one job."""
 
-    def __init__(self, work: Work, made_by: Mapping[str, object], progress: Progress, family: Family = GENERAL):
+    def __init__(
+        self, work: Work[AskOptions], made_by: Mapping[str, object], progress: Progress, family: Family = GENERAL
+    ):
         self.work, self._family = work, family
         self._progress = progress
         self._text_review: tuple[str, ...] = ()  # of the text of a document
         self._times: set[int] | None = None  # in a transcript, in seconds
         self.total: int | None = None  # pages; None: not known yet
         self._made_by = made_by
-        self._options: AskOptions = work.options
+        self._options = work.options
         self._pages: dict[int, PageResult] = {}
-        self._checkpoints: Checkpoints | None = None
-        self._prompt: prompts.Prompt | None = None
+        self._checkpoints: Checkpoints  # this and the prompt: once `open_pages` has chosen the prompt
+        self._prompt: prompts.Prompt
         self._summary: DocumentSummary | None = None
         self._failure: Failed | Exception | None = None
         self._is_decoded = False  # no more pages will come
@@ -74,8 +76,13 @@ class VlmJob:
         if self.work.kind is Kind.TEXT:
             yield from self._decode_text(prompt)
             return
-        limits = {"max_pixels": max_pixels, "dpi": self._options.dpi, "password": pages.read_password(self.work)}
-        with pages.open_pages(self.work.source, self.work.media_type, **limits) as opened:
+        with pages.open_pages(
+            self.work.source,
+            self.work.media_type,
+            max_pixels=max_pixels,
+            dpi=self._options.dpi,
+            password=pages.read_password(self.work),
+        ) as opened:
             self.total = opened.total
             for number in range(1, opened.total + 1):
                 if result := self._saved_page(number):
@@ -140,7 +147,7 @@ class VlmJob:
 
     def save_page(self, result: PageResult) -> None:
         """Save an answered page; not one that failed only because of the server."""
-        if self._summary is None and result.best.problem is not Problem.ERROR:
+        if self._summary is None and result.best and result.best.problem is not Problem.ERROR:
             self._checkpoints.put(f"page-{result.number}", _PAGE.dump_python(result, mode="json"))
 
     def next_summaries(self) -> Sequence[RetryLadder]:
@@ -180,7 +187,9 @@ class VlmJob:
         results = [self._pages[number] for number in sorted(self._pages)]
         answered = self._answered()
         if not answered:
-            return Failed(kind=FailureKind.BAD_INPUT, message=results[0].error)
+            why = results[0].error
+            assert why is not None  # a page has an answer or an error
+            return Failed(kind=FailureKind.BAD_INPUT, message=why)
         problems = {attempt.problem for attempt in answered}
         if problems == {Problem.NO_ROOM}:
             message = "The prompt is too long for this model. Shorten it and drop both again."

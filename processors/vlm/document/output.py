@@ -71,12 +71,16 @@ def page_probabilities(attempt: PageAttempt) -> dict[str, float]:
 def markdown(pages: Sequence[PageResult]) -> str:
     """The answers; those of several pages each below a marker, which Markdown does not show."""
     if len(pages) == 1:
-        return f"{page_text(pages[0].best)}\n"
+        return f"{_shown(pages[0])}\n"
     blocks = []
     for page in pages:
         blocks.append(f"<!-- page {page.number} of {len(pages)} -->")
-        blocks.append(page_text(page.best) if page.best else f"*This page could not be read: {page.error}*")
+        blocks.append(_shown(page))
     return "\n\n".join(blocks) + "\n"
+
+
+def _shown(page: PageResult) -> str:
+    return page_text(page.best) if page.best else f"*This page could not be read: {page.error}*"
 
 
 def plain(pages: Sequence[PageResult]) -> str:

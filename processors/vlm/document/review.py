@@ -48,10 +48,11 @@ def page_reasons(page: PageResult, options: AskOptions) -> Iterator[str]:
 
 def merge_reasons(merged: MergedData, options: AskOptions, pages: int) -> list[str]:
     """The reasons in the merged data of several pages."""
-    if merged.data is None or pages == 1 or options.is_of_money:
+    schema = options.answer_schema
+    if merged.data is None or schema is None or pages == 1 or options.is_of_money:
         return []
     reasons = [f"Two pages disagree: {conflict}. The first value is used." for conflict in merged.conflicts]
-    if found := schema_errors(json.loads(dumps(merged.data)), options.answer_schema):
+    if found := schema_errors(json.loads(dumps(merged.data)), schema):
         reasons.append(f"The pages together do not fit the schema: {'; '.join(found)}.")
     return reasons
 
@@ -73,7 +74,7 @@ def _about_resolution(page: PageResult, best: PageAttempt) -> Iterator[str]:
     share = 1.0
     if seen is not None and page.size is not None and best.strategy is not Strategy.HALVES:
         share = min(1.0, seen[0] * seen[1] / (page.size[0] * page.size[1]))
-    if share < _SMALLER:
+    if seen is not None and share < _SMALLER:
         yield f"memory ran out, so the model saw only {seen[0]} x {seen[1]} pixels: small print may be lost."
     elif page.dpi is not None and page.dpi < _LEGIBLE_DPI:
         yield f"the model saw it at {page.dpi:.0f} dpi: small print may be lost. Raise `max_pixels`."

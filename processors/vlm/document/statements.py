@@ -14,6 +14,7 @@ from processors.contract import Work
 from processors.statements import FinishedDocument, SecondReading
 from processors.vlm.assess import Problem
 from processors.vlm.document.output import page_data, page_probabilities
+from processors.vlm.options import AskOptions
 from processors.vlm.retry_ladder import PageResult, Strategy
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def read_again(page: "Page") -> tuple[str, str]:
     return "\n".join(box.text for box in [*found.boxes, *found.uncertain]), "OCR"
 
 
-def finish(work: Work, pages: Sequence[PageResult]) -> FinishedDocument:
+def finish(work: Work[AskOptions], pages: Sequence[PageResult]) -> FinishedDocument:
     """Put the answers together, verify and write them."""
     answers = [(page.number, data) for page in pages if (data := _data(page)) is not None]
     certainty: dict[tuple[int, int], float] = {}
@@ -69,14 +70,16 @@ def _certainty(page: PageResult) -> dict[tuple[int, int], float]:
     if best.strategy is Strategy.HALVES:  # the rows of the halves are merged: all are as certain as the least
         lowest = best.lowest_token_probability
         data = _data(page) or {}
-        lists = [(None, data.get("rows") or data.get("items") or data.get("lines") or [])]
+        lists: list[tuple[int | None, Sequence[object]]] = [
+            (None, data.get("rows") or data.get("items") or data.get("lines") or [])
+        ]
         lists += [(at, other.get("rows") or []) for at, other in enumerate(data.get("other_accounts") or [])]
         places = [statements.row_index(at, number) for at, rows in lists for number in range(len(rows))]
         return {} if lowest is None else {(page.number, place): lowest for place in places}
     found: dict[tuple[int, int], float] = {}
     for pointer, probability in page_probabilities(best).items():
         if match := _POINTER.match(pointer):
-            account = match["account"] and int(match["account"])
+            account = int(match["account"]) if match["account"] else None
             place = page.number, statements.row_index(account, int(match["row"]))
             found[place] = min(found.get(place, 1.0), probability)
     return found

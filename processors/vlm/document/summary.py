@@ -24,7 +24,7 @@ class DocumentSummary:
     def next_level(self) -> Sequence[RetryLadder]:
         """The next requests, once those before are answered; empty: `text` is complete."""
         if self._level:
-            self._texts = [page_text(ladder.result.best) for ladder in self._level]
+            self._texts = [page_text(best) for ladder in self._level if (best := ladder.result.best)]
             self._level = []
         elif self._all:
             return ()

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
+from typing import Protocol, runtime_checkable
 
 import torch
 import transformers
 from jinja2 import TemplateError
 from PIL import Image, ImageOps
-from transformers import AutoConfig, AutoProcessor, BatchFeature, ProcessorMixin
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+from transformers import BatchFeature, ProcessorMixin
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, AutoProcessor
 
 from processors.contract import Unavailable
 from processors.vlm.families import GENERAL, Family
@@ -24,6 +26,14 @@ _LONGEST_SHAPE = 190.0  # long side to short side; Qwen's image processor refuse
 _PIXELS_PER_TOKEN = 28 * 28  # as Qwen2.5-VL; Qwen3-VL has 32 x 32
 _PROBE = "answer-5f1e"  # of the model, to find what a chat template writes after one
 _SMALLEST_AREA = 4_096  # `size` of an image processor: a smaller number is an edge's length, not a number of pixels
+
+
+@runtime_checkable
+class _CutsPatches(Protocol):
+    """An image processor of Qwen's kind: a token is a square of merged patches."""
+
+    patch_size: int  # pixels
+    merge_size: int  # patches
 
 
 class ChatProcessor:
@@ -70,7 +80,7 @@ class ChatProcessor:
             Unavailable: answers of this model would be corrupt.
         """
         conversations = [[{"role": "user", "content": self._content(request)}] for request in requests]
-        inputs = self._processor.apply_chat_template(
+        inputs = self._template(
             conversations,
             add_generation_prompt=True,
             tokenize=True,
@@ -78,14 +88,19 @@ class ChatProcessor:
             return_tensors="pt",
             sanitize_control_tokens=True,  # "<|im_end|>" in a prompt means these ten characters
             processor_kwargs={"padding": True} | ({"size": self._size} if self._size else {}),
-            **self._family.template,
         )
+        assert isinstance(inputs, BatchFeature)  # `return_dict`
         if not bool(inputs["attention_mask"][:, -1].all()):
             raise Unavailable(
                 "The tokenizer of this model pads on the right, which silently corrupts answers: choose another "
                 "`model` in [processors.vlm]."
             )
         return inputs
+
+    def _template(self, turns: Sequence[object], **options: object) -> object:
+        """What the chat template makes of one conversation, or of several: text, or the processor's inputs."""
+        options |= self._family.template
+        return self._processor.apply_chat_template(turns, **options)  # type: ignore[arg-type]  # annotated for texts
 
     def _content(self, request: PageRequest) -> list[dict[str, object]]:
         text: dict[str, object] = {"type": "text", "text": request.prompt}
@@ -100,7 +115,7 @@ class ChatProcessor:
             return [None] * len(requests)
         grids, patch = inputs.get("image_grid_thw"), getattr(self._processor.image_processor, "patch_size", None)
         if grids is None or not isinstance(patch, int):
-            return [request.image.size for request in requests]
+            return [request.image.size if request.image is not None else None for request in requests]
         return [(int(width) * patch, int(height) * patch) for _, height, width in grids.tolist()]
 
     def turn_end(self) -> int | None:
@@ -110,8 +125,10 @@ class ChatProcessor:
             {"role": "assistant", "content": [{"type": "text", "text": _PROBE}]},
         ]
         try:
-            written = self._processor.apply_chat_template(turns, tokenize=False, **self._family.template)
+            written = self._template(turns, tokenize=False)
         except (ValueError, TypeError, KeyError, TemplateError):
+            return None
+        if not isinstance(written, str):
             return None
         after = written.rpartition(_PROBE)[2].lstrip()
         special = self.tokenizer.get_added_vocab()
@@ -122,7 +139,7 @@ class ChatProcessor:
     def decode(self, tokens: torch.Tensor) -> str:
         """The text of `tokens`, int64, shape (n_tokens,), without control tokens and surrounding whitespace."""
         skips = not self._family.keeps_tags
-        text = self.tokenizer.decode(tokens, skip_special_tokens=skips, clean_up_tokenization_spaces=False)
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=skips, clean_up_tokenization_spaces=False)
         return text.strip()
 
 
@@ -143,7 +160,7 @@ def _limit(image_processor: object, max_pixels: int) -> tuple[int, dict[str, int
 def _longest_shape(image_processor: object, size: dict[str, int] | None) -> float:
     """The largest ratio of long side to short side. The short side is rounded up to one token without shortening the
     long side: a longer page would exceed the limit of pixels."""
-    if size is None:
+    if size is None or not isinstance(image_processor, _CutsPatches):
         return _LONGEST_SHAPE
     token_edge = image_processor.patch_size * image_processor.merge_size
     return min(_LONGEST_SHAPE, size["longest_edge"] / token_edge**2)
@@ -172,14 +189,19 @@ def load_processor(folder: Path) -> ProcessorMixin:
         Unavailable: it needs torchvision, and torchvision is not installed.
         OSError, ValueError: the folder's files are damaged, or transformers does not know the model.
     """
+    loaded: ProcessorMixin
     if importlib.util.find_spec("torchvision") is not None:
-        return AutoProcessor.from_pretrained(folder, local_files_only=True)
+        loaded = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        return loaded
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    kind = PROCESSOR_MAPPING.get(type(config), None) or _named_processor(folder)
+    mapped = PROCESSOR_MAPPING.get(type(config), None)
+    kind = mapped if isinstance(mapped, type) else _named_processor(folder)
     try:
         if kind is not None and "video_processor" in kind.get_attributes():
-            return _without_video(kind).from_pretrained(folder, local_files_only=True)
-        return AutoProcessor.from_pretrained(folder, local_files_only=True)
+            loaded = _without_video(kind).from_pretrained(folder, local_files_only=True)
+        else:
+            loaded = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        return loaded
     except ImportError as error:
         raise Unavailable(
             f"The model {folder.name} needs torchvision to prepare images. "
@@ -218,7 +240,8 @@ class _ImagesOnly(ProcessorMixin):
     video_processor = SimpleNamespace(num_frames=None, fps=None)  # SmolVLM's chat template asks for them
 
     def __init__(self, *parts: object, video_processor: object = None, **options: object):
-        super().__init__(*(part for part in parts if part is not None), **options)
+        own = (part for part in parts if part is not None)
+        super().__init__(*own, **options)  # type: ignore[no-untyped-call]  # transformers'
 
 
 def _without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
@@ -237,8 +260,11 @@ def _without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
 
     module = sys.modules[kind.__module__]
     if getattr(module, "num2words", str) is None:
-        module.num2words = str  # SmolVLM refuses to load without the library that spells the number of video frames
+        # SmolVLM refuses to load without the library that spells the number of video frames.
+        vars(module)["num2words"] = str
     members: dict[str, object] = {"get_attributes": classmethod(get_attributes)}
-    if accepted[len(parts)] == "video_processor" and len(parts) + 1 not in _places_with_default(kind.__init__):
-        members["__init__"] = _with_default(kind.__init__)
+    init: object = kind.__init__
+    assert isinstance(init, FunctionType)  # written in Python
+    if accepted[len(parts)] == "video_processor" and len(parts) + 1 not in _places_with_default(init):
+        members["__init__"] = _with_default(init)
     return type(kind.__name__, (kind, _ImagesOnly), members)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
-from transformers import GenerationConfig, LogitsProcessor, PreTrainedTokenizerBase, StoppingCriteria
+from transformers import GenerationConfig, LogitsProcessor, PreTrainedTokenizerFast, StoppingCriteria
 
 from processors.vlm.assess import is_endless
 from processors.vlm.extract import schema_grammar, schema_text
@@ -104,7 +104,7 @@ class TokenProbabilities(LogitsProcessor):
 class GrammarCache:
     """The grammars for one model's tokenizer, each compiled once."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocabulary: int, ends: Sequence[int]):
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, vocabulary: int, ends: Sequence[int]):
         """vocabulary: the number of scores per token; ends: the tokens that end an answer."""
         self._source, self._vocabulary, self._ends = tokenizer, vocabulary, list(ends)
         self._tokenizer: LLTokenizer | None = None  # made on first use: it takes a second

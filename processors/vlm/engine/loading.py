@@ -4,12 +4,15 @@ import importlib.util
 import logging
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig, PreTrainedModel
-from transformers.utils import is_flash_attn_2_available
+from transformers import BitsAndBytesConfig, PreTrainedModel
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import AutoModelForImageTextToText
 from transformers.utils import logging as transformers_logging
+from transformers.utils.import_utils import is_flash_attn_2_available
 
 from processors import torch_device
 from processors.contract import Unavailable
@@ -58,7 +61,8 @@ def choose_dtype(wanted: str, device: torch.device, weights_bytes: int = 0) -> t
     (vllm-project/vllm#13817, huggingface/transformers#33294).
     """
     if wanted != "auto":
-        return getattr(torch, wanted)
+        named: torch.dtype = getattr(torch, wanted)
+        return named
     if device.type == "cpu":
         return torch.float32
     with torch.cuda.device(device):
@@ -125,7 +129,8 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
     if device.type == "cuda" and model.config._attn_implementation == "sdpa" and options.attention == "auto":
         window_attention.use_in(model)
     check_quantization(model, options.quantization)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def placement(device: torch.device, quantized: BitsAndBytesConfig | None) -> dict[str, object]:
@@ -149,7 +154,7 @@ def _load(
     """The model, with the first implementation of attention that it supports; and what `from_pretrained` reports."""
     for attention in attentions:
         try:
-            return AutoModelForImageTextToText.from_pretrained(
+            loaded: object = AutoModelForImageTextToText.from_pretrained(
                 folder,
                 dtype=dtype,
                 attn_implementation=attention,
@@ -157,6 +162,7 @@ def _load(
                 output_loading_info=True,
                 **where,
             )
+            return cast("tuple[PreTrainedModel, dict[str, list[str]]]", loaded)  # with `output_loading_info`
         except (ValueError, ImportError) as error:
             if attention == attentions[-1] or not _is_about_attention(error):
                 raise

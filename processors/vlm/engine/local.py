@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import torch
 from transformers import LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
@@ -27,6 +28,9 @@ from processors.vlm.engine.generation import (
 from processors.vlm.engine.loading import choose_device, load_model
 from processors.vlm.families import GENERAL, Family
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
+
+if TYPE_CHECKING:
+    from transformers._typing import GenerativePreTrainedModel
 
 _FEWEST_PIXELS = 200_000  # A4 at 45 dpi: a page is not shown smaller than that to make it fit
 
@@ -154,7 +158,8 @@ class TransformersEngine:
                 f"One page does not fit into the memory of {self.device_name}: lower `max_pixels` or "
                 "`max_new_tokens`, or choose a smaller model."
             ) from cause
-        log.warning("memory ran out with a single page; reducing it to half its pixels: %d x %d", *smaller.image.size)
+        size = smaller.image.size if smaller.image is not None else (0, 0)
+        log.warning("memory ran out with a single page; reducing it to half its pixels: %d x %d", *size)
         return self._try([smaller], heartbeat)
 
     def _alone(
@@ -191,15 +196,17 @@ class TransformersEngine:
             return self._answer_fitting(requests, heartbeat, room, sizes)
         limits = [min(request.token_limit, left) for request, left in zip(requests, room, strict=True)]
         inputs = inputs.to(self._model.device, dtype=self._model.dtype)
+        model = cast("GenerativePreTrainedModel", self._model)  # every class of AutoModelForImageTextToText is one
         prompt_tokens = inputs["input_ids"].shape[1]
         stopping = StopAtLimitOrLoop(limits, prompt_tokens, self._ends.tolist(), self._model.device, heartbeat)
         constraint, probabilities = self._grammars.constraint(requests), TokenProbabilities()
-        output = self._model.generate(
+        output = model.generate(
             **inputs,
             max_new_tokens=max(limits),
             stopping_criteria=StoppingCriteriaList([stopping]),
             logits_processor=LogitsProcessorList([*filter(None, [constraint]), probabilities]),
         )
+        assert isinstance(output, torch.Tensor)  # without `return_dict_in_generate`
         generated, chosen = output[:, prompt_tokens:].cpu(), probabilities.table()
         return [
             self._read(request, generated[row], chosen[row], stopping.cut(row), lengths[row], sizes[row])
@@ -244,7 +251,8 @@ class TransformersEngine:
         ends = torch.isin(tokens[:length], self._ends).nonzero()
         if len(ends):
             length, reason = int(ends[0]) + 1, StopReason.STOP
-        text, token_probabilities = self._chat.decode(tokens[:length]), ()
+        text = self._chat.decode(tokens[:length])
+        token_probabilities: tuple[tuple[int, float], ...] = ()
         if request.json_schema is not None:
             text, places = self._grammars.spell(tokens[:length].tolist())
             token_probabilities = tuple(zip(places, chosen[:length].tolist(), strict=True))
@@ -265,5 +273,7 @@ def _is_text_only(request: PageRequest) -> bool:
 
 def _with_fewer_pixels(request: PageRequest) -> PageRequest | None:
     """The same with half the pixels; None: too few would be left to be legible."""
-    pixels = 0 if request.image is None else request.image.width * request.image.height
+    if request.image is None:
+        return None
+    pixels = request.image.width * request.image.height
     return replace(request, image=reduce(request.image, pixels // 2)) if pixels // 2 >= _FEWEST_PIXELS else None

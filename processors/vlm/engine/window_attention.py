@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def use_in(model: PreTrainedModel) -> bool:
     """Let the vision tower of `model` attend by this; false: it is of another kind, and left alone."""
     vision = getattr(model.config, "vision_config", None)
-    if getattr(vision, "model_type", None) not in _TYPES:
+    if vision is None or getattr(vision, "model_type", None) not in _TYPES:
         return False
     ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
     vision._attn_implementation_internal = NAME
@@ -55,20 +55,22 @@ def attend(
         starts_by_length.setdefault(end - start, []).append(start)
     if len(starts_by_length) == 1:  # all tokens, in order: no copy
         ((length, starts),) = starts_by_length.items()
-        found = _attend(*(_windows(each, len(starts), length) for each in (query, key, value)), scaling)
+        queries, keys, values = (_windows(each, len(starts), length) for each in (query, key, value))
+        found = _attend(queries, keys, values, scaling)
         return found.transpose(1, 2).flatten(0, 1)[None], None
     attended = query.new_empty(query.shape[2], query.shape[1], query.shape[3])
     for length, starts in starts_by_length.items():
         first = torch.tensor(starts, device=query.device)[:, None]
         places = (first + torch.arange(length, device=query.device)).flatten()
-        chosen = (_windows(each[:, :, places], len(starts), length) for each in (query, key, value))
-        attended[places] = _attend(*chosen, scaling).transpose(1, 2).flatten(0, 1)
+        queries, keys, values = (_windows(each[:, :, places], len(starts), length) for each in (query, key, value))
+        attended[places] = _attend(queries, keys, values, scaling).transpose(1, 2).flatten(0, 1)
     return attended[None], None
 
 
 def _windows(states: torch.Tensor, count: int, length: int) -> torch.Tensor:
     """(1, heads, count * length, width) -> (count, heads, length, width)."""
-    return states[0].unflatten(1, (count, length)).transpose(0, 1)
+    cut: torch.Tensor = states[0].unflatten(1, (count, length))
+    return cut.transpose(0, 1)
 
 
 def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float) -> torch.Tensor:
