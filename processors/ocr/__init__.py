@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Ocr", "OcrOptions", "ReadOptions", "processor"]
 
 
-class Ocr(Processor):
+class Ocr(Processor[OcrOptions, ReadOptions]):
     name = "ocr"
     kinds = frozenset({Kind.IMAGE})
     Options = OcrOptions
@@ -45,7 +45,7 @@ class Ocr(Processor):
 
         return RapidOcrEngine.load(self._threads)
 
-    def process_one(self, work: Work, progress: Progress) -> Finished:
+    def process_one(self, work: Work[ReadOptions], progress: Progress) -> Finished:
         """Read every page; report those that cannot be decoded.
 
         Raises:

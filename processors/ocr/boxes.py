@@ -64,7 +64,7 @@ def _is_inside(quad: Quad, other: Quad) -> bool:
 
 def _without_overlaps(quads: Sequence[Quad], found: ink.Ink) -> list[Quad]:
     """The boxes; if two boxes of one line overlap, they are cut so that no letter is in both."""
-    ordered = sorted((list(quad) for quad in quads), key=lambda quad: quad[0][0])
+    ordered: list[Quad] = sorted((list(quad) for quad in quads), key=lambda quad: quad[0][0])
     for number, after in enumerate(ordered):
         for other, before in enumerate(ordered[:number]):
             if after[0][0] < before[1][0] < after[1][0] and _are_beside(before, after):

@@ -8,7 +8,7 @@ import numpy as np
 
 from processors.ocr.boxes import Quad, bounds_of
 from processors.ocr.ink import Ink
-from processors.ocr.layout import TextBox
+from processors.ocr.layout import Point, TextBox
 from processors.pages.check_boxes import Square, choose, find_squares, is_mark
 
 if TYPE_CHECKING:
@@ -37,7 +37,12 @@ def find_boxes(ink: Ink) -> list[Square]:
     if not height:
         return []
     squares = find_squares(ink.mask, ink.gray, max(_LEAST_SIDE, _SMALLEST * height), _LARGEST * height)
-    return [replace(each, box=tuple(side / ink.share for side in each.box)) for each in squares]
+    return [_enlarged(each, ink.share) for each in squares]
+
+
+def _enlarged(square: Square, share: float) -> Square:
+    left, top, right, bottom = (side / share for side in square.box)
+    return replace(square, box=(left, top, right, bottom))
 
 
 def may_be_letters(words: Sequence[TextBox]) -> bool:
@@ -82,6 +87,6 @@ def _inner(square: Square) -> Quad:
     return _quad((left + frame, top + frame, right - frame, bottom - frame))
 
 
-def _quad(box: tuple[float, float, float, float]) -> tuple[tuple[float, float], ...]:
+def _quad(box: tuple[float, float, float, float]) -> tuple[Point, Point, Point, Point]:
     left, top, right, bottom = (round(side, 1) for side in box)
     return (left, top), (right, top), (right, bottom), (left, bottom)

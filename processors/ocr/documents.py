@@ -11,6 +11,7 @@ from processors import pages, statements
 from processors.contract import BadInput, Finished, Work
 from processors.ocr import layout
 from processors.ocr.layout import TextBox
+from processors.ocr.options import ReadOptions
 from processors.ocr.text import PageText, plain, review
 from processors.statements import (
     Box,
@@ -35,7 +36,9 @@ Document = TypeVar("Document", StatementDocument, Receipt, Invoice)
 ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read differently
 
 
-def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str], read_again: ReadAgain) -> Finished:
+def finish_statement(
+    work: Work[ReadOptions], read: Sequence[PageText], formats: Sequence[str], read_again: ReadAgain
+) -> Finished:
     """Find, verify and write the statements' rows; `read_again` is called if any page needs a second reading."""
     memory = _layout_memory(work)
 
@@ -56,7 +59,7 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
     return _finished(work, read, formats, done, reasons, {"pages_from_text_layer": layers})
 
 
-def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
+def finish_receipt(work: Work[ReadOptions], read: Sequence[PageText], formats: Sequence[str]) -> Finished:
     """Find the items and the total, and verify that they agree."""
     receipt = _read_or_report(work, read, statements.read_receipt, lambda why: Receipt(reasons=[why]))
     done = statements.finish_receipt(
@@ -70,7 +73,7 @@ def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str])
     return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
 
 
-def finish_invoice(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
+def finish_invoice(work: Work[ReadOptions], read: Sequence[PageText], formats: Sequence[str]) -> Finished:
     """Find the parties, the lines, the taxes and the totals, and verify that they agree."""
     invoice = _read_or_report(work, read, statements.read_invoice, lambda why: Invoice(reasons=[why]))
     if electronic := _read_einvoice(work):
@@ -86,19 +89,21 @@ def finish_invoice(work: Work, read: Sequence[PageText], formats: Sequence[str])
     return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
 
 
-def _read_einvoice(work: Work) -> bytes | None:
+def _read_einvoice(work: Work[ReadOptions]) -> bytes | None:
     if work.media_type != "application/pdf":
         return None
     return pages.read_attachment(work.source, invoices.NAMES, invoices.MAX_BYTES, pages.read_password(work))
 
 
-def _layout_memory(work: Work) -> LayoutMemory | None:
+def _layout_memory(work: Work[ReadOptions]) -> LayoutMemory | None:
     if work.layouts is None or not work.options.remember_layouts:
         return None
     return LayoutMemory(LayoutStore(work.layouts), date.today())
 
 
-def _find_statements(work: Work, read: Sequence[PageText], memory: LayoutMemory | None) -> StatementDocument:
+def _find_statements(
+    work: Work[ReadOptions], read: Sequence[PageText], memory: LayoutMemory | None
+) -> StatementDocument:
     document = _read_or_report(
         work,
         read,
@@ -118,7 +123,7 @@ def _find_statements(work: Work, read: Sequence[PageText], memory: LayoutMemory 
 
 def _place(page: PageText, box: TextBox) -> Box | None:
     frame, (xs, ys) = _frame(page, 0.0), zip(*box.corners, strict=True)
-    return frame and frame.to_fractions((min(xs), min(ys), max(xs), max(ys)))
+    return frame.to_fractions((min(xs), min(ys), max(xs), max(ys))) if frame else None
 
 
 def _pages_to_read_again(read: Sequence[PageText], verified: StatementDocument, when: str) -> list[PageText]:
@@ -129,7 +134,7 @@ def _pages_to_read_again(read: Sequence[PageText], verified: StatementDocument, 
 
 
 def _second_reading(
-    work: Work, read: Sequence[PageText], again: Sequence[PageText], memory: LayoutMemory | None
+    work: Work[ReadOptions], read: Sequence[PageText], again: Sequence[PageText], memory: LayoutMemory | None
 ) -> SecondReading:
     """The rows of the document in which the pages that could be read again replace the first reading's."""
     succeeded = {page.number: page for page in again if not page.error}
@@ -148,7 +153,7 @@ def _second_reading(
 
 
 def _read_or_report(
-    work: Work,
+    work: Work[ReadOptions],
     read: Sequence[PageText],
     reader: Callable[[Sequence[PageWords]], Document],
     report: Callable[[str], Document],
@@ -161,14 +166,18 @@ def _read_or_report(
         return report(str(error))
 
 
-def _document_boundary(work: Work, message: str) -> AbstractContextManager[None]:
+def _document_boundary(work: Work[ReadOptions], message: str) -> AbstractContextManager[None]:
     """Error boundary of one reading of a document: the job continues with whatever else is known."""
     return pages.unexpected_as_bad_input(f"job {work.job} ({work.source.name})", message)
 
 
 def _words(page: PageText) -> PageWords:
     boxes = [box for line in page.lines for box in line]
-    words = [word for box, *sides in layout.deskew(boxes) for word in split_words(box.text, *sides, box.confidence)]
+    words = [
+        word
+        for box, left, top, right, bottom in layout.deskew(boxes)
+        for word in split_words(box.text, left, top, right, bottom, box.confidence)
+    ]
     return PageWords(page.number, tuple(words), page.source, _frame(page, layout.find_slope(boxes)))
 
 
@@ -183,7 +192,7 @@ def _without_text(formats: Sequence[str]) -> list[str]:
 
 
 def _finished(
-    work: Work,
+    work: Work[ReadOptions],
     read: Sequence[PageText],
     formats: Sequence[str],
     done: FinishedDocument,

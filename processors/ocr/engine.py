@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageOps, ImageStat
+from rapidocr.ch_ppocr_rec.typings import TextRecOutput
 
 from processors.ocr import check_boxes, orientation
 from processors.ocr.boxes import Quad, bounds_of, separate
@@ -23,6 +24,7 @@ from processors.pages.check_boxes import Square
 if TYPE_CHECKING:
     from PIL import Image
     from rapidocr import RapidOCR
+    from rapidocr.ch_ppocr_det import TextDetector
     from rapidocr.ch_ppocr_rec import TextRecognizer
 
 _GOOD_CONFIDENCE = 0.85  # of upright text: 0.95 and more; upside down: 0.5 to 0.8
@@ -71,6 +73,8 @@ class RapidOcrEngine:
 
     def __init__(self, engine: "RapidOCR", threads: int | None):
         self._rapidocr, self._threads = engine, threads
+        self._recognizer = _recognizer(engine)
+        self._detector = cast("TextDetector", engine.text_det)  # loaded, see `_recognizer`
         self.model_name = model_name()
         self._loaded: dict[Path, TextRecognizer] = {}
         self._others: list[TextRecognizer] = []
@@ -95,7 +99,7 @@ class RapidOcrEngine:
             if path not in self._loaded:
                 opened = open_rapidocr(self._threads, path)
                 opened(_BLANK, use_det=False)
-                self._loaded[path] = opened.text_rec
+                self._loaded[path] = _recognizer(opened)
         self._others = [self._loaded[path] for path in models]
 
     def read_upright(self, image: "Image.Image", *, may_be_rotated: bool = False) -> "OcrResult":
@@ -139,7 +143,9 @@ class RapidOcrEngine:
         """The text of the image of one line, and its confidence."""
         self._rapidocr.max_side_len = max(image.size)
         found = self._rapidocr(_bgr(image), use_det=False, use_rec=True)
-        return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+        if not isinstance(found, TextRecOutput) or not found.txts:
+            return "", 0.0
+        return found.txts[0], float(found.scores[0])
 
     def read_part(self, image: "Image.Image") -> OcrResult:
         """Read an RGB image as it is: a part of a page, which is upright."""
@@ -162,7 +168,7 @@ class RapidOcrEngine:
             return _Found([], [], 0, 0)
         boxes = separate(self._detect_in(image, area, scale or _scale(ink, area)), ink)
         pixels = _bgr(image)
-        models = [self._rapidocr.text_rec, *self._others]
+        models = [self._recognizer, *self._others]
         read = recognize(models, pixels, boxes, ink)
         missed = find_lines_outside(ink, [bounds_of(box) for box in boxes])[:_MOST_MISSED]
         second = recognize(models, pixels, [_padded(line, image.size) for line in missed], ink)
@@ -175,7 +181,7 @@ class RapidOcrEngine:
 
     def _with_check_boxes(self, found: "_Found", squares: Sequence[Square], image: "Image.Image", ink: Ink) -> "_Found":
         def recognize_all(quads: Sequence[Quad]) -> list[TextBox]:
-            return [each.box for each in recognize([self._rapidocr.text_rec], pixels, quads, ink)]
+            return [each.box for each in recognize([self._recognizer], pixels, quads, ink)]
 
         pixels = _bgr(image)
         settled = check_boxes.settle(squares, found.boxes, recognize_all)
@@ -185,10 +191,15 @@ class RapidOcrEngine:
     def _detect_in(self, image: "Image.Image", area: Area, scale: float) -> list[Quad]:
         """The boxes of lines in a part of the image."""
         prepared, factor = _prepared(image, area, scale)
-        found = self._rapidocr.text_det(prepared)
+        found = self._detector(prepared)
         if found.boxes is None:
             return []
         return [[(x + area[0], y + area[1]) for x, y in np.asarray(box) * factor] for box in found.boxes]
+
+
+def _recognizer(opened: "RapidOCR") -> "TextRecognizer":
+    """The recognition model of a RapidOCR that has read something. It is annotated as it is before: None."""
+    return cast("TextRecognizer", opened.text_rec)
 
 
 def _on_light_ground(image: "Image.Image") -> "Image.Image":

@@ -12,7 +12,7 @@ from processors.ocr import downloaded_models, layout, reading_order
 from processors.ocr.documents import finish_invoice, finish_receipt, finish_statement
 from processors.ocr.hocr import to_hocr
 from processors.ocr.layout import TextBox
-from processors.ocr.options import FORMATS, ReadOptions
+from processors.ocr.options import DEFAULT_FORMATS, ReadOptions
 from processors.ocr.page_reader import PageReader
 from processors.ocr.searchable import write_pdf
 from processors.ocr.text import PageText, finish_text
@@ -35,7 +35,7 @@ class FileReader:
         engine.use(others)
         return engine
 
-    def process(self, work: Work, progress: Progress) -> Finished:
+    def process(self, work: Work[ReadOptions], progress: Progress) -> Finished:
         """Read every page, and write the files of the recipe; report pages that cannot be decoded.
 
         Raises:
@@ -43,8 +43,8 @@ class FileReader:
         """
         read, warnings = self._read_pages(work, progress)
         if all(page.error for page in read):
-            raise BadInput(read[0].error)
-        formats = work.options.formats or FORMATS[work.options.task]["default"]
+            raise BadInput(read[0].error or pages.UNREADABLE_PAGE)
+        formats = work.options.formats or DEFAULT_FORMATS[work.options.task]
         match work.options.task:
             case "bank-statement":
                 return finish_statement(work, read, formats, lambda again: self._read_again(work, again, progress))
@@ -53,15 +53,16 @@ class FileReader:
             case "invoice":
                 return finish_invoice(work, read, formats)
             case _:
-                writers = {
+                writers: dict[str, Callable[[Path], object]] = {
                     "pdf": lambda path: _write_pdf(work, read, path),
                     "hocr": lambda path: path.write_text(to_hocr(work.source.name, read), encoding="utf-8"),
                 }
                 return finish_text(work, read, formats, warnings, writers)
 
-    def _read_pages(self, work: Work, progress: Progress) -> tuple[list[PageText], Sequence[str]]:
+    def _read_pages(self, work: Work[ReadOptions], progress: Progress) -> tuple[list[PageText], Sequence[str]]:
         """The pages, and whatever the file contains that is on none of them."""
-        options, read = work.options, []
+        options = work.options
+        read: list[PageText] = []
         others = downloaded_models.find_for(options.languages, self._models) if options.languages else ()
         self._reader = PageReader(lambda: self._engine_with(others), options.text_layer)
         with _opened(work) as opened:
@@ -77,7 +78,7 @@ class FileReader:
                 progress.job(work, done=number, total=opened.total, unit="pages")
         return read, opened.warnings
 
-    def _read_again(self, work: Work, doubtful: Sequence[PageText], progress: Progress) -> list[PageText]:
+    def _read_again(self, work: Work[ReadOptions], doubtful: Sequence[PageText], progress: Progress) -> list[PageText]:
         """Read pages with a text layer by OCR, others from a smaller image, in which OCR makes different mistakes."""
         again = []
         with _opened(work) as opened:
@@ -105,18 +106,18 @@ def _in_order(page: PageText, boxes: Sequence[TextBox], task: str) -> PageText:
     return replace(page, blocks=blocks, lines=tuple(line.boxes for block in blocks for line in block.lines))
 
 
-def _write_pdf(work: Work, read: Sequence[PageText], path: Path) -> None:
+def _write_pdf(work: Work[ReadOptions], read: Sequence[PageText], path: Path) -> None:
     with _opened(work) as opened:
         write_pdf(work, opened, read, path)
 
 
-def _page_boundary(work: Work, number: int) -> AbstractContextManager[None]:
+def _page_boundary(work: Work[ReadOptions], number: int) -> AbstractContextManager[None]:
     """Error boundary of one page."""
     where = f"job {work.job} ({work.source.name}), page {number}"
     return pages.unexpected_as_bad_input(where, pages.UNREADABLE_PAGE)
 
 
-def _opened(work: Work) -> "AbstractContextManager[pages.Pages]":
+def _opened(work: Work[ReadOptions]) -> "AbstractContextManager[pages.Pages]":
     """The pages of a file, opened with the options of its recipe."""
     options, password = work.options, pages.read_password(work)
     return pages.open_pages(

@@ -101,7 +101,8 @@ def glyphs_in(strokes: np.ndarray, box: Bounds) -> np.ndarray:
 
 def _is_in(strokes: np.ndarray, box: Bounds) -> np.ndarray:
     x, y = (strokes[:, 0] + strokes[:, 2]) / 2, (strokes[:, 1] + strokes[:, 3]) / 2
-    return (x >= box[0]) & (x <= box[2]) & (y >= box[1]) & (y <= box[3])
+    is_in: np.ndarray = (x >= box[0]) & (x <= box[2]) & (y >= box[1]) & (y <= box[3])
+    return is_in
 
 
 def find_lines_outside(ink: Ink, boxes: Sequence[Bounds]) -> list[Bounds]:
@@ -128,14 +129,14 @@ def find_lines_outside(ink: Ink, boxes: Sequence[Bounds]) -> list[Bounds]:
 
 
 def _reaches(letter: np.ndarray, after: np.ndarray) -> bool:
-    return after[0] - letter[2] < _LINE_GAP * 3 * (letter[3] - letter[1])
+    return bool(after[0] - letter[2] < _LINE_GAP * 3 * (letter[3] - letter[1]))
 
 
 def _is_beside(a: np.ndarray, b: np.ndarray) -> bool:
     heights = a[3] - a[1], b[3] - b[1]
     shift = min(abs(a[3] - b[3]), abs(a[1] + a[3] - b[1] - b[3]) / 2)
     is_near = -min(heights) / 2 < b[0] - a[2] < _LINE_GAP * max(heights)
-    return is_near and shift < _LINE_SHIFT * min(heights) and max(heights) < _LINE_SIZE * min(heights)
+    return bool(is_near and shift < _LINE_SHIFT * min(heights) and max(heights) < _LINE_SIZE * min(heights))
 
 
 def _is_writing(line: np.ndarray) -> bool:

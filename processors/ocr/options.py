@@ -1,5 +1,6 @@
 """The options of `[processors.ocr]` and of its recipes. Imported by the daemon: nothing heavy."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -10,12 +11,16 @@ from processors.statements.writing.csv_style import CsvOptions
 from processors.statements.writing.formats import FORMATS as MONEY_FORMATS
 from processors.statements.writing.formats import OPTIONAL_FORMATS
 
-FORMATS = {  # by task; the first is what a person opens
-    "read": {"default": ("txt", "json"), "known": ("txt", "md", "json", "pdf", "hocr")},
-    **{
-        task: {"default": formats, "known": (*formats, *OPTIONAL_FORMATS.get(task, ()), "txt")}
-        for task, formats in MONEY_FORMATS.items()
-    },
+Task = Literal["read", "bank-statement", "receipt", "invoice"]
+Format = Literal["txt", "md", "json", "pdf", "hocr", "csv", "xlsx", "ofx", "qif", "beancount"]
+
+DEFAULT_FORMATS: Mapping[str, tuple[Format, ...]] = {  # by task; the first is what a person opens
+    "read": ("txt", "json"),
+    **MONEY_FORMATS,
+}
+_KNOWN_FORMATS: Mapping[str, tuple[Format, ...]] = {
+    "read": ("txt", "md", "json", "pdf", "hocr"),
+    **{task: (*formats, *OPTIONAL_FORMATS.get(task, ()), "txt") for task, formats in MONEY_FORMATS.items()},
 }
 
 
@@ -26,9 +31,8 @@ class OcrOptions(Options):
 
 
 class ReadOptions(CsvOptions):
-    task: Literal["read", "bank-statement", "receipt", "invoice"] = "read"
-    # empty: the task's defaults
-    formats: tuple[Literal["txt", "md", "json", "pdf", "hocr", "csv", "xlsx", "ofx", "qif", "beancount"], ...] = ()
+    task: Task = "read"
+    formats: tuple[Format, ...] = ()  # empty: the task's defaults
     dpi: int = Field(default=200, ge=50, le=600)  # at which PDF pages are rendered
     max_pixels: int = Field(default=6_000_000, ge=100_000, le=MAX_PIXELS)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page with a lower mean needs review
@@ -50,7 +54,7 @@ class ReadOptions(CsvOptions):
 
     @model_validator(mode="after")
     def _check_formats(self) -> "ReadOptions":
-        known = FORMATS[self.task]["known"]
+        known = _KNOWN_FORMATS[self.task]
         if wrong := [name for name in self.formats if name not in known]:
             raise ValueError(f'task "{self.task}" cannot write {", ".join(wrong)}; choose from: {", ".join(known)}')
         return self

@@ -95,10 +95,10 @@ class PageReader:
         self, page: Page, image: "Image.Image", words: Sequence[PlacedWord], was_rotated: bool
     ) -> tuple[PageText, Sequence[TextBox]]:
         if page.textless is not None and _is_blank(image):
-            return _from_layer(page, words) if words else (_page_text(page, size=image.size), ())
+            return _from_layer(page, words) if words else (replace(_page_text(page), size=image.size), ())
         found = self._engine().read_upright(image, may_be_rotated=was_rotated)
-        read = _page_text(
-            page,
+        read = replace(
+            _page_text(page),
             size=found.image.size,
             rotation=found.rotation,
             scale=page.scale,
@@ -187,25 +187,26 @@ def _source(layer: Sequence[object], ocr: Sequence[object]) -> Source:
 
 
 def _is_blank(image: "Image.Image") -> bool:
-    return all(low == high for low, high in image.getextrema())
+    return image.getcolors(1) is not None  # None: more than one color
 
 
 def _from_layer(page: Page, words: Sequence[PlacedWord]) -> tuple[PageText, Sequence[TextBox]]:
-    read = _page_text(page, size=page.image.size, source="text layer")
+    read = replace(_page_text(page), size=page.image.size, source="text layer")
     return read, [_text_box(word) for word in words]
 
 
-def _page_text(page: Page, **facts: object) -> PageText:
-    return PageText(number=page.number, notes=page.notes, warnings=page.warnings, **facts)
+def _page_text(page: Page) -> PageText:
+    return PageText(number=page.number, notes=page.notes, warnings=page.warnings)
 
 
 def _text_box(word: pages.PlacedWord) -> TextBox:
     left, top, right, bottom = (round(side, 1) for side in (word.left, word.top, word.right, word.bottom))
-    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    corners: tuple[Point, ...] = ((left, top), (right, top), (right, bottom), (left, bottom))
     first = round(word.angle / 90) % 4  # the upper left corner of the text
     if abs(word.angle - round(word.angle / 90) * 90) > _TILTED:
         corners, first = _tilted(word), 0
-    return TextBox(text=word.text, confidence=1.0, corners=corners[first:] + corners[:first])
+    a, b, c, d = corners[first:] + corners[:first]
+    return TextBox(text=word.text, confidence=1.0, corners=(a, b, c, d))
 
 
 def _tilted(word: pages.PlacedWord) -> tuple[Point, Point, Point, Point]:

@@ -132,7 +132,8 @@ def _blocks(boxes: Sequence[TextBox], slope: float, turn: int) -> list[Block]:
 
 def _place(box: TextBox, slope: float, turn: int) -> Placed:
     """The box as if the page were rotated so that its text is level."""
-    level = replace(box, corners=tuple(_turned_back(corner, turn) for corner in box.corners))
+    first, second, third, fourth = (_turned_back(corner, turn) for corner in box.corners)
+    level = replace(box, corners=(first, second, third, fourth))
     placed = layout.place(level, slope)
     height = min(placed.height, box.width) if turn == 90 and box.height > _TALL * box.width else placed.height
     return replace(placed, boxes=(box,), height=height)

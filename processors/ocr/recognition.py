@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from processors.ocr.layout import TextBox
 
 if TYPE_CHECKING:
     from rapidocr.ch_ppocr_rec import TextRecognizer
+    from rapidocr.ch_ppocr_rec.typings import WordInfo
 
 _UPRIGHT, _TURNED = 1.5, 2.2  # times as high as wide; between these values, a box as high as a line is upright
 _AT = 0.15  # box heights between a glyph and its character
@@ -72,7 +73,8 @@ def _run(model: "TextRecognizer", crops: list[np.ndarray]) -> list[tuple[str, fl
         return []
     output = model(TextRecInput(img=crops, return_word_box=True))
     results = []
-    for text, score, words in zip(output.txts, output.scores, output.word_results, strict=True):
+    infos = cast("Sequence[WordInfo]", output.word_results)  # annotated as what RapidOCR makes of them later
+    for text, score, words in zip(output.txts or (), output.scores, infos, strict=True):
         steps = max(1.0, words.line_txt_len)
         places = [(column + 0.5) / steps for columns in words.word_cols or () for column in columns]
         results.append((text, float(score), places))
@@ -80,7 +82,8 @@ def _run(model: "TextRecognizer", crops: list[np.ndarray]) -> list[tuple[str, fl
 
 
 def _recognized(quad: Quad, text: str, confidence: float, places: Sequence[float], found: ink.Ink) -> Recognized:
-    corners = tuple((round(float(x), 1), round(float(y), 1)) for x, y in quad)
+    first, second, third, fourth = ((round(float(x), 1), round(float(y), 1)) for x, y in quad)
+    corners = first, second, third, fourth
     box = TextBox(text=text, confidence=confidence, corners=corners)
     if corners[0][0] >= corners[1][0]:  # it runs down, up or backwards
         return Recognized(box, 0, 0)

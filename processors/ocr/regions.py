@@ -48,7 +48,7 @@ class RegionReader:
 
     def read(self, image: "Image.Image", regions: Sequence[Box]) -> Reading:
         """The text in parts of an RGB image, with positions in the image."""
-        parts = [image.crop(tuple(round(side) for side in region)) for region in regions]
+        parts = [image.crop(_whole(region)) for region in regions]
         keys = [(part.size, part.tobytes()) for part in parts]
         new = {key: part for key, part in zip(keys, parts, strict=True) if key not in self._known}
         small = {key: part for key, part in new.items() if not _may_be_rotated(part)}
@@ -135,10 +135,15 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def clip(region: Box, size: tuple[int, int]) -> Box:
+def clip(region: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """The region in whole pixels within an image."""
     left, top = max(0, math.floor(region[0])), max(0, math.floor(region[1]))
     return left, top, min(size[0], math.ceil(region[2])), min(size[1], math.ceil(region[3]))
+
+
+def _whole(region: Box) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(side) for side in region)
+    return left, top, right, bottom
 
 
 def shift(box: TextBox, across: float, down: float) -> TextBox:

@@ -87,7 +87,7 @@ def _write_images(opened: Pages, read: Sequence[PageText], path: Path) -> None:
             picture = opened.read(page.number).image
             data = io.BytesIO()
             picture.save(data, "JPEG", quality=_JPEG_QUALITY)
-            size = [side * 72 / _DPI for side in picture.size]
+            size = picture.width * 72 / _DPI, picture.height * 72 / _DPI
             blank = pdf.add_blank_page(page_size=size)
             image = pikepdf.Stream(pdf, data.getvalue())
             image.stream_dict = pikepdf.Dictionary(
@@ -189,7 +189,7 @@ def _visible_box(page: "PdfPage") -> tuple[float, float, float, float]:
 
 def _rotation(page: "PdfPage") -> int:
     """Degrees clockwise by which viewers rotate the page; it may inherit them (ISO 32000-1, table 30)."""
-    node = page.obj
+    node: Object = page.obj
     for _ in range(50):
         if "/Rotate" in node:
             return int(node["/Rotate"]) % 360

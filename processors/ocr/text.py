@@ -10,6 +10,7 @@ from processors.contract import Finished, Work
 from processors.ocr import layout
 from processors.ocr.layout import TextBox
 from processors.ocr.markdown import to_markdown
+from processors.ocr.options import ReadOptions
 from processors.ocr.reading_order import Block
 
 Source = Literal["OCR", "text layer", "text layer and OCR"]
@@ -53,11 +54,11 @@ class PageText:
 
 
 def finish_text(
-    work: Work,
+    work: Work[ReadOptions],
     read: list[PageText],
     formats: Sequence[str],
     warnings: Sequence[str],
-    writers: Mapping[str, Callable[[Path], None]],
+    writers: Mapping[str, Callable[[Path], object]],
 ) -> Finished:
     """Write the result files.
 

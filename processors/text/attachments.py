@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from processors.contract import BadInput, Kind, Progress, Unavailable, Work
 from processors.text import office, reader
@@ -104,7 +104,8 @@ class AttachmentReader:
         if is_picture and _is_tiny(work.source):
             return "", ()
         options = ReadOptions(formats=("txt",))
-        pages = self._ocr.process_one(replace(work, kind=Kind.IMAGE, stem="page", options=options), progress)
+        page = cast("Work[ReadOptions]", replace(work, kind=Kind.IMAGE, stem="page", options=options))
+        pages = self._ocr.process_one(page, progress)
         review = [reason for reason in pages.review if not (is_picture and reason.endswith(_NO_TEXT))]
         return (work.outputs / "page.txt").read_text("utf-8").replace("\f", "\n"), review
 
