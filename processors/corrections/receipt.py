@@ -92,7 +92,8 @@ def _explain(receipt: Receipt, before: Receipt, *, is_confirmed: bool) -> None:
     if receipt.total is not None and receipt.items:
         if sum((item.price for item in receipt.items), Decimal(0)) + receipt.added == receipt.total:
             receipt.confirmed_by.insert(0, "the items")
-        if None not in (receipt.paid, receipt.change) and receipt.paid - receipt.change == receipt.total:  # type: ignore[operator]
+        paid, change = receipt.paid, receipt.change
+        if paid is not None and change is not None and paid - change == receipt.total:
             receipt.confirmed_by.append("cash less change")
     if is_confirmed and receipt.total is not None:
         receipt.confirmed_by.append(BY_A_PERSON)

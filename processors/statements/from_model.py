@@ -25,7 +25,7 @@ from processors.statements.notation.answers import (
     text_schema,
 )
 from processors.statements.notation.dates import PrintedDate, parse_date
-from processors.statements.notation.keywords import match_section
+from processors.statements.notation.keywords import Column, match_section
 from processors.statements.notation.words import PageWord, TextLine
 from processors.statements.records import StatementDocument, Unread
 from processors.statements.table.raw import RawDocument, RawFigure, RawRow
@@ -33,7 +33,7 @@ from processors.statements.table.table import AmountCell
 
 _MOST_ROWS = 1000  # of one account on one page, for `row_index`
 _EAST_ASIAN = re.compile(r"(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")
-_MONEY = ("debit", "credit", "amount", "balance")
+_MONEY: tuple[Column, ...] = ("debit", "credit", "amount", "balance")
 _TEXTS = {
     "account": "account number or IBAN",
     "holder": "name of the account's holder",

@@ -4,9 +4,9 @@ A `Box` is in fractions of the width and height of its page, as a viewer shows i
 None where the place is unknown, as with a model.
 """
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 
 from processors.statements.notation.conventions import Conventions
@@ -20,13 +20,13 @@ class Row:
     """One transaction. Exactly one of `debit` (money out) and `credit` (money in) should be set."""
 
     page: int  # from 1, as in the file
-    date: date | None
+    date: datetime.date | None
     description: str
     reference: str = ""
     debit: Decimal | None = None
     credit: Decimal | None = None
     balance: Decimal | None = None  # after this row, negative if overdrawn; None if not printed
-    value_date: date | None = None
+    value_date: datetime.date | None = None
     section: int = 0  # number of the section or table that lists the row; each has its own order of dates
     confidence: float = 1.0  # of its least certain word
     confirmed: bool | None = None  # True if a second reading agrees; None: there was none
@@ -88,8 +88,8 @@ class Statement:
     account: str = ""
     holder: str = ""
     currency: str = ""  # ISO 4217; "" if the document names none
-    start: date | None = None
-    end: date | None = None
+    start: datetime.date | None = None
+    end: datetime.date | None = None
     opening: Decimal | None = None
     closing: Decimal | None = None
     printed_debits: Decimal | None = None  # totals as printed

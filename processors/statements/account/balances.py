@@ -126,9 +126,9 @@ def choose_total(
     is_outside = sum(value is not None for value in values) >= _LEAST_ROWS and total in outside
     includes_end = any(end is not None and total + abs(end) in printed for end in ends)
     is_sum = total in printed or total in (sum(printed), sum(set(printed)))
-    sums: Counter[int] = Counter()
+    sums: dict[int, Decimal] = {}  # by section
     for value, section in zip(values, sections, strict=True):
-        sums[section] += value or 0
+        sums[section] = sums.get(section, Decimal(0)) + (value or Decimal(0))
     is_sum = is_sum or (len(sums) > 1 and set(printed) <= set(sums.values()))
     if not printed or is_outside or includes_end or is_sum:
         return total if printed else None

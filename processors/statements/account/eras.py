@@ -16,15 +16,15 @@ _NOTE = "years of two digits are read as those of the Reiwa era"
 def take_years_of_reiwa(items: Sequence[RawRow | RawFigure], reading: RawDocument) -> tuple[str, ...]:
     """Set the years of the rows of a Japanese document, if years of two digits would otherwise be too old; return a
     note."""
-    rows = [item for item in items if isinstance(item, RawRow) and item.date]
-    if detect_date_order(row.date for row in rows) != "ymd":
+    rows = [(item, item.date) for item in items if isinstance(item, RawRow) and item.date]
+    if detect_date_order(printed for _, printed in rows) != "ymd":
         return ()
-    years = [row.date.pair[0] for row in rows if row.date.pair]
+    years = [printed.pair[0] for _, printed in rows if printed.pair]
     is_japanese = any(_KANA.search(line.text) for line in reading.lines)
     if not years or not is_japanese or statistics.median_low(years) > _LAST or _names_year(years, reading):
         return ()
-    for row in rows:
-        row.date = _of_reiwa(row.date)
+    for row, printed in rows:
+        row.date = _of_reiwa(printed)
         row.value_date = row.value_date and _of_reiwa(row.value_date)
     return (_NOTE,)
 

@@ -134,8 +134,9 @@ def _yearless_period(
     for text in texts:
         found = [resolve_date(each, order, around) for each in find_dates(text) if each.year is None]
         for start, end in zip(found, found[1:], strict=False):
-            is_period = start and end and timedelta(0) < end - start <= _BACK
-            if is_period and _count_inside(printed, (start, end)) == len(printed):
+            if start is None or end is None or not timedelta(0) < end - start <= _BACK:
+                continue
+            if _count_inside(printed, (start, end)) == len(printed):
                 return start, end
     return None
 

@@ -63,7 +63,9 @@ def _find_figure(
     value: Decimal | None, names: Sequence[str], figures: Sequence[RawFigure], mark: DecimalMark
 ) -> Place | None:
     """The first balance or total of this name and value."""
-    for name in names if value is not None else ():
+    if value is None:
+        return None
+    for name in names:
         for each in figures:
             amounts = [parse_amount(text, mark) for text in each.money.values()] if each.name == name else []
             if any(amount and amount.value == abs(value) for amount in amounts):
@@ -78,8 +80,10 @@ def _find_row(statement: Statement) -> Place | None:
 
 
 def _find_amount(value: Decimal | None, lines: Sequence[TextLine], mark: DecimalMark) -> Place | None:
+    if value is None:
+        return None
     height = line_height(lines)
-    for line in lines if value is not None else ():
+    for line in lines:
         for cell in find_amounts(line.words, height):
             amount = parse_amount(cell.text, mark)
             if amount and amount.value == abs(value):
@@ -128,12 +132,15 @@ def _find_currency(code: str, lines: Sequence[TextLine]) -> Place | None:
 
 def _find_period(dates: Dates, lines: Sequence[TextLine]) -> Place | None:
     """The words of the line that prints both ends of the period."""
-    for line in lines if dates.period and dates.is_printed else ():
-        if _has_period(line.words, dates.period):
+    period = dates.period
+    if period is None or not dates.is_printed:
+        return None
+    for line in lines:
+        if _has_period(line.words, period):
             words = list(line.words)
-            while _has_period(words[1:], dates.period):
+            while _has_period(words[1:], period):
                 del words[0]
-            while _has_period(words[:-1], dates.period):
+            while _has_period(words[:-1], period):
                 del words[-1]
             return Place(line.page, unite(word.box for word in words))
     return None

@@ -12,7 +12,9 @@ from processors.statements.table.raw import RawRow
 
 
 def row_of(raw: RawRow, dates: Dates) -> Row:
-    when, value_date = (each and resolve_date(each, dates.order, dates.period) for each in (raw.date, raw.value_date))
+    when, value_date = (
+        resolve_date(each, dates.order, dates.period) if each else None for each in (raw.date, raw.value_date)
+    )
     row = Row(raw.page, when, " ".join(raw.text), " ".join(raw.reference), value_date=value_date)
     row.section, row.confidence, row.box = raw.section_number, raw.confidence, raw.box
     if row.date is None:
@@ -37,8 +39,14 @@ def _why_no_date(printed: PrintedDate | None, date_like: str) -> str:
 
 def amounts_of(raw: RawRow, mark: DecimalMark) -> RowAmounts:
     amounts = {column: parse_amount(cell.text, mark) for column, cell in raw.money.items()}
-    balance = amounts.pop("balance", None)
-    return RowAmounts(**amounts, section=raw.section, balance=balance and balance.signed)
+    balance = amounts.get("balance")
+    return RowAmounts(
+        debit=amounts.get("debit"),
+        credit=amounts.get("credit"),
+        amount=amounts.get("amount"),
+        section=raw.section,
+        balance=balance.signed if balance else None,
+    )
 
 
 def set_money(row: Row, amounts: RowAmounts, raw: RawRow, mark: DecimalMark) -> None:

@@ -25,8 +25,8 @@ def take_running_balances(items: Sequence[Item], mark: DecimalMark) -> list[Item
     amounts = [_amount(item, mark) for item in items]
     if not _are_signed(items, amounts):
         return list(items)
-    starts = [at for at, amount in enumerate(amounts) if amount][:_MOST_STARTS]
-    chains = [_follow(items, amounts, start) for start in starts]
+    starts = [(at, amount) for at, amount in enumerate(amounts) if amount][:_MOST_STARTS]
+    chains = [_follow(items, amounts, at, first) for at, first in starts]
     best = max(chains, key=len, default=[])
     gaps = [b - a for a, b in zip(best, best[1:], strict=False)]
     if len(best) <= _LEAST or not any(gap > _CHANGES for gap in gaps):
@@ -53,20 +53,21 @@ def _are_signed(items: Sequence[Item], amounts: Sequence[Amount | None]) -> bool
     return bool(rows) and all(amount and (amount.sign or amount.side or item.section) for item, amount in rows)
 
 
-def _follow(items: Sequence[Item], amounts: Sequence[Amount | None], start: int) -> list[int]:
-    """The positions of the balances from `start` on; the rows since the previous balance add up to each."""
-    found, balance, has_changed = [start], amounts[start].signed, False
+def _follow(items: Sequence[Item], amounts: Sequence[Amount | None], start: int, first: Amount) -> list[int]:
+    """The positions of the balances from `start` on, which is `first`; the rows since the previous balance add up to
+    each."""
+    found, balance, has_changed = [start], first.signed, False
     last = max(at for at, amount in enumerate(amounts) if amount)
     for at in range(start + 1, len(items)):
-        amount = amounts[at]
+        item, amount = items[at], amounts[at]
         if not amount:
             continue
         is_repeated = at == last and len(found) > 1  # the closing balance below that of the last day
         if (has_changed or is_repeated) and amount.signed == balance:
             found.append(at)
             has_changed = False
-        elif isinstance(items[at], RawRow):
-            balance += _change(items[at], amount)
+        elif isinstance(item, RawRow):
+            balance += _change(item, amount)
             has_changed = True
         else:
             balance, has_changed = amount.signed, False

@@ -60,7 +60,7 @@ def _find_leading(items: Sequence[Item], mark: DecimalMark) -> list[_Leading] | 
         rows = _rows_of(amount.value, items[at + 1 :], mark) if amount else []
         if isinstance(head, RawRow) and not rows:
             return None
-        if rows:
+        if amount and rows:
             found.append(_Leading(head, amount, rows))
         at += 1 + len(rows)
     return found
@@ -70,7 +70,9 @@ def _rows_of(total: Decimal, items: Sequence[Item], mark: DecimalMark) -> list[R
     """The rows at the start of `items` that add up to `total`, whatever their signs; empty if there are none."""
     rows: list[RawRow] = []
     for item in items:
-        amount = single_amount(item, mark) if isinstance(item, RawRow) else None
+        if not isinstance(item, RawRow):
+            return []
+        amount = single_amount(item, mark)
         if not amount or amount.value > total:
             return []
         rows.append(item)
@@ -96,7 +98,7 @@ def _section_of(group: _Leading) -> Section | None:
     if group.amount.sign:
         return "debits" if group.amount.sign == "-" else "credits"
     name = match_special(_text(group.head)) if isinstance(group.head, RawRow) else group.head.name
-    return name if name in ("debits", "credits") else None
+    return "debits" if name == "debits" else "credits" if name == "credits" else None
 
 
 def drop_subtotals(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
@@ -201,7 +203,7 @@ def as_figure(item: Item, name: str) -> RawFigure:
 def single_value(item: Item, mark: DecimalMark) -> Decimal | None:
     """The signed amount of a row of one amount and no balance."""
     amount = single_amount(item, mark) if isinstance(item, RawRow) else None
-    return amount and amount.signed
+    return amount.signed if amount else None
 
 
 def single_amount(item: Item, mark: DecimalMark) -> Amount | None:

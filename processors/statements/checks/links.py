@@ -26,7 +26,9 @@ def find_links(statement: Statement) -> tuple[list[Link], list[Row]]:
     """The links, and the rows that no link covers."""
     anchors = sorted(statement.anchors, key=lambda anchor: anchor.at)
     factor = -1 if statement.is_liability else 1
-    balance, links, between, loose = statement.opening, [], [], []
+    balance = statement.opening
+    links, loose = list[Link](), list[Row]()
+    between: list[Row] = []
 
     def close(after: Decimal, where: str, own: Row | None) -> None:
         nonlocal balance, between

@@ -219,7 +219,8 @@ def _compare_rows(document: StatementDocument, second: SecondReading) -> None:
             continue
         for number, (row, other) in enumerate(pairs):
             if row is None:
-                document.unread.append(_missing_row(other, reader))
+                if other:
+                    document.unread.append(_missing_row(other, reader))
                 for neighbour, _ in (*pairs[max(0, number - 1) : number], *pairs[number + 1 : number + 2]):
                     if neighbour:
                         neighbour.missing_beside = True

@@ -1,13 +1,12 @@
 """The header of an invoice: its number, its dates and its IBAN, each with the page it is printed on. Pure."""
 
 import datetime
-import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from processors.statements.invoices.keywords import TITLE, Field, find_field, promises_payment
-from processors.statements.notation.dates import PrintedDate, resolve_date
+from processors.statements.notation.dates import DateOrder, PrintedDate, resolve_date
 from processors.statements.notation.iban import find_ibans, has_valid_check_digits
 from processors.statements.notation.words import TextLine, WordRun, split_cells
 from processors.statements.receipts.heading import detect_order, find_printed_dates
@@ -92,10 +91,11 @@ def _inside(cell: Cell) -> Iterator[Labelled]:
                 break
         else:
             at += 1
-    for (_, begin, field), (end, *_) in itertools.zip_longest(starts, starts[1:], fillvalue=(len(words), 0, "other")):
+    ends = [*(first for first, _, _ in starts[1:]), len(words)]
+    for (_, begin, named), end in zip(starts, ends, strict=False):  # no label: no end either
         if begin < end:
-            part = Cell(words[begin:] if field in _DATE_LABELS else words[begin:end], cell.page, cell.line)
-            yield Labelled(field, part.text.lstrip(": "), part)
+            part = Cell(words[begin:] if named in _DATE_LABELS else words[begin:end], cell.page, cell.line)
+            yield Labelled(named, part.text.lstrip(": "), part)
 
 
 def cell_below(rows: Sequence[Sequence[Cell]], at: int, cell: Cell, gap: float) -> Iterator[Cell]:
@@ -146,7 +146,7 @@ class Dates:
     date: datetime.date | None = None
     due_date: datetime.date | None = None
     delivery_date: datetime.date | None = None
-    pages: dict[str, int] | None = None
+    pages: dict[str, int] = field(default_factory=dict)
     doubt: str = ""
 
 
@@ -180,7 +180,7 @@ def find_invoice_dates(
     ]
     dated += phrased
     order, is_certain = _choose_order([*dated, *loose], currency)
-    found = Dates(pages={})
+    found = Dates()
     for name in ("date", "due_date", "delivery_date"):
         options = [each for each in dated if each.field == name]
         if name == "date":
@@ -214,17 +214,18 @@ def _with_text_before(cell: Cell, currency: str) -> Iterator[tuple[str, PrintedD
             before = f"{before} {word.text}".strip()
 
 
-def _choose_order(dated: Sequence[_Dated], currency: str):  # noqa: ANN202
+def _choose_order(dated: Sequence[_Dated], currency: str) -> tuple[DateOrder, bool]:
     """Day or month first: by a number above twelve, by the time from the invoice to its due date, by the currency."""
     printed = [each.printed for each in dated]
     order, is_certain = detect_order(printed, currency)
     if any(each.pair and max(each.pair) > 12 for each in printed):
         return order, is_certain
-    fits = [each for each in ("dmy", "mdy") if _is_plausible(dated, each)]
+    orders: tuple[DateOrder, ...] = ("dmy", "mdy")
+    fits = [each for each in orders if _is_plausible(dated, each)]
     return (fits[0], is_certain or order == fits[0]) if len(fits) == 1 else (order, is_certain)
 
 
-def _is_plausible(dated: Sequence[_Dated], order) -> bool:  # noqa: ANN001
+def _is_plausible(dated: Sequence[_Dated], order: DateOrder) -> bool:
     days = {
         name: resolve_date(each.printed, order, None)
         for name in ("date", "due_date")

@@ -14,8 +14,10 @@ from processors.statements.writing.csv_style import DEFAULT_STYLE, CsvStyle
 from processors.statements.writing.csv_tables import escape_markdown, to_json, write_formats, write_table
 from processors.statements.writing.finished import FinishedDocument
 
-_HEADINGS = ("supplier", "number", "date", "page", "description", "quantity", "unit", "unit_price", "discount")
-_HEADINGS += ("tax_rate", "amount", "currency")
+_HEADINGS = (
+    *("supplier", "number", "date", "page", "description", "quantity", "unit", "unit_price", "discount"),
+    *("tax_rate", "amount", "currency"),
+)
 
 
 def finish_invoice(
@@ -38,7 +40,8 @@ def write_invoice(
     invoice: Invoice, outputs: Path, stem: str, formats: Sequence[str], *, csv_style: CsvStyle = DEFAULT_STYLE
 ) -> list[str]:
     """Write one file per format; return their names."""
-    writers = {**_WRITERS, "csv": functools.partial(write_csv, style=csv_style)}
+    csv: Callable[[Invoice, Path], None] = functools.partial(write_csv, style=csv_style)
+    writers = {**_WRITERS, "csv": csv}
     return write_formats(invoice, outputs, stem, formats, writers)
 
 

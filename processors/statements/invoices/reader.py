@@ -191,14 +191,18 @@ def _report_others(invoice: Invoice, totals: Totals, figures: Sequence[Figure], 
     known |= {part for line in invoice.taxes for part in (line.tax, line.net, line.gross)}
     known |= {sum((line.amount for line in invoice.lines), Decimal(0))}
     known |= {value for _, value in invoice.adjustments}
-    products = [line for line in invoice.lines if line.quantity is not None and line.unit_price is not None]
+    products = [
+        line.quantity * line.unit_price
+        for line in invoice.lines
+        if line.quantity is not None and line.unit_price is not None
+    ]
     running = sum((line.amount for line in invoice.lines), Decimal(0))
     for _, value in invoice.adjustments:
         running += value
         known.add(running)
     if invoice.tax is None and any(figure.role == "tax" and figure.value for figure in figures):
         invoice.reasons.append("no other figure confirms a tax that is printed")
-    known.add(sum((line.quantity * line.unit_price for line in products), Decimal(0)))
+    known.add(sum(products, Decimal(0)))
     last = totals.gross.at if totals.gross else -1
     for figure in figures:
         is_sum = figure.role in ("total", "due", "net", "subtotal") or (figure.role == "tax" and figure.is_single)

@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from processors.statements.invoices.keywords import Concept
 from processors.statements.invoices.numbers import Number, NumberedLine
 from processors.statements.invoices.records import Invoice, InvoiceLine
-from processors.statements.invoices.table import Concept, Heading, Row, Table, find_product
+from processors.statements.invoices.table import Heading, Row, Table, find_product
 from processors.statements.notation.words import PageWord, TextLine
 
 _NEAR = 1.8  # line heights: a line of text further away belongs to no row
@@ -140,7 +141,8 @@ def _description_heading(headings: Sequence[Heading]) -> Heading | None:
 def _pieces(row: Row, used: Sequence[Number], edge: float | None) -> list[list[PageWord]]:
     """The words that are not values, as runs without a wide gap, a value or the edge of the description between
     them."""
-    line, found, last = row.line, [], None
+    line, found = row.line, list[list[PageWord]]()
+    last: int | None = None  # where the last word ends in the text of the line
     for (begin, stop), word in zip(line.places, line.line.words, strict=True):
         is_value = any(one.start < stop and begin < one.end for one in used)
         is_position = begin == 0 and bool(_POSITION.fullmatch(word.text)) and line.text[stop : stop + 3] == "   "
@@ -179,10 +181,11 @@ def _texts_by_row(
         height = text.bottom - text.top
         gap_before = _gap(lines, before, at, table) if before is not None else None
         gap_after = _gap(lines, at, after, table) if after is not None else None
-        if gap_before is not None and gap_before <= _NEAR * height and (gap_after is None or gap_before <= gap_after):
-            if _is_as_large(text, lines[before].line):
+        if before is not None and gap_before is not None:
+            is_nearest = gap_before <= _NEAR * height and (gap_after is None or gap_before <= gap_after)
+            if is_nearest and _is_as_large(text, lines[before].line):
                 found.setdefault(before, ([], []))[1].append(text.text)
-        elif gap_after is not None and gap_after <= _NEAR * height and before is None:
+        elif before is None and after is not None and gap_after is not None and gap_after <= _NEAR * height:
             found.setdefault(after, ([], []))[0].append(text.text)
     return found
 

@@ -63,7 +63,8 @@ class Table:
 def find_table(lines: Sequence[NumberedLine]) -> Table:
     """The table, over all pages."""
     height = _height(lines)
-    table, is_open, headings = Table(), False, ()
+    table, is_open = Table(), False
+    headings: tuple[Heading, ...] = ()
     for at, line in enumerate(lines):
         if found := find_headings(line, height):
             headings, is_open = found, True

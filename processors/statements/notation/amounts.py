@@ -9,6 +9,8 @@ from typing import Literal
 from processors.statements.notation import currencies
 from processors.statements.notation.decimal_mark import DecimalMark
 
+Side = Literal["debit", "credit", ""]  # as printed in letters: CR, DR, H, S, …
+
 _SPACE = "\u00a0\u202f\u2009 "
 _LAKH = r"\d{1,2}(?:,\d{2})+,\d{3}(?=\.)"  # as in India: 12,34,567.89
 _STARS = r"\*{0,12}"  # protection against forgery: "**1,234.50"
@@ -29,7 +31,7 @@ class Amount:
 
     value: Decimal  # never negative
     sign: Literal["-", "+", ""] = ""  # as printed: a minus before or after, or brackets
-    side: Literal["debit", "credit", ""] = ""  # as printed in letters: CR, DR, H, S, …
+    side: Side = ""
 
     @property
     def signed(self) -> Decimal:
@@ -51,7 +53,7 @@ def parse_amount(text: str, mark: DecimalMark) -> Amount | None:
     signs = {match[name] for name in ("before", "inner", "after") if match[name]}
     minus = bool(signs & _MINUS) or bool(match["open"] and match["close"])
     letters = (match["letters"] or match["inside"] or "").upper()
-    side = "" if not letters else "credit" if letters in _CREDIT_LETTERS else "debit"
+    side: Side = "" if not letters else "credit" if letters in _CREDIT_LETTERS else "debit"
     return Amount(value, "-" if minus else "+" if signs else "", side)
 
 

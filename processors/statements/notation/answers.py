@@ -65,7 +65,7 @@ def read_amount(text: str) -> AnsweredAmount | None:
     if around is None:
         return None
     sign, letters, currency = around
-    mark = ("," if decimals["mark"] == "," else ".") if decimals else None
+    mark: DecimalMark | None = ("," if decimals["mark"] == "," else ".") if decimals else None
     return AnsweredAmount(
         re.sub(r"\D", "", whole), decimals["cents"] if decimals else "", mark, sign, letters, currency
     )

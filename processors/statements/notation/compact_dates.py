@@ -82,15 +82,14 @@ def _are_dates(column: Sequence[_Candidate]) -> bool:
 
 def _are_dates_of_rows(column: Sequence[_Candidate]) -> bool:
     """True if nearly all numbers are days near those that their lines begin with, in one order of day and month."""
-    beside = [each for each in column if each.printed]
-    near = [sum(_is_near(each, month_first=order) for each in beside) for order in (False, True)]
+    beside = [(each.word, each.printed) for each in column if each.printed]
+    near = [sum(_is_near(word, printed, month_first=order) for word, printed in beside) for order in (False, True)]
     return len(beside) >= _LEAST_BESIDE and max(near) >= _NEARLY_ALL * len(column)
 
 
-def _is_near(each: _Candidate, *, month_first: bool) -> bool:
-    numbers = int(each.word.text[:2]), int(each.word.text[2:])
+def _is_near(word: PageWord, printed: PrintedDate, *, month_first: bool) -> bool:
+    numbers = int(word.text[:2]), int(word.text[2:])
     own = _day_of(numbers, month_first=month_first)
-    printed = each.printed
     pair = printed.pair or (printed.day, printed.month)
     other = _day_of(pair, month_first=month_first and printed.pair is not None)
     return own is not None and other is not None and min(abs(own - other), 366 - abs(own - other)) <= _MOST_DAYS

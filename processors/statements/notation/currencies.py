@@ -82,4 +82,4 @@ def detect_currency(texts: Iterable[str]) -> str | None:
         labelled = [match["code"] for match in _LABELLED.finditer(text) if match["code"] in CODES_LIKE_WORDS]
         for code in named + labelled:
             votes[code] = votes.get(code, 0) + 1
-    return max(votes, key=votes.get) if votes else None
+    return max(votes, key=votes.__getitem__) if votes else None

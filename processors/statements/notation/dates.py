@@ -106,7 +106,8 @@ def detect_date_order(
     pairs = [each for each in printed if each.pair]
     if _puts_year_first(pairs):
         return "ymd"
-    firsts, seconds = sum(each.pair[0] > 12 for each in pairs), sum(each.pair[1] > 12 for each in pairs)
+    numbers = [each.pair for each in pairs if each.pair]
+    firsts, seconds = sum(first > 12 for first, _ in numbers), sum(second > 12 for _, second in numbers)
     if firsts != seconds:
         return "dmy" if firsts > seconds else "mdy"
     costs = {order: _cost(pairs, order, period) for order in ("dmy", "mdy")}
@@ -203,6 +204,7 @@ def _year(text: str | None) -> int | None:
 
 def _day_and_month(printed: PrintedDate, order: DateOrder) -> tuple[int, int]:
     if printed.pair is None:
+        assert printed.day is not None and printed.month is not None  # see `PrintedDate`
         return printed.day, printed.month
     first, second = printed.pair
     return (first, second) if order == "dmy" else (second, first)

@@ -215,13 +215,15 @@ def _without_quantities(found: list[PricedLine]) -> list[PricedLine]:
     left = []
     for at, one in enumerate(found):
         quantity = one.quantity
-        ends_in_unit = quantity is not None and one.price in quantity.factors and quantity.count != 1
+        if quantity is None or one.price not in quantity.factors or quantity.count == 1:  # it does not end in a unit
+            left.append(one)
+            continue
         near = [found[other] for other in (at + 1, at - 1) if 0 <= other < len(found)]
-        explained = next((each for each in near if ends_in_unit and quantity.gives(each.price)), None)
+        explained = next((each for each in near if quantity.gives(each.price)), None)
         if explained is not None:
             explained.quantity = explained.quantity or quantity
         else:
-            if ends_in_unit and not any(char.isalpha() for char in one.text[: quantity.start]):
+            if not any(char.isalpha() for char in one.text[: quantity.start]):
                 one.role = "quantity"
             left.append(one)
     return left

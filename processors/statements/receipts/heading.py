@@ -100,10 +100,10 @@ def find_printed_dates(text: str, currency: str) -> list[PrintedDate]:
         for match in pattern.finditer(text):
             year = int(match["y"])
             found.append(PrintedDate(int(match["d"]), int(match["m"]), year if year > 999 else year + offset))
-    if match := _MORE_NAMED.search(fold(text)):
-        found.append(PrintedDate(int(match["d"]), _MORE[match["name"]], int(match["y"])))
+    if named := _MORE_NAMED.search(fold(text)):
+        found.append(PrintedDate(int(named["d"]), _MORE[named["name"]], int(named["y"])))
     if found:
         return found
-    if currency in _YEAR_FIRST_CURRENCIES and (match := _YEAR_FIRST.search(text)):
-        return [PrintedDate(int(match["d"]), int(match["m"]), 2000 + int(match["y"]))]
+    if currency in _YEAR_FIRST_CURRENCIES and (year_first := _YEAR_FIRST.search(text)):
+        return [PrintedDate(int(year_first["d"]), int(year_first["m"]), 2000 + int(year_first["y"]))]
     return find_dates(_GLUED_MONTH.sub(" ", _SPACED.sub(r"\1\2\3\2\4", text)))

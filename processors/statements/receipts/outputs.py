@@ -35,7 +35,8 @@ def write_receipt(
     receipt: Receipt, outputs: Path, stem: str, formats: Sequence[str], *, csv_style: CsvStyle = DEFAULT_STYLE
 ) -> list[str]:
     """Write one file per format; return their names."""
-    writers = {**_WRITERS, "csv": functools.partial(write_csv, style=csv_style)}
+    csv: Callable[[Receipt, Path], None] = functools.partial(write_csv, style=csv_style)
+    writers = {**_WRITERS, "csv": csv}
     return write_formats(receipt, outputs, stem, formats, writers)
 
 

@@ -95,11 +95,15 @@ def find_cash(lines: Sequence[PricedLine], total_at: int) -> tuple[Decimal, Deci
     return None
 
 
+# the next line, the sum so far, the lines added, their signs, and the lines that are sums
+_State = tuple[int, Decimal, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
 def _walk(
     lines: Sequence[PricedLine], start: int
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
     """All running sums from `start`: the lines added, their signs, and the lines that are sums, the last one last."""
-    states = [(start, Decimal(0), (), (), ())]
+    states: list[_State] = [(start, Decimal(0), (), (), ())]
     visited = 0
     while states and visited < _MOST_STATES:
         at, running, added, signs, sums = states.pop()
@@ -123,14 +127,20 @@ def _walk(
             states.append((at + 1, running, added, signs, after))
 
 
+def _penalty(line: PricedLine) -> float:
+    """For adding a line that is a sum itself."""
+    return 0.0 if line.role is None or _is_fee(line) else _PENALTIES.get(line.role, 0.0)
+
+
 def _judge(
     lines: Sequence[PricedLine], start: int, added: tuple[int, ...], signs: tuple[int, ...], sums: tuple[int, ...]
 ) -> Sums:
     total = lines[sums[-1]].price
     alike = [at for at in sums if lines[at].price == total and at > added[-1]]
     total_at = next((at for at in alike if lines[at].role == "total"), alike[0])
-    score = 0.0 if lines[total_at].role is None else _SCORES.get(lines[total_at].role, -1.0)
-    score -= sum(_PENALTIES.get(lines[at].role, 0.0) for at in added if lines[at].role and not _is_fee(lines[at]))
+    role = lines[total_at].role
+    score = 0.0 if role is None else _SCORES.get(role, -1.0)
+    score -= sum(_penalty(lines[at]) for at in added)
     score -= sum(lines[at].role is None for at in sums if lines[at].price != total)  # an item that is not a sum
     passed = set(range(start, sums[-1])) - {*added, *sums}
     score -= _SKIP_COST * len(passed)

@@ -176,30 +176,30 @@ def _put_together(
     """Add up the taxes, without a line that is the sum of the others."""
     tables = _without_repetition(_without_sum(tables))
     if tables:
-        taxes = Taxes(tables, sum((line.tax for line in tables), Decimal(0)))
-        gross = sum((line.gross for line in tables), Decimal(0))
-        taxes.confirmed_by = "net + tax = total" if gross == total else "each rate" if taxes.total else ""
+        tax = sum((line.tax for line in tables), Decimal(0))
+        taxes = Taxes(tables, tax)
+        gross = sum((line.gross for line in tables if line.gross is not None), Decimal(0))  # all have it
+        taxes.confirmed_by = "net + tax = total" if gross == total else "each rate" if tax else ""
         if gross != total and total is not None and gross > total:
             taxes.confirmed_by = ""
         return taxes
     single = _without_bases(_without_sum(single), total)
     if not single:
         return Taxes()
-    taxes = Taxes(single, sum((line.tax for line in single), Decimal(0)))
-    taxes.confirmed_by = _confirm(taxes, total, printed, added, currency) or _confirm_by_items(
-        taxes.total, total, items
-    )
+    tax = sum((line.tax for line in single), Decimal(0))
+    taxes = Taxes(single, tax)
+    taxes.confirmed_by = _confirm(taxes, total, printed, added, currency) or _confirm_by_items(tax, total, items)
     return taxes
 
 
 def confirm_tax(lines: Sequence[TaxLine], total: Decimal | None, printed: Sequence[Decimal], currency: str) -> str:
     """The evidence that confirms the sum of these taxes; "" if there is none. `printed`: amounts that may be the net
     amount."""
-    taxes = Taxes(list(lines), sum((line.tax for line in lines), Decimal(0)))
+    tax = sum((line.tax for line in lines), Decimal(0))
     nets = [line.net for line in lines if line.net is not None]
-    if len(nets) == len(lines) and total is not None and sum(nets, Decimal(0)) + taxes.total == total:
+    if len(nets) == len(lines) and total is not None and sum(nets, Decimal(0)) + tax == total:
         return "net + tax = total"
-    return _confirm(taxes, total, printed, Decimal(0), currency)
+    return _confirm(Taxes(list(lines), tax), total, printed, Decimal(0), currency)
 
 
 def _confirm_by_items(tax: Decimal, total: Decimal | None, items: Sequence[tuple[str, Decimal]]) -> str:

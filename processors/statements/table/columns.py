@@ -7,6 +7,7 @@ import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from processors.statements.notation.dates import parse_date
 from processors.statements.notation.words import (
@@ -41,6 +42,9 @@ _LEAST_PAIRED = 0.5  # of the rows that have a second date
 @dataclass(frozen=True)
 class DateCell(WordRun):
     """A date on a line, of one or more words."""
+
+
+_CellT = TypeVar("_CellT", DateCell, AmountCell)
 
 
 @dataclass(frozen=True)
@@ -274,9 +278,9 @@ def _text_left(rows: Sequence[CellLine], taken: set[int], height: float) -> floa
     return statistics.median_low(edges) if edges else None
 
 
-def _cluster(values: Sequence[tuple[float, DateCell | AmountCell]], gap: float) -> list[list]:
+def _cluster(values: Sequence[tuple[float, _CellT]], gap: float) -> list[list[_CellT]]:
     """Cells whose edges follow each other within `gap`."""
-    groups: list[list[tuple[float, DateCell | AmountCell]]] = []
+    groups: list[list[tuple[float, _CellT]]] = []
     for value in sorted(values, key=lambda pair: pair[0]):
         if groups and value[0] - groups[-1][-1][0] <= gap:
             groups[-1].append(value)

@@ -142,7 +142,9 @@ def separate_cells(line: TextLine, height: float) -> str:
 
 def find_account_below(line: TextLine, below: TextLine | None, height: float) -> str:
     """The account number below its label, such as "Account Number" as the heading of a column; "" if there is none."""
-    for cell in split_cells(line.words, _LABEL_GAP * height) if below else ():
+    if below is None:
+        return ""
+    for cell in split_cells(line.words, _LABEL_GAP * height):
         if _LABEL_ONLY.fullmatch(normalize(join_words(cell))):
             for other in split_cells(below.words, _LABEL_GAP * height):
                 text = join_words(other)
@@ -154,7 +156,7 @@ def find_account_below(line: TextLine, below: TextLine | None, height: float) ->
 
 def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[tuple[str, AmountCell]]:
     """The balances and totals named on a line, with their amounts from the same line or from below their labels."""
-    found = []
+    found: list[tuple[str, AmountCell]] = []
     cells = split_cells(line.words, _LABEL_GAP * height)
     for at, cell in enumerate(cells):
         name = match_special(join_words(cell))
@@ -187,7 +189,7 @@ def separate_summaries(
     while at < len(lines):
         line, below = lines[at], lines[at + 1] if at + 1 < len(lines) else None
         named = [] if find_amounts(line.words, height) else find_summary(line, below, height)
-        if len(named) >= _LEAST_SUMMARY and not parse_date(below.text):
+        if below and len(named) >= _LEAST_SUMMARY and not parse_date(below.text):
             found += [(line.page, name, amount) for name, amount in named]
             at += 2
         else:
@@ -200,13 +202,15 @@ def find_page_number(lines: Sequence[TextLine]) -> tuple[int, int] | None:
     """Number and count as printed ("Page 2 of 5")."""
     for line in lines:
         match = _PAGE_OF.search(normalize(line.text))
-        named = bool(match) and any(word in match[0] for word in ("page", "seite", "pagina", "blatt", "feuillet"))
+        if match is None:
+            continue
+        named = any(word in match[0] for word in ("page", "seite", "pagina", "blatt", "feuillet"))
         if named and 1 <= int(match[1]) <= int(match[2]):
             return int(match[1]), int(match[2])
     return None
 
 
-def _under(left: float, right: float, below: TextLine | None, height: float) -> list:
+def _under(left: float, right: float, below: TextLine | None, height: float) -> list[AmountCell]:
     if below is None:
         return []
     cells = find_amounts(below.words, height)

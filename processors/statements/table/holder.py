@@ -142,7 +142,8 @@ def _addressed(rows: Rows, height: float) -> Iterator[str]:
         for cell in cells:
             text = _text(cell)
             title = _TITLE.match(_plain(text))
-            number = _CARD.search(text)[0]
+            card = _CARD.search(text)
+            number = card[0] if card else ""
             rest = text[title.end() :].removesuffix(number).strip() if title else ""
             if _HONORIFIC.search(unicodedata.normalize("NFKC", join_words(cell))) and len(cell) <= _MOST_NAME_WORDS:
                 yield text

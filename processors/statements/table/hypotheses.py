@@ -268,7 +268,7 @@ def _count_explained(events: Sequence[_Event], assignment: Assignment, unmarked:
         moved = _change(event, assignment, unmarked)
         if moved is not None:
             change, rows, used = change + moved, rows + 1, used + 1
-        after = event.cents.get(assignment.balance)
+        after = None if assignment.balance is None else event.cents.get(assignment.balance)
         if after is None:
             continue
         if balance is not None and rows and change:
@@ -288,7 +288,9 @@ def _change(event: _Event, assignment: Assignment, unmarked: int) -> int | None:
         if unmarked and assignment.amount not in event.marked:
             return value * unmarked
         return value
-    out, into = event.values.get(assignment.debit), event.values.get(assignment.credit)
+    out, into = (
+        None if column is None else event.values.get(column) for column in (assignment.debit, assignment.credit)
+    )
     if out and into:
         return None
     return None if out is None and into is None else (into or 0) - (out or 0)

@@ -38,8 +38,12 @@ def take_time(words: list[PageWord], headings: Sequence[Heading], height: float)
     for before, word in zip([None, *words], list(words), strict=False):
         if window is None or not TIME.fullmatch(word.text) or word.left < window[0]:
             continue
-        follows = before is not None and word.left - before.right < _DATE_GAP * height
-        is_after = follows and window[0] <= before.left < window[1] and parse_date(before.text)
+        is_after = (
+            before is not None
+            and word.left - before.right < _DATE_GAP * height
+            and window[0] <= before.left < window[1]
+            and parse_date(before.text)
+        )
         if is_after or (word is words[0] and abs(word.left - _left_of("date", headings)) < LOOSE * height):
             words.remove(word)
             return
@@ -52,13 +56,17 @@ def _left_of(column: Column, headings: Sequence[Heading]) -> float:
 def take_both_dates(words: list[PageWord], headings: Sequence[Heading]) -> tuple[PrintedDate, PrintedDate] | None:
     """Booking date and value date in one word: "02.01./03.01.", or "02.01.03.01." where OCR lost the space."""
     heading = next((each for each in headings if each.column == "date"), None)
-    for word in words if heading else ():
+    if heading is None:
+        return None
+    for word in words:
         match = _BOTH_DATES.fullmatch(word.text)
-        texts = [text for text in match.groups() if text] if match else []
-        both = [parse_date(text) for text in texts]
-        if both and word.left < heading.right and all(both) and both[1].length == len(texts[1]):
+        if match is None or word.left >= heading.right:
+            continue
+        one, other = (text for text in match.groups() if text)
+        first, second = parse_date(one), parse_date(other)
+        if first and second and second.length == len(other):
             words.remove(word)
-            return both[0], both[1]
+            return first, second
     return None
 
 

@@ -132,7 +132,9 @@ def find_impossible_dates(lines: Sequence[LineParts], headings: Sequence[Heading
     `date_like`."""
     shapes = {shape_of(parts.date.text) for parts in lines if parts.date}
     window = date_window("date", headings, height)
-    for parts in lines if window else ():
+    if window is None:
+        return
+    for parts in lines:
         words = [word for word in parts.line.words if window[0] <= word.left < window[1]]
         for count in range(0 if parts.date else min(DATE_WORDS, len(words)), 0, -1):
             text = " ".join(word.text for word in words[:count])

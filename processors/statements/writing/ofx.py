@@ -67,7 +67,8 @@ def _add(messages: Element, statement: Statement, number: int) -> list[str]:
     if not card:
         _text(account, "ACCTTYPE", "CHECKING")
     listed = SubElement(body, "BANKTRANLIST")
-    start, end = statement.start or min(r.date for r in usable), statement.end or max(r.date for r in usable)
+    days = [row.date for row in usable if row.date]  # see `transactions`: all of them
+    start, end = statement.start or min(days), statement.end or max(days)
     _text(listed, "DTSTART", _day(start))
     _text(listed, "DTEND", _day(end))
     for row, identifier in identify(statement, usable):
@@ -79,6 +80,7 @@ def _add(messages: Element, statement: Statement, number: int) -> list[str]:
 
 
 def _transaction(listed: Element, row: Row, identifier: str) -> None:
+    assert row.date is not None  # see `transactions`
     element = SubElement(listed, "STMTTRN")
     _text(element, "TRNTYPE", "CREDIT" if row.change > 0 else "DEBIT")
     _text(element, "DTPOSTED", _day(row.date))

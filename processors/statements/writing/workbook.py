@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell
     from openpyxl.worksheet.worksheet import Worksheet
 
-_ACCOUNT_HEADINGS = ("account", "holder", "start", "end", "currency", "opening", "closing", "money_in", "money_out")
-_ACCOUNT_HEADINGS += ("rows", "flagged_rows")
+_ACCOUNT_HEADINGS = (
+    *("account", "holder", "start", "end", "currency", "opening", "closing", "money_in", "money_out"),
+    *("rows", "flagged_rows"),
+)
 _CHECK_HEADINGS = ("account", "check", "result", "figures")
 _FLAGGED_HEADINGS = ("account", "page", "date", "description", "debit", "credit", "balance", "flags")
 _UNREAD_HEADINGS = ("page", "text", "why")

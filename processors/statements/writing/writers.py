@@ -13,8 +13,10 @@ from processors.statements.records import Row, Statement, StatementDocument
 from processors.statements.writing.csv_style import DEFAULT_STYLE, CsvStyle
 from processors.statements.writing.csv_tables import escape_markdown, to_json, write_table
 
-HEADINGS = ("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance")
-HEADINGS += ("currency", "flags")
+HEADINGS = (
+    *("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance"),
+    *("currency", "flags"),
+)
 _MOST_LISTED = 50  # flagged rows in the summary
 _NOT_WRITTEN = {"doubts", "conventions"}  # to JSON: doubts are in the review, and conventions are for later documents
 
