@@ -22,7 +22,7 @@ from daemon.core.names import printable
 from daemon.files.incoming import Incoming
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import JobRow
-from daemon.server import api, client
+from daemon.server import api, client, feed_lines
 
 _RECONNECT_SECONDS = 1.0
 _SOURCE = "cli"
@@ -158,7 +158,7 @@ def _wait_for_results(settings: Settings, jobs: Sequence[str]) -> list[JobRow]:
         while True:
             try:
                 async for line in client.subscribe(settings.socket):
-                    if isinstance(line, api.SubscribedLine | api.EventLine | api.SkippedLine):
+                    if isinstance(line, feed_lines.SubscribedLine | feed_lines.EventLine | feed_lines.SkippedLine):
                         rows = _rows(settings, jobs)
                         if all(JobState(row["state"]).is_final for row in rows):
                             return rows

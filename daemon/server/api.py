@@ -6,7 +6,7 @@ reply, or {"ok": false, "error": …, "fix": …, "exit_code": …}. Fields are 
 Models are built when they are first used, as each process uses few of them: building all takes 40 ms.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
@@ -217,64 +217,6 @@ class Events(Command):
     name = "events"
 
     after: Annotated[int, Field(ge=0)] | None = None
-
-
-# ---------------------------------------------------------------------------------------------- subscribe
-
-
-class Subscribe(Command):
-    """Keep the connection, and send a line for each event of a job after the one numbered `after` (None: from now on)
-    and for each change of the progress. The lines are the classes below; there is no reply besides them."""
-
-    name = "subscribe"
-
-    after: Annotated[int, Field(ge=0)] | None = None
-
-
-class SubscribedLine(Reply):
-    """The first line."""
-
-    type: Literal["subscribed"] = "subscribed"
-    version: Text
-    pid: int
-    last: int  # number of the latest event
-
-
-class EventLine(JobEvent):
-    type: Literal["event"] = "event"
-
-
-class SkippedLine(Reply):
-    """There are too many events to send them all: those up to `last` are in the job log."""
-
-    type: Literal["skipped"] = "skipped"
-    after: int
-    last: int
-
-
-class ProgressLine(Reply):
-    """What runs now: sent when it changes, at most five times a second."""
-
-    type: Literal["progress"] = "progress"
-    running: list[RunningJob]
-    workers: list[WorkerStatus]
-
-
-class HeartbeatLine(Reply):
-    """Nothing has happened for a while."""
-
-    type: Literal["heartbeat"] = "heartbeat"
-    last: int  # number of the last event that was sent
-
-
-class DroppedLine(Reply):
-    """The last line: subscribe again, after the last event."""
-
-    type: Literal["dropped"] = "dropped"
-    why: Text
-
-
-Line = SubscribedLine | EventLine | SkippedLine | ProgressLine | HeartbeatLine | DroppedLine
 
 
 # ---------------------------------------------------------------------------------------------- jobs

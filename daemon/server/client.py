@@ -8,14 +8,14 @@ from typing import Annotated, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from daemon.core.errors import InboxdError
-from daemon.server import api, control_socket
+from daemon.server import api, control_socket, feed_lines
 
 R = TypeVar("R", bound=api.Reply)
 
 SILENCE_SECONDS = 45.0  # three heartbeats: after that, a subscription is given up
 _MAX_LINE_BYTES = 4 * 1024 * 1024
-_LINES: TypeAdapter[api.Line] = TypeAdapter(
-    Annotated[api.Line, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+_LINES: TypeAdapter[feed_lines.Line] = TypeAdapter(
+    Annotated[feed_lines.Line, Field(discriminator="type")], config=ConfigDict(defer_build=True)
 )
 
 SAME_VERSION = (
@@ -31,9 +31,9 @@ class Refused(InboxdError):
         self.code = code
 
 
-async def subscribe(path: Path, after: int | None = None) -> AsyncGenerator[api.Line, None]:
+async def subscribe(path: Path, after: int | None = None) -> AsyncGenerator[feed_lines.Line, None]:
     """Yield the events of jobs after the one numbered `after` (None: from now on), and the progress: see
-    `api.Subscribe`.
+    `feed_lines.Subscribe`.
 
     Raises:
         NotRunning: no daemon listens, this user may not use the socket, or the connection has ended: subscribe again,
@@ -47,7 +47,7 @@ async def subscribe(path: Path, after: int | None = None) -> AsyncGenerator[api.
         connection.setblocking(False)
         reader, writer = await asyncio.open_unix_connection(sock=connection, limit=_MAX_LINE_BYTES)
         try:
-            request = {"command": api.Subscribe.name, "arguments": {"after": after}}
+            request = {"command": feed_lines.Subscribe.name, "arguments": {"after": after}}
             writer.write(json.dumps(request).encode() + b"\n")
             while line := await asyncio.wait_for(reader.readline(), SILENCE_SECONDS):
                 yield _parse_line(line)
@@ -56,7 +56,7 @@ async def subscribe(path: Path, after: int | None = None) -> AsyncGenerator[api.
             writer.close()
 
 
-def _parse_line(line: bytes) -> api.Line:
+def _parse_line(line: bytes) -> feed_lines.Line:
     fields = json.loads(line)
     if not fields.pop("ok"):
         raise Refused(fields["error"], fields.get("fix", ""), fields.get("exit_code"))

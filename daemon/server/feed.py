@@ -21,7 +21,7 @@ from daemon import __version__
 from daemon.core.errors import InboxdError
 from daemon.core.messages import Subscribed
 from daemon.queue.reader import JobLog
-from daemon.server import api
+from daemon.server import feed_lines
 from daemon.server.subscriber import Subscriber, encode
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Feed:
         self._log: JobLog | None = None  # this and the next two are used by the thread only
         self._latest = 0  # number of the latest event
         self._readable_at = 0.0  # when the job log may be read again
-        self._progress: api.ProgressLine | None = None  # the latest, made by the main thread
+        self._progress: feed_lines.ProgressLine | None = None  # the latest, made by the main thread
         self._sampled_at = 0.0
         self._is_sample_due = False
 
@@ -73,7 +73,7 @@ class Feed:
             os.close(self._wake_fd)
         self._thread = None
 
-    def update(self, now: float, report: Callable[[], api.ProgressLine]) -> None:
+    def update(self, now: float, report: Callable[[], feed_lines.ProgressLine]) -> None:
         """Wake the thread after each turn of the main loop, which may have committed events and reported progress.
 
         report: makes a report of the progress.
@@ -98,7 +98,7 @@ class Feed:
     def adopt(self, connection: socket.socket, arguments: Mapping[str, object]) -> dict[str, object] | None:
         """Take over a connection whose request was `subscribe`, or return the refusal. Any thread may call this."""
         try:
-            command = api.Subscribe.model_validate(dict(arguments))
+            command = feed_lines.Subscribe.model_validate(dict(arguments))
         except ValidationError:
             return _refusal("The arguments of subscribe are wrong.", 'Send {"after": NUMBER}, or none.')
         if self._thread is None or self._is_stopping:
@@ -213,17 +213,17 @@ class Feed:
     def _page(self, jobs: JobLog, after: int, latest: int) -> tuple[list[bytes], int]:
         """The next events as lines, and the number to continue after."""
         rows = jobs.events_after(after, limit=_PAGE)
-        return [encode(api.EventLine(**row)) for row in rows], rows[-1]["number"] if rows else latest
+        return [encode(feed_lines.EventLine(**row)) for row in rows], rows[-1]["number"] if rows else latest
 
     def _greet(self, each: Subscriber, latest: int, now: float) -> None:
         """Put the first line into a buffer, and bound how far a subscriber is behind."""
         if each.last is None:
             after = latest if each.after is None or each.after > latest else each.after  # the job log was replaced
             each.last = after
-            each.put([encode(api.SubscribedLine(version=__version__, pid=os.getpid(), last=latest))], now)
+            each.put([encode(feed_lines.SubscribedLine(version=__version__, pid=os.getpid(), last=latest))], now)
             if latest - after > MAX_REPLAY:
                 each.last = latest
-                each.put([encode(api.SkippedLine(after=after, last=latest))], now)
+                each.put([encode(feed_lines.SkippedLine(after=after, last=latest))], now)
         elif each.closes_at is None and latest - each.last > 2 * MAX_REPLAY:
             each.drop("It read too slowly.", now)
 
@@ -235,7 +235,7 @@ class Feed:
             each.shown = self._progress
             each.put([encode(self._progress)], now)
         elif now >= each.line_at + HEARTBEAT_SECONDS:
-            each.put([encode(api.HeartbeatLine(last=each.last))], now)
+            each.put([encode(feed_lines.HeartbeatLine(last=each.last))], now)
 
     def _close(self, each: Subscriber, selector: selectors.BaseSelector) -> None:
         if each not in self._subscribers:

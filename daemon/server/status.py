@@ -23,7 +23,7 @@ from daemon.scheduling.dispatcher import Dispatcher
 from daemon.scheduling.pause import Pause
 from daemon.scheduling.pools import Pools
 from daemon.scheduling.progress import ProgressBoard
-from daemon.server import api
+from daemon.server import api, feed_lines
 from daemon.telemetry.exporter import Exporter
 from daemon.workers.supervisor import Worker, Workers
 from processors.contract import WorkProgress
@@ -166,9 +166,9 @@ class StatusReport:
             address=cluster.address, was_seen=cluster.was_seen, problem=cluster.problem, nodes=nodes
         )
 
-    def progress(self) -> api.ProgressLine:
+    def progress(self) -> feed_lines.ProgressLine:
         """What runs now, for subscribers."""
-        return api.ProgressLine(running=self.running(), workers=self.workers())
+        return feed_lines.ProgressLine(running=self.running(), workers=self.workers())
 
     def one_line(self) -> str:
         """The state in a line, for the service manager."""

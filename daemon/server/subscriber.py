@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from daemon.server import api
+from daemon.server import feed_lines
 
 _LAST_LINE_SECONDS = 5.0  # for one that is dropped to read the reason
 _BUFFER_BYTES = 64 * 1024  # no more lines are made beyond it
@@ -20,7 +20,7 @@ class Subscriber:
     last: int | None = None  # number of the last event that was put into the buffer; None: not greeted yet
     buffer: bytearray = field(default_factory=bytearray)
     is_in_line: bool = False  # part of the buffer's first line has been sent
-    shown: api.ProgressLine | None = None
+    shown: feed_lines.ProgressLine | None = None
     active_at: float = 0.0  # when it last accepted bytes, or had none to accept
     line_at: float = 0.0  # when it was last sent a line
     closes_at: float | None = None  # it is dropped, and the connection closed then at the latest
@@ -39,7 +39,7 @@ class Subscriber:
     def drop(self, why: str, now: float) -> None:
         """Discard all but the rest of the current line, and append a last line."""
         rest = self.buffer[: self.buffer.index(b"\n") + 1] if self.is_in_line else bytearray()
-        self.buffer = rest + encode(api.DroppedLine(why=why))
+        self.buffer = rest + encode(feed_lines.DroppedLine(why=why))
         self.closes_at = now + _LAST_LINE_SECONDS
 
     def send(self, now: float) -> None:
@@ -58,5 +58,5 @@ class Subscriber:
             self.active_at = now
 
 
-def encode(line: api.Line) -> bytes:
+def encode(line: feed_lines.Line) -> bytes:
     return json.dumps({"ok": True, **line.to_wire()}, ensure_ascii=True).encode() + b"\n"

@@ -18,7 +18,7 @@ from daemon.core.errors import InboxdError
 from daemon.core.job import JobState
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import JobRow, NumberedEventRow
-from daemon.server import api, client
+from daemon.server import api, client, feed_lines
 from daemon.web.errors import WebError
 
 if TYPE_CHECKING:
@@ -95,18 +95,18 @@ class EventHub:
             self._wake_all()  # their jobs may have ended before the daemon stopped
             await asyncio.sleep(_UNAVAILABLE_SECONDS)
 
-    async def _receive(self, line: api.Line) -> None:
+    async def _receive(self, line: feed_lines.Line) -> None:
         match line:
-            case api.SubscribedLine():
+            case feed_lines.SubscribedLine():
                 if self._last is None or self._last > line.last:  # a replaced job log restarts its numbers
                     self._last = line.last
                 self._set_available(True)
                 self._wake_all()  # their jobs may have ended in between
-            case api.EventLine():
+            case feed_lines.EventLine():
                 self._pass_on(line.job, line.event, line.number, line.model_dump_json(exclude={"type"}))
-            case api.SkippedLine():
+            case feed_lines.SkippedLine():
                 await self._catch_up(line.after, line.last)
-            case api.ProgressLine():
+            case feed_lines.ProgressLine():
                 self.running = line.running
                 self._show("progress", json.dumps([job.to_wire() for job in line.running]))
                 self._show("workers", json.dumps([worker.to_wire() for worker in line.workers]))

@@ -15,7 +15,7 @@ from sandbox import wait_for
 from daemon.core.errors import StorageError
 from daemon.queue.reader import JobLog
 from daemon.queue.store import Store
-from daemon.server import api, feed, subscriber
+from daemon.server import api, feed, feed_lines, subscriber
 from daemon.server.feed import Feed
 
 
@@ -55,7 +55,7 @@ class Source:
         self.posted: list[object] = []
         self.feed = Feed(home / "jobs.db", self.posted.append)
         self.feed.start()
-        self.progress = api.ProgressLine(running=[], workers=[])
+        self.progress = feed_lines.ProgressLine(running=[], workers=[])
 
     def subscribe(self, after: int | None = None) -> Lines:
         own, theirs = socket.socketpair()
@@ -203,10 +203,10 @@ def test_silence_is_filled_with_heartbeats(source: Source, monkeypatch):
     assert [lines.next() for _ in range(2)] == [{"ok": True, "type": "heartbeat", "last": 2}] * 2
 
 
-def _running(done: float) -> api.ProgressLine:
+def _running(done: float) -> feed_lines.ProgressLine:
     job = {"job": "1", "file": "a.pdf", "recipe": "read", "processor": "vlm", "attempt": 1, "started_at_us": 1}
     amount = {"done": done, "total": 9.0, "unit": "pages"}
-    return api.ProgressLine(running=[api.RunningJob(**job, progress=amount)], workers=[])
+    return feed_lines.ProgressLine(running=[api.RunningJob(**job, progress=amount)], workers=[])
 
 
 def test_progress_is_sampled_and_the_last_report_is_never_missed(source: Source):
