@@ -2,6 +2,8 @@
 
 Samples that are not numbers are interpolated, floating-point sound over full scale is turned down, and a channel in
 opposite phase, which would cancel the other one in a mix, is inverted.
+
+"Samples" are those of one frame in its own format, shape (n_channels, n_samples).
 """
 
 import math
@@ -82,6 +84,7 @@ class FrameRepair:
 
 
 def _energy(samples: np.ndarray) -> float:
+    """The mean square of one channel, (n_samples,)."""
     return float(samples @ samples) / len(samples)
 
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 _DIAGONAL, _UP, _LEFT = 0, 1, 2  # the cell that a path comes from; whisper's numbers
 
@@ -38,7 +39,7 @@ def install() -> None:
     whisper.timing.dtw_cpu = warp  # type: ignore[assignment]  # instead of what numba compiles
 
 
-def warp(distances: np.ndarray) -> np.ndarray:
+def warp(distances: NDArray[np.float64]) -> NDArray[np.int64]:
     """The cheapest path through distances, float64 (rows, columns), from the first cell to the last -> (2, length):
     its rows and its columns."""
     rows, columns = distances.shape
@@ -58,7 +59,8 @@ def warp(distances: np.ndarray) -> np.ndarray:
     return _path(came_from)
 
 
-def _path(came_from: np.ndarray) -> np.ndarray:
+def _path(came_from: NDArray[np.int8]) -> NDArray[np.int64]:
+    """came_from: (rows + 1, columns + 1), the cell that the path to each one comes from."""
     row, column = (length - 1 for length in came_from.shape)
     steps = []
     while row > 0 or column > 0:

@@ -13,6 +13,9 @@ _STAY = 0.04  # similarity by which another speaker must be nearer than the one 
 _ROUNDS = 3
 
 
+Vectors = NDArray[np.float32]  # (n, width), each of length 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Count:
     """The permitted number of speakers."""
@@ -25,10 +28,10 @@ class Count:
         return self.least == self.most
 
 
-def speakers(embeddings: np.ndarray, count: Count) -> tuple[np.ndarray, np.ndarray]:
-    """The speaker of each window, and the speakers' centroids.
+def speakers(embeddings: Vectors, count: Count) -> tuple[NDArray[np.intp], Vectors]:
+    """The speaker of each window, (n_windows,) from 0 on, and the speakers' centroids, (n_speakers, width).
 
-    embeddings: (n_windows, width), each of length 1, in order of time.
+    embeddings: (n_windows, width), in order of time.
     """
     step = max(1, -(-len(embeddings) // _MAX_CLUSTERED))
     groups = _groups(embeddings[::step], count)
@@ -40,7 +43,7 @@ def speakers(embeddings: np.ndarray, count: Count) -> tuple[np.ndarray, np.ndarr
     return _steady(embeddings, centroids), centroids
 
 
-def _groups(embeddings: np.ndarray, count: Count) -> list[list[int]]:
+def _groups(embeddings: Vectors, count: Count) -> list[list[int]]:
     """Agglomerative clustering by average linkage, cut where the similarity ends or the count is reached; groups that
     are too small are left out."""
     merges = _merges(embeddings)
@@ -53,7 +56,7 @@ def _groups(embeddings: np.ndarray, count: Count) -> list[list[int]]:
     return _large(_cut(len(embeddings), merges[:chosen]))
 
 
-def _merges(embeddings: np.ndarray) -> list[tuple[int, int, float]]:
+def _merges(embeddings: Vectors) -> list[tuple[int, int, float]]:
     """All merges, the most similar first: two groups, each named by its first window, and their mean similarity."""
     similarity = embeddings @ embeddings.T
     np.fill_diagonal(similarity, -np.inf)
@@ -84,30 +87,31 @@ def _large(groups: Sequence[list[int]]) -> list[list[int]]:
     return [group for group in ordered if len(group) >= smallest] or ordered[:1]
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+def _unit(vectors: NDArray[np.float32]) -> Vectors:
+    unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return unit
 
 
-def _nearest(embeddings: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+def _nearest(embeddings: Vectors, centroids: Vectors) -> NDArray[np.intp]:
     nearest: NDArray[np.intp] = np.argmax(embeddings @ centroids.T, axis=1)
     return nearest
 
 
-def _sum_of(embeddings: np.ndarray, chosen: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+def _sum_of(embeddings: Vectors, chosen: NDArray[np.bool_], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sum of the chosen windows, (width,); `otherwise` if there are none. chosen: (n_windows,)."""
     return embeddings[chosen].sum(axis=0) if chosen.any() else otherwise
 
 
-def _steady(embeddings: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+def _steady(embeddings: Vectors, centroids: Vectors) -> NDArray[np.intp]:
     """The most similar sequence of speakers, in which each change costs `_STAY` (Viterbi)."""
     scores = embeddings @ centroids.T
-    best, came_from = scores[0].copy(), np.zeros(scores.shape, int)
+    best, came_from = scores[0].copy(), np.zeros(scores.shape, np.intp)
     for number in range(1, len(scores)):
         changed = int(np.argmax(best))
         stays = best >= best[changed] - _STAY
         came_from[number] = np.where(stays, np.arange(len(best)), changed)
         best = np.where(stays, best, best[changed] - _STAY) + scores[number]
-    labels = np.zeros(len(scores), int)
+    labels = np.zeros(len(scores), np.intp)
     labels[-1] = int(np.argmax(best))
     for number in range(len(scores) - 1, 0, -1):
         labels[number - 1] = came_from[number][labels[number]]
