@@ -6,6 +6,7 @@ A page without columns is read line by line, in the order of `layout.group_lines
 import math
 import re
 import statistics
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from processors.ocr.layout import Placed, Point, TextBox
 from processors.ocr.rivers import Piece
 
 _SMALL = 0.8  # of its neighbor's height: a superscript or subscript
+_LONGEST_SCRIPT = 3  # characters
 _NEAR = 0.35  # of its neighbor's height between the two
 _TALL = 1.5  # times as high as wide: text of more than one character that runs vertically
 _RAISED = str.maketrans("0123456789+-−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ")
@@ -168,9 +170,13 @@ def _in_order(line: Sequence[Placed]) -> tuple[Placed, ...]:
 def join_scripts(placed: Sequence[Placed]) -> list[Placed]:
     """Attach small raised and lowered text to the word before it: "85 m²", "CO2", "10⁶"."""
     joined: list[Placed] = []
+    by_height: list[tuple[float, int]] = []  # height, number in `joined`; a base is higher than its script
     for each in sorted(placed, key=lambda each: each.left):
-        base = max((number for number, other in enumerate(joined) if _is_script(each, other)), default=None)
+        least = (each.height / _SMALL,)
+        higher = by_height[bisect_left(by_height, least) :] if len(each.text) <= _LONGEST_SCRIPT else []
+        base = max((number for _, number in higher if _is_script(each, joined[number])), default=None)
         if base is None:
+            insort(by_height, (each.height, len(joined)))
             joined.append(each)
         else:
             joined[base] = _with_script(joined[base], each)
@@ -184,7 +190,7 @@ def _is_script(small: Placed, base: Placed) -> bool:
         small.height < _SMALL * base.height
         and is_near
         and 0.1 * base.height < offset < 0.75 * base.height
-        and len(small.text) <= 3
+        and len(small.text) <= _LONGEST_SCRIPT
         and base.text[-1:].isalnum()
     )
 

@@ -65,14 +65,18 @@ def finish_text(
     `warnings`: about content of the file that is on no page; `writers`: of the other formats, such as a searchable PDF
     file.
     """
-    contents = {"txt": plain(read), "md": _markdown(read), "json": _json(work, read)}
+    contents: dict[str, Callable[[], str]] = {
+        "txt": lambda: plain(read),
+        "md": lambda: _markdown(read),
+        "json": lambda: _json(work, read),
+    }
     files = []
     for name in formats:
         path = work.outputs / f"{work.stem}.{_SUFFIXES.get(name, name)}"
         if name in writers:
             writers[name](path)
         else:
-            path.write_text(contents[name], encoding="utf-8")
+            path.write_text(contents[name](), encoding="utf-8")
         files.append(path.name)
     known = [page.confidence for page in read if page.confidence is not None]
     layers = [page.number for page in read if page.source == "text layer"]

@@ -1,15 +1,19 @@
 """What OCR costs, counted in pixels and settings: CPU time depends on the load of the machine."""
 
+from pathlib import Path
+
+import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from processors.ocr import Ocr, engine, ink
+from processors.contract import Kind, Work
+from processors.ocr import Ocr, ReadOptions, engine, ink, text
 
 
 def _page(lines: int) -> Image.Image:
     page = Image.new("RGB", (1240, 1754), "white")
     for number in range(lines):
-        text = f"Keys handed over: {number + 2} for the door, one for the cellar"
-        ImageDraw.Draw(page).text((80, 80 + 60 * number), text, font=ImageFont.load_default(28), fill="black")
+        line = f"Keys handed over: {number + 2} for the door, one for the cellar"
+        ImageDraw.Draw(page).text((80, 80 + 60 * number), line, font=ImageFont.load_default(28), fill="black")
     return page
 
 
@@ -28,3 +32,22 @@ def test_detection_sees_a_few_lines_no_larger_than_it_needs():
     area = engine._area(found, (1240, 1754))
     prepared, _ = engine._prepared(_page(6), area, engine._scale(found, area))
     assert prepared.shape[0] * prepared.shape[1] < 700_000
+
+
+def test_only_the_formats_of_the_recipe_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = []
+    monkeypatch.setattr(text, "to_markdown", lambda *_, **__: made.append("md"))
+    monkeypatch.setattr(text, "_json", lambda *_: made.append("json"))
+    work = Work(
+        job="job",
+        attempt=1,
+        source=tmp_path / "page.pdf",
+        kind=Kind.IMAGE,
+        media_type="application/pdf",
+        outputs=tmp_path,
+        stem="page",
+        recipe="read",
+        options=ReadOptions(),
+    )
+    finished = text.finish_text(work, [text.PageText(number=1)], ("txt",), (), {})
+    assert finished.files == ("page.txt",) and made == []

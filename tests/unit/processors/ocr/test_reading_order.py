@@ -3,6 +3,7 @@
 import pytest
 
 from processors import bidi
+from processors.ocr import reading_order
 from processors.ocr.layout import TextBox
 from processors.ocr.reading_order import order
 
@@ -110,6 +111,14 @@ def test_form_keeps_each_label_beside_its_value():
 def test_small_raised_and_lowered_text_stays_on_its_line(raise_by: float, small: str, right: str):
     boxes = [_box("85", 50, 100), _box("m", 71, 100), _box(small, 78, 100 + raise_by, 8), _box("Rooms: 3", 50, 130)]
     assert _read(boxes) == [right, "Rooms: 3"]
+
+
+def test_words_are_compared_only_with_higher_ones_to_find_raised_text(monkeypatch: pytest.MonkeyPatch):
+    compared = []
+    real = reading_order._is_script
+    monkeypatch.setattr(reading_order, "_is_script", lambda *words: compared.append(words) or real(*words))
+    words = [_box("was", 40 * column, 100 + 15 * row) for row in range(60) for column in range(10)]
+    assert len(order([*words, _box("A title", 0, 50, 2 * HEIGHT)])) and len(compared) <= len(words)
 
 
 def test_line_that_runs_upwards_in_the_margin_is_one_line():
