@@ -30,6 +30,8 @@ _CAPACITIES = (128, 256)  # positions of the cache to which a step attends; else
 _POSITIONS_STEP = 250  # of sound: contexts are cut to multiples of this
 _ALIGNED = 8  # numbers; torch's attention copies a mask whose rows start elsewhere, layer by layer
 _MAX_SHAPES = 32  # whose captured steps stay
+_SMALL_SHARE = 4  # a batch is small if it needs one row of so many that are allocated,
+_SMALL_BATCHES = 32  # and after so many small ones in succession, the memory of the other rows is freed
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,25 @@ def bucket(rows: int) -> int:
 def max_rows(row_bytes: int, max_bytes: int) -> int:
     """The largest such number whose memory is at most `max_bytes`; at least 1."""
     return 1 << max(0, (max_bytes // row_bytes).bit_length() - 1)
+
+
+class RowDemand:
+    """Decides how many rows to hold memory for: a full batch may be followed by single windows for hours, while its
+    memory (large-v3: 319 MB a row) is missing elsewhere on the GPU. Freeing it costs the captured steps."""
+
+    def __init__(self) -> None:
+        self._small_batches, self._most = 0, 0  # in succession, and the most rows that one of them needed
+
+    def rows(self, allocated: int, needed: int) -> int:
+        """The rows to hold from now on: those needed, or as many as before, or fewer after many small batches."""
+        if needed * _SMALL_SHARE > allocated:
+            self._small_batches = self._most = 0
+            return max(allocated, needed)
+        self._small_batches, self._most = self._small_batches + 1, max(self._most, needed)
+        if self._small_batches < _SMALL_BATCHES:
+            return allocated
+        most, self._small_batches, self._most = self._most, 0, 0
+        return most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,13 +194,15 @@ class GraphedGreedyDecoder:
         self._state: GraphedState | None = None
         self._steps: dict[StepShape, Step] = {}  # the last used ones at the end
         self._shape: StepShape | None = None
+        self._demand = RowDemand()
 
     def prepare(self, task: DecodingTask, features: Sequence[Tensor]) -> tuple[KVCache, CrossKVCache]:
         """Load encoded windows, (positions, width) each; return the caches for their prompts."""
         count, longest = len(features), max(map(len, features))
-        if self._state is None or self._state.size < count:
+        rows = self._demand.rows(0 if self._state is None else self._state.size, bucket(count))
+        if self._state is None or self._state.size != rows:
             self.free_memory()  # first: both may not fit
-            self._state = GraphedState(self._text_decoder, task, bucket(count))
+            self._state = GraphedState(self._text_decoder, task, rows)
         state = self._state
         positions = min(-(-longest // _POSITIONS_STEP) * _POSITIONS_STEP, state.max_positions)
         state.fill(features)

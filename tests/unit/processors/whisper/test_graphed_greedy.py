@@ -22,7 +22,7 @@ from processors.whisper.decoder import graphed_greedy, kernels
 from processors.whisper.decoder.audio_encoder import AudioEncoder
 from processors.whisper.decoder.cuda_graphs import capture_on, eagerly, first_error
 from processors.whisper.decoder.decoding import BatchDecoder
-from processors.whisper.decoder.graphed_greedy import GraphedState, StepShape, max_rows
+from processors.whisper.decoder.graphed_greedy import GraphedState, RowDemand, StepShape, max_rows
 from processors.whisper.decoder.text_decoder import TextDecoder
 from processors.whisper.engines.batch_runner import BatchRunner
 from processors.whisper.engines.window import Window
@@ -366,3 +366,36 @@ def test_steps_are_captured_on_a_gpu_only():
 
 def test_rows_that_fit_into_memory_are_a_power_of_two():
     assert [max_rows(10, max_bytes) for max_bytes in (5, 10, 39, 40, 79, 641)] == [1, 1, 2, 4, 4, 64]
+
+
+# ---------------------------------------------------------------------------------------------- memory of few rows
+
+
+def test_many_small_batches_free_the_memory_of_the_other_rows():
+    demand = RowDemand()
+    assert demand.rows(0, 64) == 64
+    small = [demand.rows(64, needed) for needed in [1, 4, 2] * 20]
+    assert small.index(4) == 31 and set(small[:31]) == {64}, "as many as the largest of them needed"
+
+
+def test_larger_batch_among_small_ones_keeps_the_memory():
+    demand = RowDemand()
+    for _ in range(5):
+        assert {demand.rows(64, 1) for _ in range(31)} == {64}
+        assert demand.rows(64, 32) == 64
+    assert demand.rows(16, 64) == 64, "and a batch always gets the rows that it needs"
+
+
+@torch.inference_mode()
+def test_text_is_the_same_after_the_memory_shrank(monkeypatch):
+    monkeypatch.setattr(graphed_greedy, "_SMALL_BATCHES", 2)
+    model, windows = random_model(), torch.randn(8, 500, SMALL.n_audio_state)
+    given = [DecodingOptions(fp16=False, language="en", sample_len=9)] * 8
+    decoder = BatchDecoder(model, torch.float32, capture=Recorder())
+    decoder.decode(windows, given)
+    wanted = decoder.decode(windows[:1], given[:1])
+    assert decoder._graphed._state.size == 8
+    assert_same(decoder.decode(windows[:1], given[:1]), wanted)
+    assert decoder._graphed._state.size == 1
+    assert_same(decoder.decode(windows[:3], given[:3])[:1], wanted)
+    assert decoder._graphed._state.size == 4
