@@ -5,6 +5,8 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,16 @@ def program(name: str) -> None:
     """Skip unless the program is installed."""
     if shutil.which(name) is None:
         pytest.skip(f"needs the program {name}")
+
+
+def llama() -> str:
+    """The interpreter of an environment with llama.cpp's server (xllamacpp) and gguf: INBOXD_TEST_LLAMA, or this one.
+    Skip if there is none."""
+    if named := os.environ.get("INBOXD_TEST_LLAMA"):
+        return named
+    if not all(map(find_spec, ("xllamacpp", "gguf"))):
+        pytest.skip("needs xllamacpp and gguf: name the interpreter of their environment in INBOXD_TEST_LLAMA")
+    return sys.executable
 
 
 def mounts() -> None:
