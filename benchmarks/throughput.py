@@ -51,6 +51,8 @@ def main() -> None:
         print(lines[-1], flush=True)
     model = engine._model
     what = f"{model.num_parameters() / 1e9:.2f} billion weights, {str(model.dtype).removeprefix('torch.')}"
+    if engine._cache.is_on:
+        what += ", static cache"
     shape = f"the shape of Qwen2.5-VL-3B, {given.layers or LAYERS} of {LAYERS} layers"
     title = f"## {engine.device_name}, {shape if given.shape else given.model.name}"
     facts = f"{what}, {engine.made_by['attention']}; {given.tokens} tokens per page of {given.pixels:,} pixels."
@@ -74,12 +76,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=300, help="of each answer")
     parser.add_argument("--pixels", type=int, default=1_280_000, help="of each page")
     parser.add_argument("--rounds", type=int, default=2, help="times the largest batch: how many pages there are")
+    parser.add_argument("--cache", choices=["dynamic", "static"], default="dynamic", help="of keys and values")
     parser.add_argument("--write", action="store_true")
     return parser.parse_args()
 
 
 def _of_folder(given: argparse.Namespace) -> TransformersEngine:
-    options = VlmOptions(model=str(given.model.resolve()), device=given.device, max_pixels=given.pixels)
+    options = VlmOptions(
+        model=str(given.model.resolve()), device=given.device, max_pixels=given.pixels, cache=given.cache
+    )
     return TransformersEngine.load(options, given.model.parent, Progress(lambda message: None))
 
 
@@ -109,7 +114,7 @@ def _of_shape(given: argparse.Namespace) -> TransformersEngine:
     model.generation_config.eos_token_id = VOCABULARY - 1
     if device.type == "cuda" and config._attn_implementation == "sdpa":
         window_attention.use_in(model)
-    return TransformersEngine(model, ChatProcessor.load(TINY, given.pixels), max(given.batches))
+    return TransformersEngine(model, ChatProcessor.load(TINY, given.pixels), max(given.batches), cache=given.cache)
 
 
 def _page(number: int, pixels: int) -> Image.Image:

@@ -24,6 +24,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def is_device_lost(error: Exception) -> bool:
     """True if the GPU failed. After such an error every later use of it in this process also fails (CUDA C++
-    Programming Guide, "Error Checking"); a new process has a new context."""
+    Programming Guide, "Error Checking"); a new process has a new context. An error of a stream's capture ends only that
+    capture (CUDA Runtime API, cudaErrorStreamCaptureUnsupported to cudaErrorCapturedEvent)."""
     is_of_the_device = type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
-    return is_of_the_device and not is_out_of_memory(error)
+    return is_of_the_device and not is_out_of_memory(error) and "captur" not in str(error)

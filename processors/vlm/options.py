@@ -52,6 +52,8 @@ class VlmOptions(ServerOptions):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if available
     quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]
+    # of keys and values: dynamic grows token by token; static has a fixed size, for which torch compiles a CUDA graph
+    cache: Literal["dynamic", "static"] = "dynamic"
     # of a page as the model sees it; None: by the model, for most 1,280,000, and 2,300,000 for statements on a GPU
     max_pixels: int | None = Field(default=None, ge=3_136, le=MAX_PIXELS)
     # in one forward pass, also from several jobs; fewer if memory runs out; None: 8, or 32 requests to its own server

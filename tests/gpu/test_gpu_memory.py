@@ -38,7 +38,7 @@ def test_failed_capture_leaves_the_allocator_as_it_was(gpu):
 def an_engine(layers: int):
     from benchmarks import throughput
 
-    given = Namespace(device="auto", layers=layers, pixels=PIXELS, batches=[PAGES])
+    given = Namespace(device="auto", layers=layers, pixels=PIXELS, batches=[PAGES], cache="dynamic")
     return throughput._of_shape(given), [throughput._page(number, PIXELS) for number in range(PAGES)]
 
 

@@ -18,6 +18,7 @@ from processors.vlm import VlmOptions, families
 from processors.vlm.engine import weights
 from processors.vlm.engine.batch_sizes import BatchSizes, bytes_per_token
 from processors.vlm.engine.chat import ChatProcessor
+from processors.vlm.engine.fixed_cache import FixedCache
 from processors.vlm.engine.generation import (
     GrammarCache,
     StopAtLimitOrLoop,
@@ -49,8 +50,10 @@ class TransformersEngine:
         pages_at_once: int,
         max_pixels: int | None = None,
         family: Family = GENERAL,
+        cache: str = "dynamic",
     ):
-        """`max_pixels`: of a page that is no statement, receipt or invoice; None: as of those."""
+        """max_pixels: of a page that is no statement, receipt or invoice; None: as of those.
+        cache: of keys and values, "dynamic" or "static"."""
         self.family = family
         self._model, self._chat = model, chat
         self.max_pixels_of_money = chat.max_pixels
@@ -68,6 +71,9 @@ class TransformersEngine:
         self.made_by["decoding"] = "greedy, without penalties"
         if self.max_pixels_of_money != self.max_pixels:
             self.made_by["max_pixels_of_money"] = self.max_pixels_of_money
+        self._cache = FixedCache(model, cache)
+        if self._cache.is_on:
+            self.made_by["cache"] = "static"
         self.made_by["attention"] = model.config._attn_implementation
         self.made_by["quantization"] = type(getattr(model, "hf_quantizer", None)).__name__
 
@@ -91,7 +97,8 @@ class TransformersEngine:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             fix = weights.how_to_fix(options.model, folder, models)
             raise Unavailable(f"The model in {folder} cannot be used: {str(error).strip()[:300]} {fix}") from error
-        return cls(load_model(folder, options, models), chat, options.at_once, options.pixels(family), family)
+        model = load_model(folder, options, models)
+        return cls(model, chat, options.at_once, options.pixels(family), family, options.cache)
 
     @property
     def pages_at_once(self) -> int:
@@ -165,9 +172,13 @@ class TransformersEngine:
     def _alone(
         self, requests: Sequence[PageRequest], heartbeat: Callable[[], None], error: Exception
     ) -> list[PageAnswer] | None:
-        """Retry requests that failed together one by one, so that an error affects only its own page."""
+        """Retry requests that failed together one by one, so that an error affects only its own page. None: retry them
+        together, with the other kind of cache."""
         if isinstance(error, JobError) or is_device_lost(error):
             raise error
+        if self._cache.is_on:
+            self._cache.turn_off(error)
+            return None
         if len(requests) > 1:
             log.warning("%d pages failed together; retrying each separately", len(requests), exc_info=error)
             found = [self._try([request], heartbeat) for request in requests]
@@ -205,6 +216,7 @@ class TransformersEngine:
             max_new_tokens=max(limits),
             stopping_criteria=StoppingCriteriaList([stopping]),
             logits_processor=LogitsProcessorList([*filter(None, [constraint]), probabilities]),
+            **self._cache.arguments(prompt_tokens + max(limits)),
         )
         assert isinstance(output, torch.Tensor)  # without `return_dict_in_generate`
         generated, chosen = output[:, prompt_tokens:].cpu(), probabilities.table()

@@ -129,6 +129,19 @@ def test_failed_gpu_is_not_memory_that_ended(error):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "operation not permitted when stream is capturing",
+        "operation failed due to a previous error during capture",
+        "operation would make the legacy stream depend on a capturing blocking stream",
+    ],
+)
+def test_failed_capture_is_not_a_failed_gpu(words: str):
+    error = AcceleratorError(f"CUDA error: {words}")
+    assert not is_device_lost(error) and not is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
     "error",
     [BadInput("out of memory.pdf cannot be read"), FileNotFoundError(2, "No such file", "out of memory.txt")],
 )

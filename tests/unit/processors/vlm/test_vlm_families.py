@@ -73,6 +73,20 @@ def test_batch_answers_as_each_page_alone(engine: "TransformersEngine"):
 
 
 @pytest.mark.slow
+def test_cache_of_a_fixed_size_gives_the_same_answers(engine: "TransformersEngine", monkeypatch: pytest.MonkeyPatch):
+    from processors.vlm.engine.fixed_cache import FixedCache
+
+    requests = [a_request("line"), a_request("shapes-two", "Read everything.")]
+    grown = engine.answer(requests, lambda: None)
+    monkeypatch.setattr(engine, "_cache", FixedCache(engine._model, "static"))
+    assert engine._cache.is_on is engine._model._can_compile_fullgraph
+    was_on = engine._cache.is_on
+    for one, other in zip(engine.answer(requests, lambda: None), grown, strict=True):
+        assert one.text == other.text and engine._cache.is_on is was_on
+        assert one.lowest_token_probability == pytest.approx(other.lowest_token_probability, abs=2e-4)
+
+
+@pytest.mark.slow
 def test_pixels_reach_the_language_model(engine: "TransformersEngine"):
     import torch
 
