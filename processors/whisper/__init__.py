@@ -34,6 +34,8 @@ from processors.contract import (
     Runnable,
     Work,
 )
+from processors.vlm.engine import weights as hub_weights
+from processors.whisper import speech_families
 from processors.whisper.options import TranscribeOptions, WhisperOptions
 from processors.whisper.weights import catalog
 
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from processors.whisper.speakers.embeddings import VoiceEncoder
     from processors.whisper.track.engine import Engine
     from processors.whisper.track.interleaving import Task
+
+_EXTRAS = {"faster-whisper": ("speech", "faster-whisper"), "transformers": ("speech", "vlm")}  # by engine
+_SHARE_OF_WINDOWS = 0.5  # of the size of the weights: what a batch takes beside them, an estimate
 
 __all__ = ["TranscribeOptions", "Whisper", "WhisperOptions", "processor"]
 
@@ -53,11 +58,14 @@ class Whisper(Processor[WhisperOptions, TranscribeOptions]):
 
     @classmethod
     def plan(cls, options: WhisperOptions, recipe: TranscribeOptions, models: Path) -> Plan:
-        needed = ("speech", "faster-whisper") if options.engine == "faster-whisper" else ("speech",)
+        needed = _EXTRAS.get(options.engine, ("speech",))
         if why := extras.why_missing(*needed, python=options.python):
             return NotReady(why=why, lacks_extra=True)
         if options.engine == "openai":
             return Runnable()
+        if options.engine == "transformers":
+            why = _why_not_in_transformers(options, recipe, models)
+            return NotReady(why=why) if why else Runnable()
         if options.model.endswith(".pt") and not Path(options.model).expanduser().is_file():
             return NotReady(
                 why=f"The Whisper checkpoint {options.model} does not exist: correct `model`, or copy the file there."
@@ -74,6 +82,9 @@ class Whisper(Processor[WhisperOptions, TranscribeOptions]):
     def estimate_memory(cls, options: WhisperOptions, models: Path) -> int:
         if options.engine == "openai":
             return 0
+        if options.engine == "transformers":
+            found = hub_weights.find(options.model, models)
+            return int(hub_weights.size_bytes(found) * (1 + _SHARE_OF_WINDOWS)) if found else 0
         return catalog.memory_bytes(Path(options.model).name.removesuffix(".pt"))
 
     @classmethod
@@ -82,9 +93,12 @@ class Whisper(Processor[WhisperOptions, TranscribeOptions]):
 
     @classmethod
     def weights_to_fetch(cls, options: WhisperOptions, models: Path) -> str:
+        from processors.models import hub
         from processors.whisper.weights import source
 
         name = options.model
+        if options.engine == "transformers":
+            return name if hub.is_name(name) and hub_weights.find(name, models) is None else ""
         if options.engine != "openai-whisper" or name.endswith(".pt"):
             return ""
         return "" if source.find(name, models) or source.is_in_package(name) else name
@@ -156,6 +170,17 @@ def _other_than_english(recipe: TranscribeOptions) -> str:
     return " and ".join(fix for fix, is_needed in fixes if is_needed)
 
 
+def _why_not_in_transformers(options: WhisperOptions, recipe: TranscribeOptions, models: Path) -> str:
+    """Why a model of transformers cannot do what a recipe asks, or is not there; "": it can."""
+    folder = hub_weights.find(options.model, models)
+    if folder is None:
+        return hub_weights.why_missing(options.model, models)
+    family = speech_families.family_of(folder)
+    if family is None:
+        return speech_families.why_not_a_model(folder)
+    return speech_families.why_unable(family, options.model, recipe)
+
+
 def _engine(options: WhisperOptions, models: Path, progress: Progress) -> "Engine":
     match options.engine:
         case "openai":
@@ -166,6 +191,10 @@ def _engine(options: WhisperOptions, models: Path, progress: Progress) -> "Engin
             from processors.whisper.engines.faster_whisper import FasterWhisperEngine
 
             return FasterWhisperEngine.load(options, models)
+        case "transformers":
+            from processors.whisper.engines.transformers_models import TransformersSpeechEngine
+
+            return TransformersSpeechEngine.load(options, models, progress)
     from processors.whisper.engines.openai_whisper import OpenAIWhisperEngine
 
     return OpenAIWhisperEngine.load(options, models, progress)

@@ -28,7 +28,8 @@ Format = Literal["txt", "srt", "vtt", "tsv", "json", "md"]
 class WhisperOptions(ServerOptions):
     """`[processors.whisper]`"""
 
-    engine: Literal["openai-whisper", "faster-whisper", "openai"] = "openai-whisper"  # openai: a server, at base_url
+    # openai: a server, at base_url; transformers: Parakeet, Canary, Moonshine
+    engine: Literal["openai-whisper", "faster-whisper", "openai", "transformers"] = "openai-whisper"
     model: str = "turbo"  # a model name of openai-whisper, or the path of a checkpoint (.pt); else of the engine
     # auto: CUDA if available
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description=DEVICES)
@@ -43,6 +44,11 @@ class WhisperOptions(ServerOptions):
         if self.engine == "openai-whisper" and self.model not in catalog.NAMES and not self.model.endswith(".pt"):
             raise ValueError(
                 f"unknown Whisper model {self.model!r}: write the path of a .pt file, or {', '.join(catalog.NAMES)}"
+            )
+        if self.engine == "transformers" and self.model in catalog.NAMES:
+            raise ValueError(
+                f'{self.model} is a model of Whisper: with engine = "transformers", set `model` to a folder, or to a '
+                'name on Hugging Face, such as "nvidia/parakeet-tdt-0.6b-v3"'
             )
         return self
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import speech_models
 import tiny_vlm
 import vlm_families
 from paths import TESTS
@@ -121,6 +122,28 @@ def test_speech_has_the_text_of_the_cpu(mode: str, dtype: str, checkpoint, mels,
     else:
         likeness = [SequenceMatcher(None, *pair).ratio() for pair in pairs]
         assert min(likeness) > LEAST_LIKENESS, pairs
+
+
+@pytest.mark.parametrize("model_type", sorted(speech_models.FAMILIES))
+def test_other_speech_models_write_what_they_write_on_the_cpu(model_type: str, device, tmp_path, report):
+    import torch
+
+    from processors.whisper.engines.speech_models import SpeechModel
+    from processors.whisper.speech_families import FAMILIES
+
+    if device.type != "cuda" and model_type != "parakeet_tdt":
+        pytest.skip("needs a GPU")
+    folder = speech_models.write_model(tmp_path / model_type, model_type)
+    rng = np.random.default_rng(0)
+    sounds = [rng.normal(0, 0.1, 16_000 * seconds).astype(np.float32) for seconds in (2, 5)]
+    ours, theirs = (
+        SpeechModel.load(folder, FAMILIES[model_type], each, torch.float32).tokens(sounds, "en", "transcribe")
+        for each in (device, torch.device("cpu"))
+    )
+    assert [[token.number for token in tokens] for tokens in ours] == [
+        [token.number for token in tokens] for tokens in theirs
+    ]
+    report.append(f"- {model_type}: the tokens of the CPU")
 
 
 # ---------------------------------------------------------------------------------------------- pages

@@ -61,7 +61,7 @@ class OpenAIWhisperEngine:
         kernels.limit_compiled()
         if options.threads:
             torch.set_num_threads(options.threads)
-        device = _device(options.device)
+        device = choose_device(options.device)
         checkpoint = source.load(options.model, models, progress)
         try:
             model = Whisper(ModelDimensions(**checkpoint["dims"]))
@@ -197,7 +197,12 @@ def precision(dtype: str, device: torch.device) -> tuple[torch.dtype, bool]:
     return torch.float32, True
 
 
-def _device(wanted: str) -> torch.device:
+def choose_device(wanted: str) -> torch.device:
+    """The device named `wanted`; "auto" is CUDA if available.
+
+    Raises:
+        Unavailable: there is no such CUDA device.
+    """
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(wanted)
