@@ -88,7 +88,7 @@ def jobs(
         return
     from daemon.cli import terminal, views
 
-    table = views.reviews_table if review else views.jobs_table
+    table = views.reviews_table if review else views.JobsTable
     terminal.out().print(table(rows) if rows else "No matching jobs.")
 
 

@@ -116,7 +116,7 @@ def recipes(config_file: ConfigOption = None, as_json: JsonOption = False) -> No
         return
     from daemon.cli import terminal, views
 
-    terminal.out().print(views.recipes_table(found))
+    terminal.out().print(views.recipes_view(found))
 
 
 def reload(config_file: ConfigOption = None) -> None:

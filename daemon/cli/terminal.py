@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _Line = tuple[str, api.Amount | None]  # the text and the progress of something
 
 _SHORTEST_NAME = 12  # columns
-_WIDE = 100  # columns
+WIDE = 100  # columns
 _FILE_WIDTH = 160  # columns of a table that goes into a file
 _LINE_END_SPACES = re.compile(r" +$", re.MULTILINE)
 
@@ -161,16 +161,13 @@ def zone_name() -> str:
 
 class OneLine:
     """One line of text that cannot control the terminal. If it is too long, it lacks its end, or with `keep_end` its
-    middle: a file's name keeps its beginning and its suffix. narrow: its width in less than 100 columns."""
+    middle: a file's name keeps its beginning and its suffix."""
 
-    def __init__(self, text: str, *, keep_end: bool, style: str = "", narrow: int | None = None):
+    def __init__(self, text: str, *, keep_end: bool, style: str = ""):
         self._text, self._keep_end, self._style = " ".join(printable_lines(text).split()), keep_end, style
-        self._narrow = narrow
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         width = cell_len(self._in(options.encoding))
-        if self._narrow is not None and options.max_width < _WIDE:
-            width = min(width, self._narrow)
         return Measurement(min(width, _SHORTEST_NAME), min(width, options.max_width))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.terminal import OneLine, amount_of, clock, local_time, safe_text, short_time, span, zone_name
+from daemon.cli.terminal import WIDE, OneLine, amount_of, clock, local_time, safe_text, short_time, span, zone_name
 from daemon.doctor.finding import shown_bytes
 from daemon.files.flat import shown
 from daemon.queue.rows import AttemptRow, EventRow, JobRow, ShownRow
@@ -23,22 +23,33 @@ if TYPE_CHECKING:
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
 
 
-def jobs_table(rows: Sequence[JobRow]) -> Table:
-    """Jobs as a table with one line per job: what is too long for the terminal is cut; every column stays visible."""
-    table = _one_line_table()
-    table.add_column("file", no_wrap=True, ratio=1)
-    for name in ("recipe", "state", "sec"):
-        table.add_column(name, no_wrap=True, overflow="crop", justify="right" if name == "sec" else "left")
-    table.add_column("result", no_wrap=True, ratio=1)
-    for row in rows:
-        is_done = row["state"] == "done"
-        result = shown(row["result_path"] or "") if is_done else row["waiting_for"] or row["error"]
-        words = OneLine(result or "", keep_end=is_done, style="" if is_done else "dim")
-        _, recipe_name, state, seconds = _cells(row)
-        received = short_time(row["received_at"])
-        file, recipe = OneLine(row["file"], keep_end=True), OneLine(recipe_name, keep_end=True, narrow=9)
-        table.add_row(row["id"][:8], received, file, recipe, state, seconds, words)
-    return table
+class JobsTable:
+    """Jobs with one line each: what is too long for the terminal is cut. The name of the file matters most: in a narrow
+    terminal, it gets the room of the recipe's column, and twice as much as the result."""
+
+    def __init__(self, rows: Sequence[JobRow]):
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        is_wide = options.max_width >= WIDE
+        table = _one_line_table()
+        table.add_column("file", no_wrap=True, ratio=1 if is_wide else 2)
+        for name in ("recipe", "state", "sec") if is_wide else ("state", "sec"):
+            table.add_column(name, no_wrap=True, overflow="crop", justify="right" if name == "sec" else "left")
+        table.add_column("result", no_wrap=True, ratio=1)
+        for row in self._rows:
+            _, recipe, state, seconds = _cells(row)
+            job, received, file = row["id"][:8], short_time(row["received_at"]), OneLine(row["file"], keep_end=True)
+            recipes = [OneLine(recipe, keep_end=True)] if is_wide else []
+            table.add_row(job, received, file, *recipes, state, seconds, _result_in_one_line(row))
+        yield table
+
+
+def _result_in_one_line(row: JobRow) -> OneLine:
+    """Where the result is, or why the job failed or is waiting."""
+    if row["state"] == "done":
+        return OneLine(shown(row["result_path"] or ""), keep_end=True)
+    return OneLine(row["waiting_for"] or row["error"] or "", keep_end=False, style="dim")
 
 
 def reviews_table(rows: Sequence[JobRow]) -> Table:
@@ -210,16 +221,18 @@ def job_view(row: JobRow, attempts: Sequence[AttemptRow], events: Sequence[Event
     return Group(table, *lines)
 
 
-def recipes_table(recipes: Sequence["RecipeFacts"]) -> Table:
-    """The recipes as a table."""
+def recipes_view(recipes: Sequence["RecipeFacts"]) -> Group:
+    """The recipes as a table. Below it, once each, the reasons why some of them cannot run now."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("recipe", "for", "processor", "folders", "now"):
         table.add_column(column, overflow="fold")
+    reasons = list(dict.fromkeys(each["note"] for each in recipes if each["runs_on"] is None))
     for each in recipes:
         folders = ", ".join(name or "(top)" for name in each["folders"]) or "none"
-        now = each["note"] if each["runs_on"] is None else f"ready, on {each['runs_on']}"
+        is_ready = each["runs_on"] is not None
+        now = f"ready, on {each['runs_on']}" if is_ready else f"not yet [{reasons.index(each['note']) + 1}]"
         table.add_row(*map(safe_text, (each["name"], ", ".join(each["kinds"]), each["processor"], folders, now)))
-    return table
+    return Group(table, *(safe_text(f"[{number}] {reason}") for number, reason in enumerate(reasons, 1)))
 
 
 def layouts_table(layouts: Sequence["RememberedLayout"]) -> Table:

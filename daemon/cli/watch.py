@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.cli.terminal import OneLine, amount_of, clock, out, safe_text, span
-from daemon.cli.views import jobs_table, problem_lines
+from daemon.cli.views import JobsTable, problem_lines
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError, NotRunning
 from daemon.doctor.finding import shown_bytes
@@ -29,7 +29,7 @@ from daemon.server import api, client
 from daemon.telemetry import gpu
 from processors.memory import resident_bytes
 
-_Part = Text | Table  # of the view, from top to bottom
+_Part = Text | Table | JobsTable  # of the view, from top to bottom
 
 _EVERY_SECONDS = 1.0
 _GPU_EVERY_SECONDS = 10.0
@@ -181,7 +181,7 @@ def _recent(settings: Settings, count: int) -> list[_Part]:
             found = log.jobs(JobFilter(states=("done", "failed", "cancelled")), by_end=True, limit=count)
     except InboxdError as error:
         return [safe_text(error.what, style="red")]
-    return [jobs_table(found)] if found else [Text("No results yet.", style="dim")]
+    return [JobsTable(found)] if found else [Text("No results yet.", style="dim")]
 
 
 def _gpu_lines() -> list[str]:

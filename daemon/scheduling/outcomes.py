@@ -86,8 +86,8 @@ class Outcomes:
     def _on_loaded(self, worker: Worker, loaded: protocol.WorkerLoaded) -> None:
         device = worker.seat.describe(loaded.device)
         log.info(
-            "worker %d: %s has loaded %s (%s, %s) in %.1f s",
-            *(worker.number, worker.processor, loaded.model, loaded.engine, device, loaded.seconds),
+            "worker %d: %s has loaded %s in %.1f s",
+            *(worker.number, worker.processor, what_loaded(loaded, device), loaded.seconds),
         )
         self._progress.end_loading(worker.number)
         worker.loaded = replace(loaded, device=device)
@@ -334,3 +334,8 @@ class Outcomes:
             interruptions=0,
             run_at=self._clock.now_us() + int(again.after_seconds * 1e6),
         )
+
+
+def what_loaded(loaded: protocol.WorkerLoaded, device: str) -> str:
+    """What a worker has loaded: "turbo (openai-whisper, cpu)", or without a model "kreuzberg (cpu)"."""
+    return f"{loaded.engine} ({device})" if loaded.model == "none" else f"{loaded.model} ({loaded.engine}, {device})"

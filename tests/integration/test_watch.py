@@ -150,7 +150,7 @@ def test_long_reason_hides_no_other_column():
     }
     row |= {"state": "failed", "review": None, "run_seconds": 3.25, "result_path": None, "waiting_for": None}
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(views.jobs_table([{**row, "error": "This PDF is damaged. " * 20}]))
+    console.print(views.JobsTable([{**row, "error": "This PDF is damaged. " * 20}]))
     text = console.export_text()
     for whole in ("7418f7bc", "01-01 10:00", "bank/february", "read", "failed", "3.2", "This PDF is damaged."):
         assert whole in text, text

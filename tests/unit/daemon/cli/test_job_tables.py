@@ -34,30 +34,30 @@ def shown(renderable: Any, width: int, encoding: str = "utf-8") -> list[str]:
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_each_job_has_one_line(width: int, encoding: str):
     error = {**_ROW, "state": "failed", "error": "This PDF is damaged. " * 20 + "\nReplace it."}
-    lines = shown(views.jobs_table([_ROW, error]), width, encoding)
+    lines = shown(views.JobsTable([_ROW, error]), width, encoding)
     assert len(lines) == 3 and all(len(line) <= width for line in lines)
     assert all("7418f7bc" in line and "bank" in line for line in lines[1:]), lines
 
 
 def test_file_is_cut_in_the_middle_so_that_its_suffix_stays():
-    line = shown(views.jobs_table([_ROW]), 100)[1]
+    line = shown(views.JobsTable([_ROW]), 100)[1]
     assert "bank/2026" in line and ".pdf" in line and "…" in line
 
 
 def test_short_names_are_complete_in_80_columns():
-    row = {**_ROW, "file": "bank/march.pdf", "review": None, "result_path": "bank/march", "run_seconds": 1234.5}
-    line = shown(views.jobs_table([row]), 80)[1]
-    assert "bank/march.pdf" in line and "bank…ment" in line
+    row = {**_ROW, "file": "bank/2026-03 march.pdf", "result_path": "bank/march", "run_seconds": 1234.5}
+    line = shown(views.JobsTable([row]), 80)[1]
+    assert "bank/2026-03 march.pdf" in line and "done (review)" in line and "bank/march" in line
 
 
 def test_columns_stay_aligned_where_the_encoding_lacks_a_character():
     rows = [{**_ROW, "file": "plain.txt"}, {**_ROW, "file": "漢字.txt"}]
-    first, second = shown(views.jobs_table(rows), 120, "latin-1")[1:]
+    first, second = shown(views.JobsTable(rows), 120, "latin-1")[1:]
     assert r"\u6f22" in second and first.index("bank-statement") == second.index("bank-statement")
 
 
 def test_heading_names_the_zone_of_the_times():
-    assert f"time ({terminal.zone_name()})" in shown(views.jobs_table([_ROW]), 100)[0]
+    assert f"time ({terminal.zone_name()})" in shown(views.JobsTable([_ROW]), 100)[0]
 
 
 def test_reviews_name_every_reason():
@@ -78,6 +78,16 @@ def test_reviews_name_every_reason():
 def test_cut_fits_the_width_of_a_terminal(text: str, width: int, cut: str):
     assert terminal.cell_len(terminal.cut(text, width, keep_end=True)) <= width
     assert terminal.cut(text, width, keep_end=True) == cut
+
+
+def test_recipes_that_wait_for_the_same_thing_share_one_reason():
+    facts = {"kinds": ["image"], "processor": "vlm", "folders": [""], "note": "", "runs_on": "ocr"}
+    waiting = {**facts, "folders": [], "runs_on": None, "note": "The model Qwen/Qwen3-VL-4B-Instruct is not installed."}
+    recipes: Any = [{**facts, "name": "read"}, {**waiting, "name": "ask"}, {**waiting, "name": "describe"}]
+    lines = [line.rstrip() for line in shown(views.recipes_view(recipes), 80)]
+    assert lines[1].endswith("ready, on ocr")
+    assert lines[2].endswith("not yet [1]") and lines[3].endswith("not yet [1]")
+    assert lines[4:] == ["[1] The model Qwen/Qwen3-VL-4B-Instruct is not installed."]
 
 
 def test_controls_in_a_name_are_escaped():

@@ -12,6 +12,7 @@ from manual_daemon import finished
 from daemon import config
 from daemon.core.messages import WorkerMessage
 from daemon.scheduling import retry
+from daemon.scheduling.outcomes import what_loaded
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
 from processors.contract import FailureKind, WorkProgress
@@ -475,3 +476,10 @@ def test_file_that_no_recipe_is_for_fails_with_the_reason(make_bench: Callable[.
         bench.wait(1)
     job = bench.job("x")
     assert (job.state, job.error_kind) == ("failed", "bad_input") and job.error.startswith(words)
+
+
+def test_log_names_the_engine_alone_if_a_worker_has_no_model():
+    without = protocol.WorkerLoaded(engine="kreuzberg 4.10", model="none", device="cpu", seconds=1.0)
+    speech = protocol.WorkerLoaded(engine="openai-whisper", model="turbo", device="cpu", seconds=1.0)
+    assert what_loaded(without, "cpu") == "kreuzberg 4.10 (cpu)"
+    assert what_loaded(speech, "cpu") == "turbo (openai-whisper, cpu)"
