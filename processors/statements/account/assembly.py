@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from processors.statements.account.balances import (
     choose_total,
+    complete_totals,
     derive_ends,
-    drop_explained,
-    drop_pages_without_rows,
     find_values,
     infer_directions,
     infer_ends,
     infer_owed,
+    infer_section_directions,
     owes_negative,
     take_summary,
 )
@@ -28,12 +28,21 @@ from processors.statements.account.cards import (
 )
 from processors.statements.account.currency_evidence import infer_currency
 from processors.statements.account.eras import take_years_of_reiwa
-from processors.statements.account.figures import add_figures, change, negate_balances, printed_amounts, printed_values
+from processors.statements.account.figures import (
+    add_figures,
+    change,
+    negate_balances,
+    printed_amounts,
+    printed_values,
+    swap_ends,
+)
 from processors.statements.account.integers import add_decimals, lacks_decimals, without_decimals
+from processors.statements.account.leftovers import drop_disproven, drop_explained, drop_pages_without_rows
 from processors.statements.account.periods import Dates, decide_dates
 from processors.statements.account.places import find_places, to_fractions
+from processors.statements.account.posting_dates import take_purchase_dates
 from processors.statements.account.row_texts import drop_columns_of_text
-from processors.statements.account.rows import amounts_of, is_newest_first, row_of, set_money
+from processors.statements.account.rows import amounts_of, drop_unnamed, is_newest_first, row_of, set_money
 from processors.statements.account.running_balances import take_running_balances
 from processors.statements.account.subtotals import (
     count_trailing_totals,
@@ -41,6 +50,15 @@ from processors.statements.account.subtotals import (
     drop_turnovers,
     take_leading_totals,
 )
+from processors.statements.account.thousandths import has_three_decimals, multiply_by_ten, with_three_decimals
+from processors.statements.account.undated_rows import (
+    date_last,
+    find_apart,
+    find_lacking,
+    insert_rows,
+    without_rows,
+)
+from processors.statements.checks.links import is_complete
 from processors.statements.layouts.recall import LayoutMemory, read_with_layouts
 from processors.statements.notation.amounts import detect_decimal_mark
 from processors.statements.notation.compact_dates import add_date_marks
@@ -63,6 +81,8 @@ def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = No
     memory: the layouts of earlier documents, to which the layout of this document is added; None: use and add none.
     """
     pages = add_date_marks(remove_leaders(pages))
+    if has_three_decimals(pages):
+        return with_three_decimals(_read_best(multiply_by_ten(pages), memory))
     if lacks_decimals(pages):
         return without_decimals(_read_best(add_decimals(pages), memory))
     return _read_best(pages, memory)
@@ -102,13 +122,14 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
             era = take_years_of_reiwa(items, reading)
             dates = decide_dates(items, reading, known.date_order)
             document.notes += [note for note in (*era, *dates.notes) if note not in document.notes]
-            statement, proven[account] = _assemble(account, items, reading, mark, dates, known, document.doubts)
+            used, statement, proven[account] = _read_account(account, items, reading, mark, dates, known, document)
             document.statements.append(statement)
             if not document.statements[-1].currency and any("$" in line.text for line in reading.lines):
                 document.notes.append('the currency is unknown: "$" is the sign of several currencies')
             document.unread = drop_explained(document.unread, document.statements[-1], mark)
-            document.statements[-1].places = find_places(document.statements[-1], items, reading, mark, dates)
+            document.statements[-1].places = find_places(document.statements[-1], used, reading, mark, dates)
     document.unread = drop_pages_without_rows(document, reading)
+    document.unread = drop_disproven(document, mark)
     to_fractions(document, reading.frames)
     document.conventions = join_conventions(list(proven.values()))
     return document
@@ -128,7 +149,7 @@ def _has_rows(reading: RawDocument, account: str) -> bool:
 
 
 def _reassign(reading: RawDocument, account: str, to: str) -> None:
-    for item in reading.items:
+    for item in (*reading.items, *(each.row for each in reading.undated)):
         if item.account == account:
             item.account = to
     for lines in (reading.outside, reading.figure_lines, reading.not_rows):
@@ -144,6 +165,41 @@ def _sort_by_printed_numbers(pages: Sequence[PageWords]) -> tuple[list[PageWords
     ordered = [page for _, page in sorted(zip(numbers, pages, strict=True), key=lambda pair: pair[0])]
     order = ", ".join(str(page.number) for page in ordered)
     return ordered, [f"the pages are not in the order of their printed numbers; order used: {order}"]
+
+
+def _read_account(
+    account: str,
+    items: Sequence[RawRow | RawFigure],
+    reading: RawDocument,
+    mark: DecimalMark,
+    dates: Dates,
+    known: Conventions,
+    document: StatementDocument,
+) -> tuple[Sequence[RawRow | RawFigure], Statement, Conventions]:
+    """The items that are those of the statement, the statement, and what its rows prove.
+
+    Rows without dates are added, and tables of other rows are left out, if the balances then follow from the rows.
+    """
+    statement, proven = _assemble(account, items, reading, mark, dates, known, document.doubts)
+    if is_complete(statement):
+        drop_unnamed(statement.rows)
+        return items, statement, proven
+    undated = [each for each in reading.undated if each.row.account == account]
+    if lacking := find_lacking(statement, undated, mark):
+        more = insert_rows(items, lacking)
+        other, other_proven = _assemble(account, more, reading, mark, dates, known, document.doubts)
+        if is_complete(other):
+            document.notes.append(date_last(other))
+            document.unread = without_rows(document.unread, lacking)
+            return more, other, other_proven
+    if apart := find_apart(items):
+        fewer = _without(items, apart)
+        other, other_proven = _assemble(account, fewer, reading, mark, dates, known, document.doubts)
+        if is_complete(other):
+            pages = ", ".join(str(page) for page in sorted({row.page for row in apart}))
+            document.notes.append(f"{len(apart)} rows on page {pages} are not part of the balances and were left out")
+            return fewer, other, other_proven
+    return items, statement, proven
 
 
 def _assemble(
@@ -165,10 +221,11 @@ def _assemble(
     in_rows = [line.text for line in reading.lines if id(line) in reading.row_lines]
     currency = currency_of_account(account) or infer_currency(own, others, in_rows, is_month_first=is_month_first)
     holder = find_holder(outside) or find_holder([line for _, line in reading.outside])
-    statement = Statement(account=number_of(account), holder=holder, currency=currency)
+    number = reading.ibans.get(account) or number_of(account)
+    statement = Statement(account=number, holder=holder, currency=currency)
     newest_first = is_newest_first([row_of(each, dates) for each in raw])
     if newest_first or (newest_first is None and known.newest_first):
-        items, raw = items[::-1], raw[::-1]
+        items, raw = swap_ends(items[::-1]), raw[::-1]
     statement.rows = [row_of(each, dates) for each in raw]
     totals = add_figures(statement, items, mark)
     amounts = [amounts_of(each, mark) for each in raw]
@@ -179,8 +236,9 @@ def _assemble(
     is_named = any(names_card(text) or names_brand(text) for text in others) or names_due_card(others)
     is_named = is_named or bool(known.is_card)
     is_card = is_named or subtracts_payments(raw, amounts)
-    if is_card and not account:
-        statement.account = find_card_number(raw)
+    if is_card:
+        take_purchase_dates(statement.rows, reading.lines)
+        statement.account = statement.account or find_card_number(raw)
     owes = is_card and owes_negative(statement, amounts)
     if owes:
         negate_balances(statement, amounts)
@@ -199,6 +257,7 @@ def _assemble(
         doubts.append(LOAN_DOUBT)
     if count := count_trailing_totals(raw, amounts):
         return _assemble(account, _without(items, raw[-count:]), reading, mark, dates, known, doubts)
+    infer_section_directions(amounts, [each.section_number for each in raw], change(statement))
     infer_directions(amounts, [" ".join([*each.text, *each.reference]) for each in raw], change(statement))
     for row, row_amounts, each in zip(statement.rows, amounts, raw, strict=True):
         set_money(row, row_amounts, each, mark)
@@ -217,6 +276,7 @@ def _assemble(
         printed=printed_values(reading, account, mark) if "-" in marks and is_plain and not is_card else (),
     )
     derive_ends(statement, values, is_exact=reading.is_exact)
+    complete_totals(statement, values)
     if is_card:
         infer_owed(statement, values)
     if dates.period and dates.is_printed:

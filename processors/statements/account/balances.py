@@ -1,24 +1,24 @@
 """Opening and closing balances and directions by the sums of the rows, whatever the words. Pure."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
 from processors.statements.account.subtotals import as_figure, single_value
-from processors.statements.checks.links import find_links
-from processors.statements.notation.amounts import looks_like_amount, parse_amount
-from processors.statements.notation.dates import parse_date
+from processors.statements.checks.links import find_links, is_complete
+from processors.statements.notation.amounts import parse_amount
 from processors.statements.notation.debit_credit import RowAmounts
 from processors.statements.notation.decimal_mark import DecimalMark
-from processors.statements.notation.words import TextLine, join_words, line_height, split_cells
-from processors.statements.records import PrintedBalance, Statement, StatementDocument, Unread
-from processors.statements.table.raw import NO_DATE, NO_ROWS, RawDocument, RawFigure, RawRow
+from processors.statements.notation.words import TextLine, line_height
+from processors.statements.records import PrintedBalance, Statement
+from processors.statements.table.raw import RawFigure, RawRow
 from processors.statements.table.table import find_amounts
 
 _LEAST_ROWS = 3  # the sum of fewer rows may equal a difference of balances by chance
 _LEAST_LINKS = 3  # balances that must follow from the rows before them
 _MOST_WORDS = 40
-_CELL_GAP = 1.2  # line heights between the words of one cell
+_MOST_SECTIONS = 8  # of unknown direction, all combinations of which are tried
 
 
 def find_values(lines: Sequence[TextLine], items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> set[Decimal]:
@@ -87,6 +87,28 @@ def _first_balance(statement: Statement) -> tuple[int, Decimal] | None:
     return first if first and first[0] else None
 
 
+def infer_section_directions(amounts: Sequence[RowAmounts], sections: Sequence[int], total: Decimal | None) -> None:
+    """Set unknown directions by section, if only one combination of directions makes the rows add up to `total`, the
+    change of the balance."""
+    unknown: dict[int, list[RowAmounts]] = {}
+    for row, section in zip(amounts, sections, strict=True):
+        if _is_unknown(row):
+            unknown.setdefault(section, []).append(row)
+    if total is None or not 0 < len(unknown) <= _MOST_SECTIONS or sum(map(len, unknown.values())) < _LEAST_ROWS:
+        return
+    rest = total - sum((row.change for row in amounts), Decimal(0))
+    sums = [sum((row.value for row in rows), Decimal(0)) for rows in unknown.values()]
+    found = [
+        signs
+        for signs in itertools.product((-1, 1), repeat=len(sums))
+        if sum(sign * value for sign, value in zip(signs, sums, strict=True)) == rest
+    ]
+    if len(found) == 1:
+        for sign, rows in zip(found[0], unknown.values(), strict=True):
+            for row in rows:
+                row.direction = sign
+
+
 def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total: Decimal | None) -> None:
     """Set unknown directions by a word such as "Af" or "Bij" that all rows of one direction have, and no other rows.
 
@@ -135,6 +157,22 @@ def choose_total(
     return printed[-1]
 
 
+def complete_totals(statement: Statement, values: set[Decimal]) -> None:
+    """Set a total that no label names to the sum of many rows, if that is printed outside them, and drop one that must
+    be another figure: balances and the other total prove the rows."""
+    rows = statement.rows
+    sums = {}
+    for name in ("debit", "credit"):
+        found = [value for row in rows if (value := getattr(row, name))]
+        sums[f"printed_{name}s"] = total = sum(found, Decimal(0))
+        if len(found) >= _LEAST_ROWS and total in values and getattr(statement, f"printed_{name}s") is None:
+            setattr(statement, f"printed_{name}s", total)
+    wrong = [name for name, total in sums.items() if getattr(statement, name) not in (None, total)]
+    right = [name for name, total in sums.items() if getattr(statement, name) == total]
+    if wrong and right and is_complete(statement):
+        setattr(statement, wrong[0], None)
+
+
 def owes_negative(statement: Statement, amounts: Sequence[RowAmounts]) -> bool:
     """True for a card that prints what is owed, and most of its rows, with a minus."""
     ends = [value for value in (statement.opening, statement.closing) if value]
@@ -176,54 +214,6 @@ def take_summary(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list
 
 def _looks_like_summary(item: RawRow | RawFigure) -> bool:
     return isinstance(item, RawRow) and item.date_is_inherited and item.money.keys() == {"amount"}
-
-
-def drop_explained(unread: Sequence[Unread], statement: Statement, mark: DecimalMark) -> list[Unread]:
-    """Lines without those whose amounts are all balances or totals of the statement."""
-    known = _known_values(statement)
-    return [
-        each
-        for each in unread
-        if each.why != NO_DATE or not (amounts := _amounts_of(each, mark)) or not amounts <= known
-    ]
-
-
-def drop_pages_without_rows(document: StatementDocument, reading: RawDocument) -> list[Unread]:
-    """What was not understood, without the pages that have no rows, such as a summary on the first page of a card.
-
-    The balances must prove that no row is missing, and no line of such a page may look like one.
-    """
-    with_rows = [each for each in document.statements if each.rows]
-    if not with_rows or not all(map(_is_complete, with_rows)):
-        return document.unread
-    dated = {line.page for line in reading.lines if _looks_like_row(line)}
-    return [each for each in document.unread if each.why != NO_ROWS or each.page in dated]
-
-
-def _is_complete(statement: Statement) -> bool:
-    links, loose = find_links(statement)
-    is_closed = statement.opening is not None and statement.closing is not None
-    return is_closed and bool(links) and not loose and all(link.gap == 0 for link in links)
-
-
-def _looks_like_row(line: TextLine) -> bool:
-    """True for a line that begins with a date, or has one at the start of a cell and an amount."""
-    height = line_height([line])
-    cells = [join_words(cell) for cell in split_cells(line.words, _CELL_GAP * height)]
-    dated = [parse_date(text) is not None and not looks_like_amount(text) for text in cells]
-    return dated[0] or (any(dated) and bool(find_amounts(line.words, height)))
-
-
-def _known_values(statement: Statement) -> set[Decimal]:
-    debits = sum((row.debit for row in statement.rows if row.debit), Decimal(0))
-    credits = sum((row.credit for row in statement.rows if row.credit), Decimal(0))
-    ends = [value for value in (statement.opening, statement.closing) if value is not None]
-    return {abs(value) for value in (debits, credits, debits - credits, *ends, Decimal(0))}
-
-
-def _amounts_of(line: Unread, mark: DecimalMark) -> set[Decimal]:
-    words = line.text.split()
-    return {amount.value for word in words if (amount := parse_amount(word, mark))}
 
 
 def _is_unknown(row: RowAmounts) -> bool:

@@ -16,15 +16,19 @@ _BY_WORDS = (
     ("PKR", r"\bpakistan\b"),
     ("BDT", r"\bbangladesh\b|\btaka\b"),
     ("INR", r"\bifsc?\b|\bmicr\b|\brs\. ?\d|\b(?:neft|rtgs|imps|upi)\b|\d\d?,\d\d,\d{3}\.\d\d"),  # lakh
-    ("AUD", r"\bbsb\b|\babn\b"),
+    (
+        "AUD",
+        r"\bbsb\b|\babn\b|\bafsl\b|\bbpay\b|\bpayid\b|\bosko\b|\baustralia\b"
+        r"|\b(?:nsw|vic|qld|tas|act) \d{4}\b",
+    ),
     ("NZD", r"new zealand|\bird number|\b\d\d-\d{4}-\d{7}-\d{2,3}\b"),
     ("SGD", r"singapore|\bpaynow\b"),
     ("HKD", r"hong kong|\bfps id\b"),
-    ("CAD", r"\bcdic\b|\binterac\b|chequing|transit (?:no|number|#)|\bcanada\b"),
+    ("CAD", r"\bcdic\b|\binterac\b|chequing|transit (?:no|number|#)|\bcanada\b|\be-?transfer\b|\bgst/hst\b"),
     ("MXN", r"\bclabe\b|\bspei\b|\brfc\b"),
     ("BRL", r"\bagencia\b|\bpix\b|\bcnpj\b|\bcpf\b"),
-    ("ZAR", r"south africa|\bfnb\b"),
-    ("USD", r"\bfdic\b|routing number|\baba\b|\bach\b|\brtn\b"),
+    ("ZAR", r"south africa|\bfnb\b|\(pty\) ltd|\bncrcp\d"),
+    ("USD", r"\bfdic\b|routing number|\baba\b|\bach\b|\brtn\b|\bzelle\b|\bvenmo\b|\bncua\b"),
     ("JPY", r"円|口座番号|普通預金"),
     ("KRW", r"원\b|계좌"),
     ("CNY", r"人民币"),

@@ -26,6 +26,21 @@ def printed_values(reading: RawDocument, account: str, mark: DecimalMark) -> lis
     return [amount.signed for text in texts if (amount := parse_amount(text, mark))]
 
 
+def swap_ends(items: Sequence[RawRow | RawFigure]) -> list[RawRow | RawFigure]:
+    """The items, oldest first, in which a balance of a table below all rows is the closing one and a balance above
+    them is the opening one: names by position were given newest first."""
+    rows = [at for at, item in enumerate(items) if isinstance(item, RawRow)]
+    found = list(items)
+    for at, item in enumerate(items if rows else ()):
+        if isinstance(item, RawRow) or "" in item.money:
+            continue
+        if at > rows[-1] and item.name == "opening":
+            found[at] = replace(item, name="closing")
+        elif at < rows[-1] and item.name == "closing":
+            found[at] = replace(item, name="opening" if at < rows[0] else "carried")
+    return found
+
+
 def change(statement: Statement) -> Decimal | None:
     """The change from the opening to the closing balance, as credits less debits."""
     if statement.opening is None or statement.closing is None:
@@ -66,9 +81,18 @@ def add_figures(
                 totals[name].append(value)
     if statement.anchors and statement.anchors[-1].name == "carried" and statement.anchors[-1].at == at:
         statement.anchors[-1].name = "closing"  # the last balance carried forward is the closing balance
+    _take_opening_below(statement, at)
     closings = [anchor.balance for anchor in statement.anchors if anchor.name == "closing"]
     statement.closing = closings[-1] if closings else None
     return totals
+
+
+def _take_opening_below(statement: Statement, rows: int) -> None:
+    """Take the opening balance from a summary below all rows."""
+    below = [anchor for anchor in statement.anchors if anchor.name == "opening" and anchor.at == rows > 0]
+    if below and statement.opening is None:
+        statement.opening = below[0].balance
+        statement.anchors = [anchor for anchor in statement.anchors if anchor is not below[0]]
 
 
 def _add_balance(statement: Statement, anchor: PrintedBalance, *, in_table: bool) -> None:

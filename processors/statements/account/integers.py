@@ -4,6 +4,7 @@ Everything else therefore handles only amounts with two decimals; `without_decim
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -64,7 +65,9 @@ def _add(page: PageWords) -> list[PageWord]:
     def in_column(word: PageWord) -> bool:
         return sum(abs(word.right - right) < _ALIGNED * height for right in rights) >= _LEAST_IN_COLUMN
 
-    return [_with_zeros(word, in_column(word)) for word in words]
+    groups = Counter(match["group"] for word in words if (match := _GROUPED.fullmatch(word.text)))
+    mark = "," if groups.most_common(1) and groups.most_common(1)[0][0] == "." else "."
+    return [_with_zeros(word, mark if in_column(word) else "") for word in words]
 
 
 def _join_groups(page: PageWords) -> list[PageWord]:
@@ -82,11 +85,12 @@ def _join_groups(page: PageWords) -> list[PageWord]:
     return found
 
 
-def _with_zeros(word: PageWord, in_column: bool) -> PageWord:
+def _with_zeros(word: PageWord, mark_of_column: str) -> PageWord:
+    """mark_of_column: the decimal mark of the column that a short number is in; "" if it is in none."""
     match = _GROUPED.fullmatch(word.text)
     if match:
         mark = "," if match["group"] == "." else "."
         return replace(word, text=f"{match['amount']}{mark}00{match['rest']}")
-    if in_column and (match := _SHORT.fullmatch(word.text)):
-        return replace(word, text=f"{match['amount']}.00{match['rest']}")
+    if mark_of_column and (match := _SHORT.fullmatch(word.text)):
+        return replace(word, text=f"{match['amount']}{mark_of_column}00{match['rest']}")
     return word

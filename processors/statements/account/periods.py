@@ -17,17 +17,20 @@ from processors.statements.notation.dates import (
     resolve_date,
 )
 from processors.statements.notation.keywords import match_special, normalize
+from processors.statements.notation.words import join_words, line_height, split_cells
 from processors.statements.table.raw import RawDocument, RawFigure, RawRow
 
 Period = tuple[date, date]
 
 _LONGEST = timedelta(days=400)  # from the first to the last balance of a statement
 _FIRST = {"dmy": "day", "mdy": "month", "ymd": "year"}
+_LAST_ROW = timedelta(days=16)  # before the end of a statement; a later date is that of the next statement
 _YEAR = timedelta(days=366)
 _BACK = timedelta(days=62)  # before a statement's date, if no other date is printed
 _LEAST_ROWS = 3  # if none of so many rows is within a period, the period is a pair of other dates
 _CLOSED = re.compile(
-    r"(?<!next )(?<!previous )\b(?:as (?:at|of|on)|(?:statement )?closing date|cut-?off date|fecha de (?:corte|cierre)"
+    r"(?<!next )(?<!previous )\b(?:as (?:at|of|on)|(?:statement )?closing date|(?:statement|billing|bill) date"
+    r"|cut-?off date|fecha de (?:corte|cierre)"
     r"|data de fechamento|date d'arrete|date de cloture|abschlussdatum|abrechnungsdatum)\b"
 )
 _STARTS = re.compile(  # right before the first day of the period, which has a line of its own
@@ -40,6 +43,7 @@ _ENDS = re.compile(
     r"|bis|zeitraum bis|enddatum|fin|date de fin|au|al|data fine|hasta|fecha (?:final|de fin)|a|ate"
     r"|data final|tot|t/m|einddatum|til|till|do|asti|bitis(?: tarihi)?)\s?:?\s*$"
 )
+_CELL_GAP = 1.2  # line heights between the words of one cell
 _MOST_BETWEEN = 3  # lines from the first day of a period to the last one
 _NO_DATE = re.compile(r"sort ?code|routing|bankleitzahl|\bblz\b|\bbsb\b|card number|valid|expir|gultig bis")
 
@@ -59,7 +63,8 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
     """Decide for one account. If the account prints no period, that of another account applies. `known`: see
     `detect_date_order`."""
     printed = [item.date for item in items if isinstance(item, RawRow) and item.date]
-    own = [line.text for account, line in reading.outside if account == items[0].account]
+    own_lines = [line for account, line in reading.outside if account == items[0].account]
+    own = [line.text for line in own_lines]
     everything = [line.text for _, line in reading.outside]
     order = detect_date_order(printed, None, known)
     found = _best_period(own, printed, order) or _best_period(everything, printed, order)
@@ -72,15 +77,25 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
         return Dates(order, (start, end), True, _order_notes(printed, order), doubt)
     notes = _order_notes(printed, order)
     if closing := _closing_period(own or everything, printed, order):
-        return Dates(order, closing, True, notes)
-    if not any(each.year is None for each in printed):
-        return Dates(order, notes=notes)
+        others = [item.value_date for item in items if isinstance(item, RawRow) and item.value_date]
+        days = [day for each in others if (day := resolve_date(each, order, closing)) and day >= closing[1] - _BACK]
+        return Dates(order, (min([closing[0], *days]), closing[1]), True, notes)
     figures = [line.text for account, line in reading.figure_lines if account == items[0].account]
+    if not any(each.year is None for each in printed):
+        cells = [
+            join_words(cell) for line in own_lines for cell in split_cells(line.words, _CELL_GAP * line_height([line]))
+        ]
+        around = _period_by_balances(items, [*_lines_of_balances(cells), *figures], order, None)
+        is_period = around is not None and _count_inside(printed, around) == len(printed) > 0
+        days = [day for each in printed if (day := resolve_date(each, order, around))]
+        is_period = is_period and around is not None and around[1] - max(days) <= _LAST_ROW
+        return Dates(order, around if is_period else None, is_period, notes)
     single, doubt = _single_date(own or everything, order)
     if found := _period_by_balances(items, [*_lines_of_balances(own), *figures], order, single):
         return Dates(order, found, found[1] - found[0] != _BACK, notes)
     if single is None:
-        return Dates(order, notes=notes)
+        month = _month_of_rows(own or everything, printed, anywhere=True)
+        return Dates(order, month, month is not None, notes)
     if period := _yearless_period(own or everything, printed, order, (single - _BACK, single)):
         return Dates(order, period, True, notes, doubt)
     note = f"no period is printed; years are inferred from the date {single}"
@@ -141,9 +156,9 @@ def _yearless_period(
     return None
 
 
-def _month_of_rows(texts: Sequence[str], printed: Sequence[PrintedDate]) -> Period | None:
+def _month_of_rows(texts: Sequence[str], printed: Sequence[PrintedDate], *, anywhere: bool = False) -> Period | None:
     """The printed month that contains all rows."""
-    months = find_months(texts)
+    months = find_months(texts, anywhere=anywhere)
     return next((month for month in months if printed and _count_inside(printed, month) == len(printed)), None)
 
 

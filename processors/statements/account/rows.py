@@ -10,6 +10,9 @@ from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.records import Row
 from processors.statements.table.raw import RawRow
 
+_UNNAMED = "in an amount column without a heading"
+_NEARLY_ALL = 0.8  # of the rows: such a column may be that of the balances
+
 
 def row_of(raw: RawRow, dates: Dates) -> Row:
     when, value_date = (
@@ -24,7 +27,16 @@ def row_of(raw: RawRow, dates: Dates) -> Row:
         row.flags.append(dates.doubt)
     if raw.unreadable:
         row.flags.append(f"in an amount column, but not an amount: {' '.join(raw.unreadable)}")
+    if raw.unnamed:
+        row.flags.append(f"{_UNNAMED}: {' '.join(raw.unnamed)}")
     return row
+
+
+def drop_unnamed(rows: Sequence[Row]) -> None:
+    """Drop the flags of amounts in a column without a heading that few rows have: balances prove the other amounts."""
+    found = [row for row in rows if any(flag.startswith(_UNNAMED) for flag in row.flags)]
+    for row in found if len(found) < _NEARLY_ALL * len(rows) else ():
+        row.flags = [flag for flag in row.flags if not flag.startswith(_UNNAMED)]
 
 
 def _why_no_date(printed: PrintedDate | None, date_like: str) -> str:

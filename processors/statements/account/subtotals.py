@@ -4,6 +4,7 @@ Each is found by its sum, so that no word has to be known.
 """
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,6 +23,7 @@ _LEAST_TURNOVERS = 2  # fewer turnovers may agree by chance
 _LEAST_ALIKE = 3  # the sum of this many rows counts as a subtotal even without words of a total
 _MOST_LEADING = 3  # different texts of totals above their rows
 _TOTALS = ("total", "summe", "gesamt", "totaal", "totale", "suma", "razem", "summa", "sum ", "toplam", "subtotal")
+_TOTAL = re.compile(r"\b(?:sub ?-?totals?|totals?|zwischensumme|sous-total)\b\W*$")  # "Card 4471 Withdrawals Subtotal"
 
 
 @dataclass(frozen=True)
@@ -216,5 +218,6 @@ def single_amount(item: Item, mark: DecimalMark) -> Amount | None:
 
 
 def _is_sum(value: Decimal, run: Sequence[Decimal], row: RawRow) -> bool:
-    least = 1 if normalize(" ".join(row.text)).startswith(_TOTALS) else _LEAST_ALIKE
+    text = normalize(" ".join(row.text))
+    least = 1 if text.startswith(_TOTALS) or _TOTAL.search(text) else _LEAST_ALIKE
     return any(abs(sum(run[-count:])) == abs(value) for count in range(least, len(run) + 1))

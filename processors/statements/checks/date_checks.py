@@ -14,6 +14,7 @@ _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the statement does no
 _AHEAD = timedelta(days=31)  # after today; bookings are announced
 _LEAST_ROWS = 8  # fewer show no rule
 _LEAST_DAYS = 4  # the two nearest and the two furthest
+_RESTART = timedelta(days=3)  # after the first row of a list, another list begins at most
 _USUAL_SPAN = 35  # days of the other rows, of a monthly statement
 _FAR = 62  # days from all of them
 _YEARS = 400  # days; on no statement is a row further from the next one
@@ -24,7 +25,8 @@ def check_dates(statement: Statement, today: date | None = None) -> None:
     """Flag the rows with doubtful dates. `today`: None if unknown."""
     dated = [row for row in statement.rows if row.date]
     for section in sorted({row.section for row in dated}):
-        _check_order([row for row in dated if row.section == section])
+        for run in _split_at_restarts([row for row in dated if row.section == section]):
+            _check_order(run)
     for row, day in _days(dated):
         if statement.start and statement.end and not statement.start <= day <= statement.end:
             row.flags.append(f"its date {day} is outside the period {statement.start} to {statement.end}")
@@ -36,6 +38,21 @@ def check_dates(statement: Statement, today: date | None = None) -> None:
 
 def _days(rows: Sequence[Row]) -> Iterator[tuple[Row, date]]:
     return ((row, row.date) for row in rows if row.date)
+
+
+def _split_at_restarts(dated: Sequence[Row]) -> list[list[Row]]:
+    """The rows up to each page whose first row is about as old as the first of all: another list begins there."""
+    runs: list[list[tuple[Row, date]]] = []
+    for row, day in _days(dated):
+        if not runs or _restarts(runs[-1], row.page, day):
+            runs.append([])
+        runs[-1].append((row, day))
+    return [[row for row, _ in run] for run in runs]
+
+
+def _restarts(run: Sequence[tuple[Row, date]], page: int, day: date) -> bool:
+    (_, first), (last_row, last) = run[0], run[-1]
+    return last_row.page != page and len(run) >= _LEAST_DAYS and day <= first + _RESTART < last
 
 
 def _check_order(dated: Sequence[Row]) -> None:

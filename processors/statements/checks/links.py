@@ -47,3 +47,10 @@ def find_links(statement: Statement) -> tuple[list[Link], list[Row]]:
             if row.balance is not None:
                 close(row.balance, f"at the row of {row.date} on page {row.page}", row)
     return links, loose + between
+
+
+def is_complete(statement: Statement) -> bool:
+    """True if the opening and the closing balance are known, and all balances follow from the rows: none is missing."""
+    links, loose = find_links(statement)
+    is_closed = statement.opening is not None and statement.closing is not None
+    return is_closed and bool(links) and not loose and all(link.gap == 0 for link in links)

@@ -126,7 +126,7 @@ def _check_balances(statement: Statement) -> CheckResult:
         if following and link.own and link.gap + following.gap == 0:
             link.own.flags.append(f"its balance {link.after} does not match the amounts, but the balances around it do")
         elif not (previous and previous.own and previous.gap + link.gap == 0):
-            _flag_link(link)
+            _flag_link(link, statement)
     bad = sum(link.gap != 0 for link in links)
     if bad:
         worst = next(link for link in links if link.gap)
@@ -150,10 +150,12 @@ def _others(count: int) -> str:
     return "the other row" if count == 1 else f"the other {count} rows"
 
 
-def _flag_link(link: Link) -> None:
-    """Flag the rows of a link that no second reading confirms. If all are confirmed, flag all of them, unless a row is
-    missing beside one."""
-    suspects = [row for row in link.rows if not row.confirmed]
+def _flag_link(link: Link, statement: Statement) -> None:
+    """Flag the rows of a link that neither a second reading nor a total confirms. If a second reading confirms all of
+    them, flag all of them, unless a row is missing beside one; the totals of all rows prove them, so flag none."""
+    if all(_is_in_total(row, statement) for row in link.rows):
+        return
+    suspects = [row for row in link.rows if not row.confirmed and not _is_in_total(row, statement)]
     if not suspects and any(row.missing_beside for row in link.rows):
         return
     change = link.after - link.before
@@ -161,6 +163,16 @@ def _flag_link(link: Link) -> None:
     many = "these rows add up" if len(link.rows) > 1 else "its amount comes"
     for row in suspects or link.rows:
         row.flags.append(f"the balance changes by {change}, but {many} to {total} (a row may be missing before it)")
+
+
+def _is_in_total(row: Row, statement: Statement) -> bool:
+    """True if a row is among those to which a printed total of its direction adds up."""
+    printed, total = (
+        (statement.printed_debits, statement.money_out)
+        if row.debit
+        else (statement.printed_credits, statement.money_in)
+    )
+    return printed is not None and printed == total
 
 
 def _check_totals(statement: Statement) -> list[CheckResult]:

@@ -1,12 +1,13 @@
-"""Dates of four digits without separators, such as "0303" for 3 March: adds separators before a document is read.
-Pure."""
+"""Dates of four digits without separators, "0303" for 3 March, or in two words, "03 03": adds separators before a
+document is read. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 from processors.statements.notation.dates import PrintedDate, parse_date
-from processors.statements.notation.words import PageWord, PageWords, group_lines, line_height
+from processors.statements.notation.keywords import match_column
+from processors.statements.notation.words import PageWord, PageWords, TextLine, group_lines, line_height
 
 _ALIGNED = 0.7  # line heights by which the left edges of one column differ
 _LEAST = 8  # fewer words may be numbers of another kind
@@ -16,12 +17,15 @@ _MOST_DAYS = 10  # from the date of a line to its other one
 _NEARLY_ALL = 0.8
 _USUAL = 0.6  # of the lines of a column that begin with a date: fewer begin with a number that looks like one
 _LEAP_YEAR = 2024
+_PAIR_GAP = 0.9  # line heights between the two words of a date; to other words, it is wider
+_BELOW = 3.0  # line heights by which the left edges of a date and of its heading differ
 
 
 @dataclass(frozen=True)
 class _Candidate:
     word: PageWord
     height: float  # of the lines of its page
+    is_headed: bool  # as a date
     printed: PrintedDate | None  # the date that its line begins with
 
 
@@ -30,11 +34,54 @@ def add_date_marks(pages: Sequence[PageWords]) -> list[PageWords]:
 
     Where most lines begin with another date, such a number must be a day near it.
     """
+    pages = [_join_pairs(page) for page in pages]
     columns = _find_columns(pages)
     return [
         replace(page, words=tuple(_with_marks(word) if id(word) in columns else word for word in page.words))
         for page in pages
     ]
+
+
+def _join_pairs(page: PageWords) -> PageWords:
+    """The page with "03.02." instead of "02" and "03" in a column of nothing but such pairs below a heading."""
+    lines = group_lines(page)
+    height = line_height(lines)
+    lefts = _lefts_of_dates(lines)
+    pairs = [pair for line in lines for pair in _find_pairs(line.words, height)]
+    pairs = [pair for pair in pairs if any(abs(pair[0].left - left) <= _BELOW * height for left in lefts)]
+    firsts, seconds = ([int(pair[at].text) for pair in pairs] for at in (0, 1))
+    is_month_first = len(set(firsts)) <= len(set(seconds))
+    months, days = (firsts, seconds) if is_month_first else (seconds, firsts)
+    if len(pairs) < _LEAST_BESIDE or len(set(months)) > _MOST_MONTHS or max(months) > 12 or max(days) > 31:
+        return page
+    dates = {id(first): (second, first) if is_month_first else (first, second) for first, second in pairs}
+    rights = {id(first): second.right for first, second in pairs}
+    dropped = {id(second) for _, second in pairs}
+    words = [
+        replace(word, text=f"{dates[id(word)][0].text}.{dates[id(word)][1].text}.", right=rights[id(word)])
+        if id(word) in dates
+        else word
+        for word in page.words
+        if id(word) not in dropped
+    ]
+    return replace(page, words=tuple(words))
+
+
+def _lefts_of_dates(lines: Sequence[TextLine]) -> list[float]:
+    """The left edges of the headings of dates."""
+    return [word.left for line in lines for word in line.words if match_column(word.text) in ("date", "value_date")]
+
+
+def _find_pairs(words: Sequence[PageWord], height: float) -> Iterator[tuple[PageWord, PageWord]]:
+    """Two words of two digits each, close to each other and far from all others."""
+    for before, first, second, after in zip([None, *words], words, words[1:], [*words[2:], None], strict=False):
+        is_pair = all(len(word.text) == 2 and word.text.isdecimal() for word in (first, second))
+        is_near = 0 <= second.left - first.right < _PAIR_GAP * height
+        is_apart = (before is None or first.left - before.right > _PAIR_GAP * height) and (
+            after is None or after.left - second.right > _PAIR_GAP * height
+        )
+        if is_pair and is_near and is_apart and int(first.text) and int(second.text):
+            yield first, second
 
 
 def _find_columns(pages: Sequence[PageWords]) -> set[int]:
@@ -57,8 +104,11 @@ def _candidates(page: PageWords) -> list[_Candidate]:
     """Words of four digits."""
     lines = group_lines(page)
     height = line_height(lines)
+    lefts = _lefts_of_dates(lines)
     return [
-        _Candidate(word, height, parse_date(line.text))
+        _Candidate(
+            word, height, any(abs(word.left - left) <= _ALIGNED * height for left in lefts), parse_date(line.text)
+        )
         for line in lines
         for word in line.words
         if len(word.text) == 4 and word.text.isdecimal()
@@ -71,7 +121,8 @@ def _begin_with_dates(column: Sequence[_Candidate]) -> bool:
 
 def _are_dates(column: Sequence[_Candidate]) -> bool:
     firsts, seconds = ([int(each.word.text[part]) for each in column] for part in (slice(2), slice(2, 4)))
-    return len(column) >= _LEAST and any(
+    least = _LEAST_BESIDE if column[0].is_headed else _LEAST
+    return len(column) >= least and any(
         len(set(months)) <= _MOST_MONTHS
         and 1 <= min(months) <= max(months) <= 12
         and 1 <= min(days) <= max(days) <= 31

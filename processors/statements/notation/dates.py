@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from processors.statements.notation.months import MISREAD, MONTH_OF
@@ -45,6 +46,11 @@ _MONTH = re.compile(  # at the end of a line, of no date: "Periode: Maret 2025",
     r"|(?P<y2>20\d\d)\s?[年년]\s?(?P<m>\d{1,2})\s?[月월][分度]?)\W*$",
     re.IGNORECASE,
 )
+_ANY_MONTH = re.compile(  # anywhere, of no date: "Extracto de marzo de 2025 IBAN …", "Auszug 03/2025"
+    rf"(?<![^\W_])(?<!\d[ ./-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?(?:de |del )?(?P<y>(?:19|20)\d\d)"
+    r"(?!\d|[ ,]*[/-] ?\d)|(?P<m>0?[1-9]|1[0-2])[/-](?P<y2>20\d\d)(?![\d/.-]))",
+    re.IGNORECASE,
+)
 _SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # the first or the last number may be the year
 _LEAST_SHORT = 3  # fewer dates show no rule
 _NEARLY_ALL = 0.8  # of the dates; OCR may misread the others
@@ -66,6 +72,7 @@ class PrintedDate:
     text: str = field(default="", compare=False)  # these characters
 
 
+@lru_cache(1 << 14)
 def parse_date(text: str) -> PrintedDate | None:
     """The date at the start of `text`, or None."""
     for pattern in _PATTERNS:
@@ -166,12 +173,12 @@ def find_periods(lines: Sequence[str], order: DateOrder) -> Iterator[tuple[date,
                 yield start, end
 
 
-def find_months(lines: Iterable[str]) -> Iterator[tuple[date, date]]:
-    """The first and the last day of each month that a line ends with, such as "March 2025"."""
+def find_months(lines: Iterable[str], *, anywhere: bool = False) -> Iterator[tuple[date, date]]:
+    """The first and the last day of each month that a line ends with, such as "March 2025", or names `anywhere`."""
     for line in lines:
-        if match := _MONTH.search(line):
-            year = int(match["y"] or match["y2"])
-            month = MONTH_OF[match["name"].lower().translate(MISREAD)] if match["name"] else int(match["m"])
+        for match in (_ANY_MONTH if anywhere else _MONTH).finditer(line):
+            year, number = int(match["y"] or match["y2"]), match["m"]
+            month = int(number) if number else MONTH_OF[match["name"].lower().translate(MISREAD)]
             if start := _date(year, month, 1):
                 yield start, start.replace(day=calendar.monthrange(year, month)[1])
 

@@ -18,6 +18,7 @@ SK:24:EUR SM:27:EUR TN:24:TND TR:26:TRY UA:29:UAH VA:22:EUR XK:20:EUR
 _LENGTHS = {each[:2]: int(each[3:5]) for each in _REGISTRY.split()}
 _CURRENCIES = {each[:2]: each[6:] for each in _REGISTRY.split()}
 _LEAST_DIGITS = 0.6  # share of its characters, if its check digits are wrong: "NO 14 2ND CROSS STREET" is an address
+_LEAST_SHARED = 5  # digits of an account number in its IBAN; fewer occur by chance
 _IBAN = re.compile(r"\b(?P<country>[A-Z]{2}) ?\d{2}(?: ?[A-Z0-9]){10,30}")
 
 
@@ -30,6 +31,18 @@ def find_ibans(text: str) -> Iterator[str]:
             continue
         if digits >= _LEAST_DIGITS * length or has_valid_check_digits(number[:length]):
             yield number[:length]
+
+
+def is_iban(text: str) -> bool:
+    """True if all of a text is an IBAN without spaces, whose check digits are right."""
+    is_long = len(text) == _LENGTHS.get(text[:2], 0)
+    return is_long and text.isalnum() and text[2:4].isdecimal() and has_valid_check_digits(text)
+
+
+def is_iban_of(iban: str, number: str) -> bool:
+    """True if an IBAN contains the digits of an account number."""
+    digits = re.sub(r"\D", "", number).lstrip("0")
+    return len(digits) >= _LEAST_SHARED and digits in re.sub(r"\D", "", iban[4:])
 
 
 def currency_of(iban: str) -> str:

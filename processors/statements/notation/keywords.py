@@ -3,6 +3,7 @@ Pure."""
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Literal
 
 from processors.statements.notation.currencies import CODES
@@ -16,9 +17,9 @@ _COLUMNS: dict[Column, str] = {
     "value_date": r"value\.?(?: (?:date|dt\.?))?|val\.(?: date)?|val date|valuta|wert(?:stellung|datum|tag)?"
     r"|rentedatum|rentedato|rantedag|arvopv|arvopaiva|valutadato|valutadatum|data valuta"
     r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
-    "date": r"date|(?:transaction|posting|posted|booking|trans\.?|post|process(?:ing)?|entry) date|date posted|buchung"
-    r"|buchungs?(?:tag|datum)|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
-    r"|boekdatum|bokfort|bogfort|bokforingsdag|bokforingsdato|kirjauspaiva"
+    "date": r"date|(?:transaction|posting|posted|booking|trans\.?|txn|post|process(?:ing)?|entry) date|date posted"
+    r"|(?:ver)?buchung(?:s?(?:tag|datum))?|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
+    r"|boekdatum|bokfort|bogfort|bokforingsdag|bokforingsdato|kirjauspaiva|paiva"
     r"|data(?: (?:contabile|operazione|mov\.?|registrazione))?"
     r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag",
     "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
@@ -34,15 +35,17 @@ _COLUMNS: dict[Column, str] = {
     r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
     r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",
     "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"
-    r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debito|cargos?|debe|retraits?|depenses?"
+    r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debitos?|cargos?|debe|retraits?|depenses?"
+    r"|retiros?|egresos?|saques?"
     r"|(?:bedrag )?af|ut(?: (?:av|fra) konto)?|ud|afschrijving(?:en)?|debet|dare|addebit[io]|uscite|adeudos?|salidas?"
     r"|(?:debit|withdrawal) (?:amount|amt\.?)",
     "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
     r"|(?:bedrag )?bij|inn?(?: pa konto)?|ind|bijschrijving(?:en)?|avere|accredit[io]|entrate|depots?"
     r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?"
+    r"|creditos?|depositos?"
     r"|(?:credit|deposit) (?:amount|amt\.?)|paid into",
     "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?"
-    r"|bedrag|importo|belop|beloeb|maara|kwota|castka|osszeg|tutar|valor",
+    r"|bedrag|importo|belopp?|beloe?b|maara|kwota|castka|osszeg|tutar|valor",
     "balance": r"(?:account |running |new |daily |closing )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
     r"|restguthaben|bal\.?|saldo (?:disponible|contable)",
 }
@@ -62,25 +65,29 @@ _COLUMN_PATTERNS = {
 _SPECIALS: tuple[tuple[Special, str], ...] = (
     (
         "carried",
-        r"(?:balance |total )?(?:carried (?:forward|over|down)|c/f|c/fwd|c/d)|zwischensaldo|a reporter"
-        r"|ubertrag auf (?:seite|blatt|neue|folge|nachste)[a-z]*|suma y sigue|solde a reporter|continued",
+        r"(?:balance |total |amount )?(?:carried (?:forward|over|down)|c/f|c/fwd|c/d)|zwischensaldo|a reporter"
+        r"|ubertrag auf (?:seite|blatt|neue|folge|nachste)[a-z]*|suma y sigue|solde a reporter|continued"
+        r"|(?:total |montant )?a reporter|a riportare|saldo da riportare|a transportar|(?:saldo )?te transporteren"
+        r"|saldo tussentijds|do przeniesienia|k prevodu|atvitel$|transporte?$|att overfora|overfores",
     ),
     (
         "opening",
-        r"(?:your )?(?:opening|previous(?: statement)?|start(?:ing)?|beginning|old|last statement|former) balance"
+        r"(?:opening|previous(?: statement| total)?|start(?:ing)?|beginning|old|last statement|former) balance"
         r"|(?:balance |total )?(?:brought (?:forward|over|down)|b/f|b/fwd|b/d)|balance forward"
         r"|balance (?:from )?(?:last|previous) statement|balance on last|anfangssaldo|alter (?:saldo|kontostand)"
         r"|saldovortrag|vortrag|saldo ?ubertrag|ubertrag(?= (?:(?:von|aus) )?(?:seite|blatt|vor|letzt)|\W*(?:\d|$))"
         r"|eroffnungssaldo"
         r"|saldo (?:der |aus der )?letzte[nrs]? (?:abrechnung|rechnung)|solde (?:initial|precedent|anterieur|reporte)"
         r"|(?:ancien|premier) solde|report|solde d'ouverture|saldo (?:inicial|anterior|de apertura|previo)"
-        r"|suma anterior|vorig saldo|beginsaldo|saldo (?:iniziale|precedente)"
+        r"|suma anterior|de transporte$|riporto|z przeniesienia|przeniesienie$|prevod z predchoz|overfort(?: fra)?$"
+        r"|vorig saldo|beginsaldo|saldo (?:iniziale|precedente)"
         r"|nyito egyenleg|alkusaldo|ingaende (?:saldo|balans)|inngaende saldo|pocatecni zustatek|saldo poczatkowe"
         r"|acilis bakiyesi|devreden bakiye|sold (?:initial|anterior|precedent)|saldo awal",
     ),
     (
         "closing",
         r"(?:your |total )?(?:closing|new|ending|final|end|current statement) bal(?:ance)?|balance at (?:end|close)"
+        r"|total (?:outstanding )?balance(?:,|$| (?:for|due|owing|on|as))|total amount (?:due|owing)$|total due$"
         r"|endsaldo|neuer (?:saldo|kontostand)|schluss-?saldo|abschlusssaldo|(?:nouveau|dernier) solde"
         r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo"
         r"|nieuw saldo|eindsaldo|saldo finale|nuovo saldo|saldo al corte"
@@ -112,18 +119,23 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
     ),
     (
         "total",
-        r"(?:sub)?totals?(?: des (?:mouvements|operations))?\b(?! [a-z]{3,})|summe(?:n)?\b|umsatzsumme|totaux"
-        r"|sumas?\b|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)"
+        r"(?:(?:sub|sous|page)[ -]?)?totals?(?: des (?:mouvements|operations))?\b(?! [a-z]{3,})|summe(?:n)?\b"
+        r"|umsatzsumme|totaux|(?:sub[ -]?total(?:es|e|en)?|subtotaal|zwischensumme|seitensumme|suma czesciowa|razem"
+        r"|mezisoucet|celkem|reszosszeg|osszesen|valisumma|yhteensa|delsumma?|sidesum|i alt|totalt|toplam|ara toplam"
+        r"|jumlah|total (?:de (?:la )?page|(?:de la )?pagina|pagina)|totale pagina|paginatotaal|小計|合計|소계|합계)$"
+        r"|(?:sub[ -]?)?total (?:for|fur|pour|voor)\b|sumas?\b"
+        r"|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)"
         r"|total (?:[a-z]+ ){1,3}(?:in (?:19|20)\d\d|(?:for )?this (?:period|year)|year.to.date)",
     ),
 )
 # headings above some of the rows: each pattern matches a complete line
 _SECTIONS: dict[Section, str] = {
-    "debits": r"(?:(?:electronic|other|cash|atm(?: and debit card)?|card|online|automatic) )*"
-    r"(?:withdrawals|debits|payments|purchases)(?: and (?:other )?(?:debits|withdrawals|payments|subtractions))?"
+    "debits": r"(?:(?:electronic|other|cash|atm(?: and debit card)?|(?:banking/)?(?:debit )?card|online|automatic) )*"
+    r"(?:withdrawals|debits|payments|purchases|subtractions|deductions)"
+    r"(?: and (?:other )?(?:debits|withdrawals|payments|purchases|subtractions|deductions))?"
     r"|(?:new |other )*(?:charges|purchases)(?: and adjustments)?"
     r"|checks(?: paid)?|cheques(?: paid)?|(?:service )?fees|service charges|money out|ausgaben|belastungen",
-    "credits": r"(?:(?:electronic|other|direct|mobile|atm) )*(?:deposits|credits|additions)"
+    "credits": r"(?:(?:electronic|other|direct|mobile|atm|customer) )*(?:deposits|credits|additions)"
     r"(?: and (?:other )?(?:credits|additions|deposits))?|payments?,? (?:and )?(?:other )?credits(?: and adjustments)?"
     r"|money in|interest paid|einnahmen|gutschriften",
 }
@@ -131,12 +143,34 @@ _SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
 
 
+# at the foot of a page: the pattern matches a complete line
+_TURNS_PAGE = re.compile(
+    r"\W*(?:(?:[a-z]+ ){0,3}continued? (?:on|over|next)\b.*|(?:[a-z]+ ){0,3}continued\W*|please turn over|see over\w*"
+    r"|p\.?t\.?o\.?|\.\./\.\.|\.{2,} ?/ ?\.{2,}|suite (?:au verso|(?:en )?page|a la page)\b.*"
+    r"|(?:voir|tournez) .*\bverso"
+    r"|(?:sigue|continua) (?:en|na|alla?|al|a)\b.*|(?:sigue|continua|segue)(?: pagina)?(?: seguente| siguiente)?"
+    r"|segue (?:a|alla|sul|nella)\b.*|fortsetzung (?:auf|folgt|siehe|nachste|seite)\b.*|bitte wenden"
+    r"|vervolg(?:t)? (?:op|zie)\b.*|zie (?:ommezijde|volgende pagina|achterzijde)|z\.?o\.?z\.?"
+    r"|(?:forts\.?|fortsatter|fortsetter|fortsaettes?|fortsaetter)(?: (?:pa|se) .*)?|jatkuu(?: .*)?|ciag dalszy\b.*"
+    r"|pokracovani (?:na|na dalsi)\b.*|folytatas (?:a|kovetkezo)\b.*|devami (?:arka|sonraki)\b.*|bersambung(?: .*)?"
+    r"|(?:overview|summary|zusammenfassung|ubersicht|recapitulatif|resumen|resumo|riepilogo|overzicht|samenvatting"
+    r"|sammanfattning|podsumowanie|souhrn|osszesites|yhteenveto|ozet|ringkasan)"  # of the rows above
+    r"|次(?:頁|ページ)へ.*|다음 ?(?:장|페이지).*|续下页|轉下頁)\W*"
+)
+_BEFORE_LABEL = re.compile(  # "= New balance", "Dein neuer Kontostand"
+    r"^(?:[=+–−-] ?|(?:your|equals|plus|less|minus|ihr|dein|mein|uw|jouw|votre|vos|tu|su|sus|din|ditt|il tuo|o seu) )+"
+    r"(?=[a-z])"
+)
 _AS_LETTERS = {"0": "o", "1": "l"}
 _MISREAD = re.compile(r"(?<=[a-z])[01](?![\d.,/-])|(?<![\d.,/-])[01](?=[a-z]{2})")  # OCR's "sald0"
+_ASIDE = re.compile(r"(?<=\S) ?\([^()]{2,20}\)$")  # "bedrag af (debet)"
+_HYPHEN = re.compile(r"(?<=[a-z])- (?=[a-z])")  # where a line ends
+_MOST_CACHED = 1 << 14  # texts; a document is read several times
 _KANA_MARKS = "\u3099\u309a"  # they change the letter before them into another one
 _LETTERS = str.maketrans({"’": "'", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "ı": "i"})
 
 
+@lru_cache(_MOST_CACHED)
 def normalize(text: str) -> str:
     """Lower case, without accents, one space between words; kana and hangul as they are usually encoded."""
     split = unicodedata.normalize("NFKD", text.translate(_LETTERS))
@@ -144,10 +178,13 @@ def normalize(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", plain).lower().split())
 
 
+@lru_cache(_MOST_CACHED)
 def match_column(text: str) -> Column | None:
     """The column that a heading names; None if `text` is not a heading as a whole."""
     wanted = normalize(text)
     found = _match_heading(wanted) or _match_heading(wanted.replace(" ", ""))  # OCR inserts spaces, too
+    if found is None and (shorter := _HYPHEN.sub("", _ASIDE.sub("", wanted))) != wanted:
+        found = _match_heading(shorter)
     if found is None and "/" in wanted:  # two headings of one column, one below the other
         first, *others = (match_column(part.strip()) for part in wanted.split("/"))
         found = first if first and all(others) else None
@@ -162,15 +199,22 @@ def _match_heading(wanted: str) -> Column | None:
     return next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
 
 
+@lru_cache(_MOST_CACHED)
 def match_section(text: str) -> Section | None:
     """Whether a line is a heading of debits or of credits, and nothing else."""
     wanted = normalize(text).replace("&", "and").rstrip(": ")
     return next((name for name, pattern in _SECTION_PATTERNS.items() if pattern.fullmatch(wanted)), None)
 
 
+def turns_page(text: str) -> bool:
+    """True if a line says that the next page continues it: "continued on next page", "suite au verso"."""
+    return _TURNS_PAGE.fullmatch(normalize(text)) is not None
+
+
+@lru_cache(_MOST_CACHED)
 def match_special(text: str) -> Special | None:
     """What kind of line the text begins, other than a row: an opening balance, a total, …"""
-    wanted = normalize(text)
+    wanted = _BEFORE_LABEL.sub("", normalize(text))
     if wanted.startswith("total payments and ") and "credit" in wanted:
         return "credits"  # payments on a card
     found = _match_label(wanted) or _match_label(_MISREAD.sub(lambda digit: _AS_LETTERS[digit[0]], wanted))

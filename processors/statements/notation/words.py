@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from processors import bidi
 
@@ -63,13 +64,17 @@ class WordRun:
         return min(word.confidence for word in self.words)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TextLine(WordRun):
-    """Words from left to right."""
+    """Words from left to right. Two lines of the same words are two lines, so that what is found on each can be
+    cached."""
 
     page: int
 
-    @property
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    @cached_property
     def text(self) -> str:
         return join_words(self.words)
 
@@ -106,6 +111,17 @@ class PageWords:
     source: str = "OCR"
     frame: PageFrame | None = None
 
+    @cached_property
+    def lines(self) -> tuple[TextLine, ...]:
+        """Words whose middles are within half their height of each other, from top to bottom."""
+        groups: list[list[PageWord]] = []
+        for word in sorted(self.words, key=lambda each: each.middle):
+            if groups and _is_on(word, groups[-1]):
+                groups[-1].append(word)
+            else:
+                groups.append([word])
+        return tuple(TextLine(page=self.number, words=tuple(sorted(group, key=_left))) for group in groups)
+
 
 def join_words(words: Sequence[PageWord]) -> str:
     """The words of a line in the order in which they are read: Hebrew and Arabic from right to left."""
@@ -135,14 +151,8 @@ def split_words(text: str, left: float, top: float, right: float, bottom: float,
 
 
 def group_lines(page: PageWords) -> list[TextLine]:
-    """Group words whose middles are within half their height of each other, from top to bottom."""
-    groups: list[list[PageWord]] = []
-    for word in sorted(page.words, key=lambda each: each.middle):
-        if groups and _is_on(word, groups[-1]):
-            groups[-1].append(word)
-        else:
-            groups.append([word])
-    return [TextLine(page=page.number, words=tuple(sorted(group, key=lambda each: each.left))) for group in groups]
+    """The lines of a page, in a list of their own."""
+    return list(page.lines)
 
 
 def line_height(lines: Iterable[TextLine]) -> float:
@@ -163,6 +173,10 @@ def split_cells(words: Sequence[PageWord], gap: float) -> list[tuple[PageWord, .
 
 
 def _is_on(word: PageWord, group: list[PageWord]) -> bool:
-    middle = statistics.mean(each.middle for each in group)
+    middle = sum(each.middle for each in group) / len(group)
     height = min(word.height, statistics.median(each.height for each in group))
     return abs(word.middle - middle) < 0.5 * height
+
+
+def _left(word: PageWord) -> float:
+    return word.left

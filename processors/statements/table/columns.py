@@ -3,10 +3,11 @@
 Knows no heading words; what the columns mean is decided in `hypotheses`.
 """
 
+import functools
 import re
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from processors.statements.notation.dates import parse_date
@@ -151,6 +152,30 @@ def add_first_dates(headings: tuple[Heading, ...], lines: Sequence[TextLine], he
     return (Heading("date", left, right), *others)
 
 
+def widen_text(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
+    """The headings with that of the text as far left as the text itself, if it is centered above its column."""
+    text = next((heading for heading in headings if heading.column == "description"), None)
+    lefts = [left for line in lines if text and (left := _left_of_cell_below(line, text, height)) is not None]
+    if text is None or len(lefts) < _LEAST_DATES:
+        return headings
+    left = statistics.median(lefts)
+    is_between = any(left - height < heading.left < text.left for heading in headings if heading is not text)
+    if left > text.left - 2 * height or is_between:
+        return headings
+    return tuple(replace(heading, left=left) if heading is text else heading for heading in headings)
+
+
+def _left_of_cell_below(line: TextLine, heading: Heading, height: float) -> float | None:
+    """The left edge of the text of a row that is below a heading."""
+    dates = {id(word) for cell in _find_dates(line, height) for word in cell.words}
+    words = [word for word in line.words if id(word) not in dates]
+    if not dates or not find_amounts(words, height):
+        return None
+    cells = split_cells(words, _TEXT_GAP * height)
+    below = (cell for cell in cells if cell[0].left < heading.right and heading.left < cell[-1].right)
+    return next((cell[0].left for cell in below if any(char.isalpha() for word in cell for char in word.text)), None)
+
+
 def _has_date_at(line: TextLine, left: float, height: float) -> bool:
     return any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height))
 
@@ -178,10 +203,11 @@ def _find_cells(line: TextLine, height: float) -> CellLine:
     taken = {id(word) for cell in dates for word in cell.words}
     rest = [word for word in line.words if id(word) not in taken]
     amounts = [cell for cell in find_amounts(rest, height) if not is_in_sentence(cell, rest, height)]
-    return CellLine(line, tuple(dates), tuple(amounts))
+    return CellLine(line, dates, tuple(amounts))
 
 
-def _find_dates(line: TextLine, height: float) -> list[DateCell]:
+@functools.lru_cache(1 << 12)  # lines; a document is read several times
+def _find_dates(line: TextLine, height: float) -> tuple[DateCell, ...]:
     found, at, starts_line = [], 0, True
     amounts = {id(word) for cell in find_amounts(line.words, height) for word in cell.words}
     while at < len(line.words):
@@ -193,7 +219,7 @@ def _find_dates(line: TextLine, height: float) -> list[DateCell]:
         if count:
             found.append(DateCell(tuple(run[:count])))
         at += max(1, count)
-    return found
+    return tuple(found)
 
 
 def _date_length(text: str) -> int:

@@ -1,5 +1,6 @@
 """The text around the table: account numbers, and balances and totals in a summary. Pure."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -11,9 +12,9 @@ from processors.statements.notation.currency_accounts import (
     with_currency,
 )
 from processors.statements.notation.dates import parse_date
-from processors.statements.notation.iban import find_ibans
+from processors.statements.notation.iban import find_ibans, is_iban, is_iban_of
 from processors.statements.notation.keywords import Section, match_column, match_section, match_special, normalize
-from processors.statements.notation.words import TextLine, join_words, split_cells
+from processors.statements.notation.words import PageWord, TextLine, join_words, split_cells
 from processors.statements.table.table import AmountCell, find_amounts
 
 _LEAST_COLUMNS = 2  # headings beside the name of a section
@@ -35,7 +36,12 @@ _ACCOUNT_LABEL = (
     r"|口座番号|계좌번호|账号|帐号|帳號|賬號|戶口號碼"
     r"|αριθμος λογαριασμου|номер на сметка|сметка|so tai khoan|เลขทีบัญชี|(?:מספר )?חשבון|رقم الحساب"
 )
-_ACCOUNT = re.compile(rf"(?:^|[^a-z])(?:{_ACCOUNT_LABEL})\s?[:.]?\s?{_NUMBER}")
+_ACCOUNT = re.compile(rf"(?:^|[^a-z])(?:{_ACCOUNT_LABEL})\s?(?:[:.]| - )?\s?{_NUMBER}")
+_TITLE = re.compile(  # of an account's table: "EveryDay Checking - 7044718820"
+    r"(?:[^\W\d][\w&'®]* ){0,4}"
+    r"(?:checking|chequing|savings?|money market|shares?|certificate|account|current|deposit|loan)"
+    r"(?: [^\W\d][\w&'®]*){0,2} [-–:#] ?(?P<number>\d{6,14}(?:-\d{1,4})?)"
+)
 _CARD_NUMBER = re.compile(
     r"(?:(?:card|karten|carte|tarjeta|cartao|carta|kaart|kort|karta|karti|kartu) ?"
     r"(?:number|no\.?|nummer|n°)?|card ending(?: in)?|カード番号)"
@@ -70,6 +76,7 @@ class AccountTracker:
         self.current = ""
         self.wallet = ""  # the number of a phone, which identifies the account if there is no other number
         self.numbered = ""  # the last number in a line above rows, whatever its label
+        self.ibans: dict[str, str] = {}  # by account that another number names
         self._by_label: dict[str, str] = {}
         self._currencies = currencies
 
@@ -86,8 +93,8 @@ class AccountTracker:
             before, self.current = self.current, with_currency(self.current, code)
             return self.current != before
         self._keep_other_numbers(normalize(text), normalize(together))
-        card = None if self.current else _CARD_NUMBER.search(normalize(together)) or _MASKED.search(normalize(together))
-        return self._begin("card", _compact(card["number"])) if card else False
+        number = "" if self.current else _find_card_number(text) or _find_card_number(together)
+        return self._begin("card", number) if number else False
 
     def begin_numbered(self) -> None:
         """Begin the account whose number is in the lines above, without a label that is known."""
@@ -102,16 +109,38 @@ class AccountTracker:
             self.numbered = _compact(match["number"])
 
     def _begin(self, label: str, number: str) -> bool:
+        label = "iban" if is_iban(number) else label
         known = self._by_label.get(label)
         if known == number:
             return False
+        if any(_are_of_one_account(number, each) for each in self._by_label.values()):
+            self._by_label.setdefault(label, number)
+            self._keep_iban(label, number)
+            return False
         self._by_label[label] = number
         if known is None and number_of(self.current):
+            self._keep_iban(label, number)
             return False  # another number of the same account
         self._by_label = {label: number}
         named = currency_of_account(self.current) if known is None else ""  # by a title above the number
         self.current = with_currency(number, named) if named else number
         return True
+
+    def _keep_iban(self, label: str, number: str) -> None:
+        """Keep the IBAN of the current account, which contains its number."""
+        if label == "iban" and is_iban(number) and is_iban_of(number, self.current):
+            self.ibans.setdefault(self.current, number)
+
+
+def _are_of_one_account(one: str, other: str) -> bool:
+    """True if one number is an IBAN that contains the other."""
+    return (is_iban(one) and is_iban_of(one, other)) or (is_iban(other) and is_iban_of(other, one))
+
+
+def _find_card_number(text: str) -> str:
+    wanted = normalize(text)
+    card = _CARD_NUMBER.search(wanted) or _MASKED.search(wanted)
+    return _compact(card["number"]) if card else ""
 
 
 def _find_numbers(text: str) -> Iterator[tuple[str, str]]:
@@ -121,6 +150,8 @@ def _find_numbers(text: str) -> Iterator[tuple[str, str]]:
             if not (label == "account" and (_is_date(match["number"]) or _OF_YEAR.fullmatch(match["number"]))):
                 yield label, _compact(match["number"])
                 break
+    if title := _TITLE.fullmatch(wanted):
+        yield "account", _compact(title["number"])
     yield from (("iban", number) for number in find_ibans(text))
 
 
@@ -163,12 +194,18 @@ def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[
         if not name:
             continue
         inside = find_amounts(cell, height)
-        following = find_amounts(cells[at + 1], height) if at + 1 < len(cells) else []
+        following = find_amounts(_next_cell(cells[at + 1 :]), height)
         under = _under(cell[0].left, cell[-1].right, below, height)
         amounts = inside or following or under
         if amounts:
             found.append((name, amounts[0]))
     return found
+
+
+def _next_cell(cells: Sequence[tuple[PageWord, ...]]) -> tuple[PageWord, ...]:
+    """The next cell, without one that is only a sign, such as "$" far left of its amount."""
+    rest = itertools.dropwhile(lambda cell: not any(char.isalnum() for char in join_words(cell)), cells)
+    return next(rest, ())
 
 
 def find_section(line: TextLine, height: float) -> Section | None:
@@ -177,8 +214,10 @@ def find_section(line: TextLine, height: float) -> Section | None:
     sections = [match_section(cell) for cell in cells if match_section(cell)]
     columns = sum(match_column(cell) in ("date", "amount") for cell in cells)
     is_among = len(sections) == 1 and columns >= _LEAST_COLUMNS
+    others = [cell for cell in cells[1:] if match_column(cell) or match_section(cell) or looks_like_amount(cell)]
+    is_first = len(cells) > 1 and not others and match_section(cells[0]) is not None  # "Checks Paid      No. Checks: 8"
     after_name = line.text.rpartition(": ")[2]  # "J. Smith #4471: Payments, Credits and Adjustments"
-    return match_section(line.text) or match_section(after_name) or (sections[0] if is_among else None)
+    return match_section(line.text) or match_section(after_name) or (sections[0] if is_among or is_first else None)
 
 
 def separate_summaries(

@@ -17,6 +17,7 @@ _NAMED_SHARE = 0.6  # of a heading row's words that must be headings
 _HEADING_GAP = 0.9  # line heights between words of one heading
 _PAYMENTS = re.compile(r"payments?\b")
 _LEAST_RATIO = 0.8  # of the letters of two headings
+_MOST_CACHED = 1 << 12  # lines; a document is read several times
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Heading:
     right: float
 
 
+@functools.lru_cache(_MOST_CACHED)
 def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
     """The headings, if the line is the heading row of a table, which names a date and money, and little else."""
     words = line.words
@@ -61,7 +63,8 @@ def _is_valor(heading: Heading, words: Sequence[PageWord]) -> bool:
     return heading.column == "value_date" and heading.right == last.right and normalize(last.text) == "valor"
 
 
-def find_side_by_side(line: TextLine, height: float) -> list[tuple[Heading, ...]]:
+@functools.lru_cache(_MOST_CACHED)
+def find_side_by_side(line: TextLine, height: float) -> tuple[tuple[Heading, ...], ...]:
     """The headings of tables side by side: the same two or more columns again, from the date on."""
     words = line.words
     found: list[list[Heading]] = []
@@ -77,8 +80,8 @@ def find_side_by_side(line: TextLine, height: float) -> list[tuple[Heading, ...]
     alike = {tuple(heading.column for heading in group) for group in found}
     is_repeated = len(found) > 1 and len(alike) == 1 and set(*alike) & MONEY
     if is_repeated and named >= _NAMED_SHARE * len(words):
-        return [tuple(group) for group in found]
-    return _find_repeated(line, height)
+        return tuple(tuple(group) for group in found)
+    return tuple(_find_repeated(line, height))
 
 
 def _find_repeated(line: TextLine, height: float) -> list[tuple[Heading, ...]]:

@@ -42,6 +42,7 @@ _CAPITAL = re.compile(r"[^\W\d_a-z]")
 _BARE_TITLE = re.compile(r"(?:herrn?|frau|herrn? und frau|monsieur|madame|signora?|de heer|mevrouw)")
 _CARD = re.compile(r"(?: (?=[\dXx*•]{4} ?[Xx*•]{4})[\dXx*• -]+)?$")  # the number of a card, "4510 XXXX XXXX 7712"
 _HONORIFIC = re.compile(r"\s?(?:様|殿|御中)$")
+_ALIAS = re.compile(r"(?:dba|t/a|c/o|attn|z\.? ?hd\.?|trading as)\b")  # below the name of a firm or a person
 _PARTICLES = frozenset(
     [
         "de",
@@ -131,9 +132,19 @@ def _named_by_label(rows: Rows, height: float) -> Iterator[str]:
             if match and not is_label and _is_labelled_name(name := _after(text, match)):
                 yield name
             elif is_label:
-                under = [each for each in below if each[0].left < cell[-1].right and cell[0].left < each[-1].right]
-                beside = [following] if following and not _looks_like_label(following) else []
+                under = [each for each in below if _overlap(each, cell)]
+                is_table = bool(under and following) and _is_label_above(following or (), below)
+                beside = [following] if following and not is_table and not _looks_like_label(following) else []
                 yield from filter(_is_labelled_name, map(_text, (*beside, *under)))
+
+
+def _is_label_above(cell: Sequence[PageWord], below: Sequence[Sequence[PageWord]]) -> bool:
+    """True for a cell that is no name and has a value below it."""
+    return not _is_name(_text(cell)) and any(_overlap(each, cell) for each in below)
+
+
+def _overlap(cell: Sequence[PageWord], other: Sequence[PageWord]) -> bool:
+    return cell[0].left < other[-1].right and other[0].left < cell[-1].right
 
 
 def _addressed(rows: Rows, height: float) -> Iterator[str]:
@@ -211,8 +222,12 @@ def _lines_below(rows: Rows, at: int, cell: Sequence[PageWord], height: float) -
     for cells in rows[at + 1 :]:
         under = next((each for each in cells if _is_aligned(last, each, height)), None)
         top = min(word.top for each in cells for word in each)
-        if under is None or not 0 < top - last[0].bottom + height < (_BELOW + 1) * height:
+        if not 0 < top - last[0].bottom + height < (_BELOW + 1) * height:
             break
+        if under is None:
+            if any(each[0].left <= last[-1].right for each in cells):
+                break
+            continue  # a line of the text beside the address
         found.append(under)
         last = under
     return found
@@ -234,6 +249,7 @@ def _is_labelled_name(text: str) -> bool:
 
 _NO_LABELLED = re.compile(
     r"\b(?:statements?|services?|information|numbers?|accounts?|name|copy|details|summary|address|branch|type|care|since"
+    r"|savings?|checking|chequing|deposits?|mastercard|visa"
     r"|support|relations|ids?)\b|:$"
 )
 
@@ -241,6 +257,8 @@ _NO_LABELLED = re.compile(
 def _is_name(text: str, least: int = 2) -> bool:
     """True for a few words with capital letters that are not a title, a label or a bank."""
     words = text.replace("/", " ").split()
+    if _ALIAS.match(normalize(text)):
+        return False
     if not least <= len(words) <= _MOST_NAME_WORDS or re.search(r"[^\w\s.,'’&/()·-]|[\d_]", text):
         return False
     capital = [word for word in words if not word[0].islower() or word.lower() in _PARTICLES]

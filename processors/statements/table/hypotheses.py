@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from processors.statements.checks.links import find_links
+from processors.statements.checks.links import find_links, is_complete
 from processors.statements.notation.amounts import Amount, detect_decimal_mark, parse_amount
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.keywords import Column
@@ -79,14 +79,15 @@ def _is_better(other: StatementDocument, best: StatementDocument) -> bool:
         return bool(other.rows) and rate(other) > rate(best) - _DOUBT * len(other.rows)
     confirmed = [is_confirmed(each) for each in other.statements]
     proves = any(confirmed) and all(confirmed[at] or is_plausible(each) for at, each in enumerate(other.statements))
-    return proves and rate(other) > rate(best) + max(_BETTER, _BETTER_SHARE * len(other.rows))
+    least = _BETTER if is_sure(other) and not is_sure(best) else max(_BETTER, _BETTER_SHARE * len(other.rows))
+    return proves and rate(other) > rate(best) + least
 
 
 def _tell_inferred(document: StatementDocument) -> None:
     """Note that the columns were inferred; flag the rows of statements in which no balance confirms the columns."""
     document.notes.append("no heading row was understood: the columns were inferred from the printed balances")
     for statement in document.statements:
-        if not is_confirmed(statement):
+        if not is_confirmed(statement) and not is_complete(statement):
             for row in statement.rows:
                 row.flags.append("its columns are inferred, and no balance confirms them")
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 
 from processors.statements.notation.amounts import looks_like_amount
 from processors.statements.notation.dates import PrintedDate, parse_date, shape_of
-from processors.statements.notation.keywords import Column, Section, match_column, match_section, match_special
+from processors.statements.notation.keywords import (
+    Column,
+    Section,
+    match_column,
+    match_section,
+    match_special,
+    normalize,
+)
 from processors.statements.notation.words import PageWord, TextLine, join_words, split_cells
 from processors.statements.table.headings import MONEY, Heading
 from processors.statements.table.line_dates import (
@@ -27,6 +34,10 @@ LEADING_YEAR = re.compile(r"^(?:19|20)\d\d (?=\D)")  # "2025 OPENING BALANCE", r
 _MOST_LABEL_WORDS = 2  # before a date on a line of its own
 _CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
 _SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
+_IDENTIFIER = re.compile(r"^(?!.*[.,]\d\d)(?=.*\d).*[^\W\d_]{3}")  # "CARD-447188201" is no misread amount
+_SIGNS = frozenset({"$", "£", "€", "¥", "₹", "R$", "US$"})  # far left of an amount, at the edge of its column
+_PURCHASE = re.compile(r"trans|oper|purchase|kauf|auth|compra|achat")  # "Transaction date: 02.01.2025" below a row
+_WORD_GAP = 0.75  # line heights between words of running text
 _CUT_OFF_GAP = 1.6  # line heights; closer digits may belong to the amount
 _INDENT = 0.7  # line heights; text further right is indented
 
@@ -42,6 +53,7 @@ class LineParts:
     reference: list[PageWord] = field(default_factory=list)
     money: dict[Column, AmountCell] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)  # in the money columns, with digits, but no amount
+    unnamed: list[str] = field(default_factory=list)  # amounts in a column without a heading
     runs_on: bool = False  # an amount has text close after it
     labelled: PrintedDate | None = None  # the value date, alone on its line: "Valuta: 02.01.2025"
     year: int | None = None  # without day and month, in the column of dates
@@ -112,6 +124,7 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     )
     parts.value_date = parts.value_date or labelled
     _take_money(parts, words, columns, height)
+    words = [word for word in words if not (parts.money and word.text in _SIGNS)]
     last = words[-1] if words else None  # the words that are not dates
     if last and not parts.money and _SIDE.fullmatch(last.text) and (column := columns.column_at(last)):
         parts.side = column, last.text
@@ -120,11 +133,20 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     for word in words:
         if columns.covers(word) and (word.text == "0" or columns.is_filler(word)):
             continue  # not an amount; or "0" where the other amounts have no decimals
-        if columns.covers(word) and any(char.isdigit() for char in word.text):
+        if columns.covers(word) and _may_be_misread(word, line.words, height):
             parts.unreadable.append(word.text)
         nearest = _text_column(word, text_headings, height)
         (parts.reference if nearest == "reference" else parts.description).append(word)
     return parts
+
+
+def _may_be_misread(word: PageWord, words: Sequence[PageWord], height: float) -> bool:
+    """True for a word with digits that may be an amount: it is no identifier, and no part of running text."""
+    if not any(char.isdigit() for char in word.text) or _IDENTIFIER.search(word.text):
+        return False
+    gaps = [(each, each.left - word.right if each.left > word.left else word.left - each.right) for each in words]
+    near = [each for each, gap in gaps if each is not word and -height < gap < _WORD_GAP * height]
+    return not any(sum(char.isalpha() for char in each.text) > 1 for each in near)
 
 
 def find_impossible_dates(lines: Sequence[LineParts], headings: Sequence[Heading], height: float) -> None:
@@ -172,6 +194,8 @@ def _take_labelled_date(parts: LineParts, words: Sequence[PageWord]) -> bool:
         text = " ".join(word.text for word in words[count:])
         printed = parse_date(text) if label in ("date", "value_date") else None
         if printed and printed.length == len(text):
+            if label == "date" and _PURCHASE.search(normalize(" ".join(word.text for word in words[:count]))):
+                return False  # the text of a row
             if label == "date":
                 parts.date = printed
             else:
@@ -217,7 +241,7 @@ def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, 
         if column not in MONEY and is_in_sentence(cell, parts.line.words, height):
             continue
         if columns.is_unnamed(cell):
-            parts.unreadable.append(cell.text)
+            parts.unnamed.append(cell.text)
         if column == "other":
             parts.has_other_amount = True
             _remove_words(words, cell)

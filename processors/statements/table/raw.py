@@ -9,6 +9,8 @@ from processors.statements.records import Unread
 from processors.statements.table.table import AmountCell
 
 NO_DATE = "an amount without a date"  # why a line was not read
+NO_AMOUNT = "a date without an amount"
+IN_SENTENCE = "an amount within a sentence"
 NO_ROWS = "no rows were found on this page"  # why a page was not
 
 
@@ -24,6 +26,7 @@ class RawRow:
     reference: list[str] = field(default_factory=list)
     money: dict[Column, AmountCell] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)  # amounts in a column without a heading
     section: str | None = None  # "debits" or "credits": the heading above the row
     section_number: int = 0  # counts sections and tables side by side
     confidence: float = 1.0
@@ -61,10 +64,19 @@ class RawFigure:
 
 
 @dataclass
+class UndatedRow:
+    """A line with an amount, but without a date, which was not read as a row."""
+
+    row: RawRow
+    above: RawRow | RawFigure | None  # the last item before it
+
+
+@dataclass
 class RawDocument:
     """All pages as read. `items`: rows and figures in their order."""
 
     items: list[RawRow | RawFigure] = field(default_factory=list)
+    undated: list[UndatedRow] = field(default_factory=list)
     outside: list[tuple[str, TextLine]] = field(default_factory=list)  # lines above tables, with their account
     lines: list[TextLine] = field(default_factory=list)
     figure_lines: list[tuple[str, TextLine]] = field(default_factory=list)  # of balances in tables, with their account
@@ -74,6 +86,7 @@ class RawDocument:
     notes: list[str] = field(default_factory=list)
     frames: dict[int, PageFrame] = field(default_factory=dict)  # by page, where it is known
     last_account: str = ""  # named last, maybe below all rows
+    ibans: dict[str, str] = field(default_factory=dict)  # by account that another number names
     are_columns_named: bool = True  # by headings, not inferred
     is_net: bool = False  # each amount follows from two others of its row: a wallet's gross and fee
     is_exact: bool = False  # the text is that of the file, not of OCR

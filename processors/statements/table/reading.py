@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from processors.statements.notation.conventions import Conventions
 from processors.statements.notation.currency_accounts import find_currencies
 from processors.statements.notation.dates import PrintedDate, parse_date
-from processors.statements.notation.keywords import Column, Section
+from processors.statements.notation.keywords import Column, Section, turns_page
 from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height, unite
 from processors.statements.records import Unread
-from processors.statements.table.columns import add_first_dates, find_first_row
+from processors.statements.table.columns import add_first_dates, find_first_row, widen_text
 from processors.statements.table.header import (
     AccountTracker,
     find_account_below,
@@ -22,7 +22,7 @@ from processors.statements.table.header import (
 from processors.statements.table.headings import Heading
 from processors.statements.table.line_dates import take_date
 from processors.statements.table.lines import LineParts, find_impossible_dates, split_line
-from processors.statements.table.raw import NO_DATE, NO_ROWS, RawDocument, RawFigure, RawRow
+from processors.statements.table.raw import IN_SENTENCE, NO_DATE, NO_ROWS, RawDocument, RawFigure, RawRow
 from processors.statements.table.row_builder import CLOSE, RowBuilder
 from processors.statements.table.row_lines import LineCounts, RowLines, find_below_table
 from processors.statements.table.table import (
@@ -98,11 +98,14 @@ class _PageReader:
             if table.is_beside_another:
                 own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
             is_inferred = self._model.headings and not table.is_beside_another
-            self._headings = (
-                self._model.headings if is_inferred else add_first_dates(table.headings, own, line_height(lines))
-            )
+            self._headings = self._model.headings if is_inferred else _complete(table.headings, own, line_height(lines))
             self._read_table(own, line_height(lines))
+            if table.is_beside_another:
+                self._read_rest_beside(
+                    lines[table.start : end], [each for each in tables if each.top == table.top], table
+                )
         self.document.last_account = self._accounts.current or self._accounts.wallet
+        self.document.ibans = self._accounts.ibans
         rows = [item for item in self.document.items[before:] if isinstance(item, RawRow)]
         if not rows and lines:
             self.document.unread.append(Unread(page.number, "", NO_ROWS))
@@ -115,15 +118,15 @@ class _PageReader:
             self._rows.end_section()
 
     def _take_rows_beside(self, lines: Sequence[TextLine], beside: Sequence[Table], table: Table) -> list[TextLine]:
-        """The rows of one of the tables beside each other; other lines, such as totals, belong to all of them."""
+        """The rows of one of the tables beside each other."""
         self._rows.begin_section_beside()
-        parts = [[each.cut(line) for each in beside] for line in lines]
-        is_row = [any(part and parse_date(part.text) for part in each) for each in parts]
-        if table is beside[-1]:
-            for line, is_one in zip(lines, is_row, strict=True):
-                self._read_outside([] if is_one else [line], line.words[0].height)
-        cut = [table.cut(line) for line, is_one in zip(lines, is_row, strict=True) if is_one]
+        cut = [table.cut(line) for line in lines if _is_row_beside(line, beside)]
         return [part for part in cut if part]
+
+    def _read_rest_beside(self, lines: Sequence[TextLine], beside: Sequence[Table], table: Table) -> None:
+        """Read the lines that are rows of none of the tables beside each other, such as totals, after the last one."""
+        for line in lines if table is beside[-1] else ():
+            self._read_outside([] if _is_row_beside(line, beside) else [line], line.words[0].height)
 
     def _find_tables(self, lines: Sequence[TextLine], height: float) -> list[Table]:
         headings = self._model.headings
@@ -197,10 +200,12 @@ class _PageReader:
     def _read_line(self, parts: LineParts, height: float) -> None:
         rows = self._rows
         rows.read_year(parts)
-        if not parts.money and find_page_number([parts.line]):
+        if not parts.money and (find_page_number([parts.line]) or (not parts.date and turns_page(parts.line.text))):
             rows.end()
             return
-        special = parts.special or ("total" if parts.is_total else None)
+        special = parts.special
+        if parts.is_total and special in (None, "opening", "carried"):
+            special = "total"  # of both columns, even if carried forward
         if special and self._is_figure(parts):
             rows.end()
             if parts.is_cut_off:
@@ -214,6 +219,8 @@ class _PageReader:
                 )
             elif special in ("debits", "credits"):
                 rows.begin_section(special)
+            elif special in ("opening", "closing"):
+                self._read_beside_columns(parts.line, height)
             return
         if section := parts.section or self._find_section_among_headings(parts, height):
             rows.end()
@@ -241,7 +248,7 @@ class _PageReader:
             rows.end()
             rows.begin(parts, None)
         elif parts.runs_on:
-            self._report_unread(parts.line, "an amount within a sentence")
+            self._report_unread(parts.line, IN_SENTENCE)
         elif parts.money:
             self._read_undated(parts, height)
         elif rows.is_further_text(parts, self._headings, height):
@@ -249,6 +256,11 @@ class _PageReader:
         else:
             rows.end_at_heading(parts.line.page)
             self.document.not_rows.append((self._accounts.current, parts.line))
+
+    def _read_beside_columns(self, line: TextLine, height: float) -> None:
+        """Read a balance that is below none of the columns, such as that of a summary below the rows."""
+        for name, amount in find_summary(line, None, height):
+            self._add_figure(line.page, self._opening_or_closing(name, amount), {"": amount})
 
     def _find_section_among_headings(self, parts: LineParts, height: float) -> Section | None:
         is_text = not parts.date and not parts.money and not parts.text_follows
@@ -300,6 +312,7 @@ class _PageReader:
             rows.begin_undated(parts)
             rows.row.is_below_total = True
             return
+        rows.keep_undated(parts)
         self._report_unread(parts.line, NO_DATE)
 
     def _add_figure(
@@ -322,6 +335,15 @@ class _PageReader:
     def _report_unread(self, line: TextLine, why: str) -> None:
         self.document.unread.append(Unread(line.page, line.text, why, line.box))
         self.document.not_rows.append((self._accounts.current, line))
+
+
+def _is_row_beside(line: TextLine, beside: Sequence[Table]) -> bool:
+    parts = [table.cut(line) for table in beside]
+    return any(part and parse_date(part.text) for part in parts)
+
+
+def _complete(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
+    return widen_text(add_first_dates(headings, lines, height), lines, height)
 
 
 def _first(money: Mapping[Column, AmountCell]) -> AmountCell:

@@ -10,7 +10,7 @@ from processors.statements.records import Unread
 from processors.statements.table.header import AccountTracker
 from processors.statements.table.headings import Heading
 from processors.statements.table.lines import LineParts, starts_in_text, text_left
-from processors.statements.table.raw import RawDocument, RawRow
+from processors.statements.table.raw import NO_AMOUNT, RawDocument, RawRow, UndatedRow
 from processors.statements.table.row_lines import RowLines
 
 CLOSE = 0.8  # line heights between a row and its further lines; an account begins further below
@@ -74,12 +74,23 @@ class RowBuilder:
         for each in (*pending, parts):
             self.extend(each)
 
+    def keep_undated(self, parts: LineParts) -> None:
+        """Keep a line with an amount, but without a date, which is a row if the balances lack exactly this amount."""
+        row = RawRow(parts.line.page, self._accounts.current, None, section=self._section)
+        row.section_number, row.text_left = self._section_number, parts.text_left
+        self._add(row, parts)
+        last = self._document.items[-1] if self._document.items else None
+        self._document.undated.append(UndatedRow(row, last))
+
     def extend(self, parts: LineParts) -> None:
         row = self.row
-        row.lines += 1
         self._document.row_lines.add(id(parts.line))
         if parts.year and row.date and row.date.year is None:
             row.date = self.last_date = replace(row.date, year=parts.year)
+        self._add(row, parts)
+
+    def _add(self, row: RawRow, parts: LineParts) -> None:
+        row.lines += 1
         row.value_date = row.value_date or parts.value_date
         is_field = parts.labelled and self._row_lines.has_labelled_date
         row.value_date = row.value_date or (parts.labelled if is_field else None)
@@ -88,6 +99,7 @@ class RowBuilder:
         row.reference += [word.text for word in parts.reference]
         row.money |= parts.money
         row.unreadable += parts.unreadable
+        row.unnamed += parts.unnamed
         row.confidence = min([row.confidence, *(word.confidence for word in parts.line.words)])
         row.box = unite(box for box in (row.box, parts.line.box) if box)
         row.bottom = parts.line.bottom
@@ -113,9 +125,9 @@ class RowBuilder:
         if row is None or row.has_amount:
             return
         self._document.items.remove(row)
-        if row.unreadable or row.money or row.text:
+        if row.unreadable or row.unnamed or row.money or row.text:
             text = " ".join([*row.reference, *row.text, *(cell.text for cell in row.money.values())])
-            why = "a date and a balance without an amount" if row.money else "a date without an amount"
+            why = "a date and a balance without an amount" if row.money else NO_AMOUNT
             self._document.unread.append(Unread(row.page, text, why, row.box))
 
     def is_near(self, parts: LineParts, height: float) -> bool:

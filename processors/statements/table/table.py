@@ -19,9 +19,13 @@ _SIGN_GAP = 1.6  # between an amount and its sign, currency or CR
 _SIGNS = frozenset(
     {"-", "−", "–", "+", "£", "$", "€", "EUR", "GBP", "USD", "CHF", "CR", "DR", "C", "D", "H", "S", "OD"}
 )
+_PART = re.compile(  # of an amount, without digits
+    rf"[\W_]*(?:{currencies.PATTERN})?[\W_]*(?:[a-zA-Z]{{1,2}}|Haben|Soll)?[\W_]*"
+)
 _SENTENCE_GAP = 0.8  # between an amount and the words around it
 _DAY_OR_TIME = re.compile(r"(?:0[1-9]|[12]\d|3[01])[.](?:0[1-9]|1[0-2])|(?:[01]\d|2[0-3])[.][0-5]\d")
 _MOST_AMOUNT_WORDS = 5
+_MOST_CACHED = 128  # pages; a document is read several times
 _UNNAMED_SHARE = 0.5  # share of the amounts of the fullest column, from which amounts in the text form a column
 _BESIDE = 1.0  # line heights that a date may be left of its heading, in a table beside another
 _BOX_GAP = 1.0  # line heights between the last column and a box of text beside the table
@@ -59,6 +63,11 @@ class Table:
 
 def find_tables(lines: Sequence[TextLine], height: float) -> list[Table]:
     """The tables of a page by their heading rows, from top to bottom, then from left to right."""
+    return list(_find_tables(tuple(lines), height))
+
+
+@functools.lru_cache(_MOST_CACHED)
+def _find_tables(lines: tuple[TextLine, ...], height: float) -> tuple[Table, ...]:
     found: list[Table] = []
     at = 0
     while at < len(lines):
@@ -79,7 +88,7 @@ def find_tables(lines: Sequence[TextLine], height: float) -> list[Table]:
         if headings:
             found.append(Table(at, at + used, headings))
         at += used if headings else 1
-    return found
+    return tuple(found)
 
 
 def _is_better(both: tuple[Heading, ...], upper: tuple[Heading, ...] | None, lower: tuple[Heading, ...] | None) -> bool:
@@ -137,7 +146,7 @@ def find_amounts(words: Sequence[PageWord], height: float) -> list[AmountCell]:
     """The amounts on a line, each as long as possible."""
     found, at = [], 0
     while at < len(words):
-        for count in range(min(_MOST_AMOUNT_WORDS, len(words) - at), 0, -1):
+        for count in range(_count_possible(words[at : at + _MOST_AMOUNT_WORDS]), 0, -1):
             run = words[at : at + count]
             text = _joined(run, height)
             if text:
@@ -227,6 +236,16 @@ class _Cluster:
     right: float
     size: int
     dated: int  # of them, those on lines with a date
+
+
+def _count_possible(words: Sequence[PageWord]) -> int:
+    """How many of the first words may be parts of one amount."""
+    return next((at for at, word in enumerate(words) if not _may_belong(word.text)), len(words))
+
+
+@functools.lru_cache(1 << 14)
+def _may_belong(text: str) -> bool:
+    return any(char.isdigit() for char in text) or _PART.fullmatch(text) is not None or _is_sign(text)
 
 
 def _joined(run: Sequence[PageWord], height: float) -> str | None:

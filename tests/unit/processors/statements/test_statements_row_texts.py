@@ -69,3 +69,17 @@ def test_turnovers_of_days_with_one_direction_and_with_both_are_no_rows():
     document = read_typed(TURNOVERS)
     assert [str(row.change) for row in document.rows] == ["-20.00", "100.00", "-30.00", "-50.00"]
     assert not any(row.flags for row in document.rows)
+
+
+def test_further_date_before_the_text_of_all_rows_is_removed():
+    document = read_typed("""
+        Kontoutdrag  8292-191 973 3     2025-02-01 - 2025-02-28
+
+        Bokföringsdag  Transaktionsdag  Valutadag    Beskrivning           Belopp       Saldo
+        2025-02-03     2025-02-01       2025-02-03   Apoteket Duvan       -100,00      900,00
+        2025-02-04     2025-02-03       2025-02-04   Bensin Klövern        -50,00      850,00
+        2025-02-05     2025-02-05       2025-02-05   Swish skickad         -20,00      830,00
+        2025-02-06     2025-02-06       2025-02-06   Överföring            -30,00      800,00
+    """)
+    texts = [row.description for row in document.rows]
+    assert texts == ["Apoteket Duvan", "Bensin Klövern", "Swish skickad", "Överföring"]
