@@ -78,7 +78,7 @@ def find_side_by_side(line: TextLine, height: float) -> tuple[tuple[Heading, ...
         named += count if column else 0
         at += count
     alike = {tuple(heading.column for heading in group) for group in found}
-    is_repeated = len(found) > 1 and len(alike) == 1 and set(*alike) & MONEY
+    is_repeated = len(found) > 1 and len(alike) == 1 and any(column in MONEY for group in alike for column in group)
     if is_repeated and named >= _NAMED_SHARE * len(words):
         return tuple(tuple(group) for group in found)
     return tuple(_find_repeated(line, height))

@@ -218,20 +218,20 @@ class _PageReader:
                     parts.line.page, self._opening_or_closing(special, _first(parts.money)), parts.money, parts.date
                 )
             elif special in ("debits", "credits"):
-                rows.begin_section(special)
+                rows.begin_section("debits" if special == "debits" else "credits")
             elif special in ("opening", "closing"):
                 self._read_beside_columns(parts.line, height)
             return
         if section := parts.section or self._find_section_among_headings(parts, height):
             rows.end()
             rows.begin_section(section)
-        elif rows.is_second_date(parts, height):
+        elif rows.row and rows.is_second_date(parts, height):
             rows.row.value_date = rows.row.value_date or parts.date
             rows.extend(parts)
         elif self._model.balances_alone and parts.is_balance_only:
             rows.end()
             self._add_balance_line(parts)
-        elif rows.is_date_below(parts, height):
+        elif rows.row and rows.is_date_below(parts, height):
             rows.row.date = rows.last_date = parts.date
             rows.extend(parts)
         elif parts.date or parts.date_like:
@@ -309,16 +309,19 @@ class _PageReader:
             rows.begin_undated(parts)
             return
         elif rows.row is None and rows.is_below_total(parts, height):
-            rows.begin_undated(parts)
-            rows.row.is_below_total = True
+            rows.begin_below_total(parts)
             return
         rows.keep_undated(parts)
         self._report_unread(parts.line, NO_DATE)
 
     def _add_figure(
-        self, page: int, name: str, cells: Mapping[str, AmountCell], date: PrintedDate | None = None
+        self,
+        page: int,
+        name: str,
+        cells: Mapping[Column, AmountCell] | Mapping[str, AmountCell],
+        date: PrintedDate | None = None,
     ) -> None:
-        money = {column: cell.text for column, cell in cells.items()}
+        money: dict[str, str] = {column: cell.text for column, cell in cells.items()}
         if name == "opening" and self._is_of_another_account(money):
             self._accounts.begin_numbered()
         elif name == "closing":

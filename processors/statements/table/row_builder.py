@@ -47,7 +47,7 @@ class RowBuilder:
 
     def extend_by_text(self, parts: LineParts) -> None:
         """Add text to the row, or keep it for the next one, if amounts are on the last lines of rows."""
-        if self._row_lines.amounts_are_last and self.row.has_amount:
+        if self._row_lines.amounts_are_last and self.row and self.row.has_amount:
             self._pending.append(parts)
         else:
             self.extend(parts)
@@ -84,6 +84,7 @@ class RowBuilder:
 
     def extend(self, parts: LineParts) -> None:
         row = self.row
+        assert row is not None  # begun before
         self._document.row_lines.add(id(parts.line))
         if parts.year and row.date and row.date.year is None:
             row.date = self.last_date = replace(row.date, year=parts.year)
@@ -131,7 +132,12 @@ class RowBuilder:
             self._document.unread.append(Unread(row.page, text, why, row.box))
 
     def is_near(self, parts: LineParts, height: float) -> bool:
-        bottom = self._pending[-1].line.bottom if self._pending else self.row.bottom
+        if self._pending:
+            bottom = self._pending[-1].line.bottom
+        elif self.row:
+            bottom = self.row.bottom
+        else:
+            return False
         return parts.line.top - bottom < _FAR * height
 
     def begin_section(self, section: Section | None) -> None:
@@ -143,6 +149,12 @@ class RowBuilder:
         """Keep a year on a line of its own, or beside a balance, for the rows below that print none."""
         if parts.year and not parts.date and (parts.special or not parts.has_amount):
             self._year = parts.year
+
+    def begin_below_total(self, parts: LineParts) -> None:
+        """The same for a line below a total."""
+        self.begin_undated(parts)
+        if self.row:
+            self.row.is_below_total = True
 
     def begin_undated(self, parts: LineParts) -> None:
         """Begin a row with its only date, in another column, or with that of the row above or of the day."""
