@@ -8,11 +8,21 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import transformers
-from transformers import AutoProcessor, LogitsProcessor, LogitsProcessorList, PreTrainedModel, ProcessorMixin
+from transformers import (
+    BatchFeature,
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.processing_auto import AutoProcessor
 
 from processors.whisper.audio.parts import SAMPLE_RATE_HZ
 from processors.whisper.speech_families import Head, SpeechFamily
@@ -34,10 +44,38 @@ class Token:
     end: float | None = None
 
 
+class _Model(Protocol):
+    """What the models of `SpeechFamily` have in common."""
+
+    config: PretrainedConfig
+    generation_config: GenerationConfig
+    device: torch.device
+    dtype: torch.dtype
+    max_symbols_per_step: int  # of a transducer
+
+    def generate(self, **inputs: object) -> Any: ...  # tokens, or an output of the model's own class
+
+
+class _Extractor(Protocol):
+    hop_length: int  # samples between frames
+    sampling_rate: int
+
+
+class _Processor(Protocol):
+    """What their processors have in common."""
+
+    tokenizer: PreTrainedTokenizerBase
+    feature_extractor: _Extractor
+
+    def __call__(self, audio: list[npt.NDArray[np.float32]], **options: object) -> BatchFeature: ...
+
+    def apply_transcription_request(self, audio: list[npt.NDArray[np.float32]], **options: object) -> BatchFeature: ...
+
+
 class SpeechModel:
     """One loaded model."""
 
-    def __init__(self, model: PreTrainedModel, processor: ProcessorMixin, family: SpeechFamily):
+    def __init__(self, model: _Model, processor: _Processor, family: SpeechFamily):
         self._model, self._processor, self._family = model, processor, family
         self._tokenizer = processor.tokenizer
         self._special = set(self._tokenizer.all_special_ids)
@@ -75,7 +113,7 @@ class SpeechModel:
         return [[token for token in tokens if token.number not in self._special] for tokens in found]
 
     def text(self, tokens: Sequence[Token]) -> str:
-        pieces = self._tokenizer.convert_ids_to_tokens([token.number for token in tokens])
+        pieces = [str(self._tokenizer.convert_ids_to_tokens(token.number)) for token in tokens]
         return str(self._tokenizer.convert_tokens_to_string(pieces)).strip() if pieces else ""
 
     def words(self, tokens: Sequence[Token]) -> list[Word]:
@@ -168,13 +206,13 @@ class SpeechModel:
             for number, row in enumerate(output.tolist())
         ]
 
-    def _features(self, windows: Batch) -> transformers.BatchFeature:
+    def _features(self, windows: Batch) -> BatchFeature:
         made = self._processor(
             list(windows), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt", padding=True, return_attention_mask=True
         )
         return made.to(self._model.device, dtype=self._model.dtype)
 
-    def _prompted(self, windows: Batch, language: str | None, task: str) -> transformers.BatchFeature:
+    def _prompted(self, windows: Batch, language: str | None, task: str) -> BatchFeature:
         target = "en" if task == "translate" else language
         made = self._processor.apply_transcription_request(
             list(windows), source_language=[language] * len(windows), target_language=[target] * len(windows)
@@ -203,7 +241,7 @@ class _Recorder(LogitsProcessor):
         return torch.stack(self._steps, dim=1).tolist()
 
 
-def _ends(model: PreTrainedModel) -> set[int]:
+def _ends(model: _Model) -> set[int]:
     named = model.generation_config.eos_token_id
     return set(named if isinstance(named, list) else [named])
 
