@@ -38,6 +38,7 @@ from processors.vlm.engine import weights
 from processors.vlm.options import AskOptions, VlmOptions
 
 if TYPE_CHECKING:
+    from processors.vlm.document.layout_stage import LayoutStage
     from processors.vlm.types import VlmEngine
 
 __all__ = ["AskOptions", "Vlm", "VlmOptions", "processor"]
@@ -53,6 +54,7 @@ class Vlm(Processor[VlmOptions, AskOptions]):
     Options = VlmOptions
     Recipe = AskOptions
     _engine: "VlmEngine | None" = None
+    _layout: "LayoutStage | None" = None  # of models that were trained on regions
 
     @classmethod
     def plan(cls, options: VlmOptions, recipe: AskOptions, models: Path) -> Plan:
@@ -120,6 +122,7 @@ class Vlm(Processor[VlmOptions, AskOptions]):
         from processors.vlm.engine.local import TransformersEngine
 
         local = self._engine = TransformersEngine.load(options, models, progress)
+        self._layout = _layout_stage(options, models, local)
         engine = "transformers" if options.quantization == "none" else f"transformers, {options.quantization}"
         return Loaded(engine=engine, model=options.model, device=local.device_name)
 
@@ -129,11 +132,25 @@ class Vlm(Processor[VlmOptions, AskOptions]):
         from processors.vlm.document.batch import PageBatcher
 
         assert self._engine is not None  # by `load`
-        yield from PageBatcher(self._engine, progress).outcomes(batch)
+        yield from PageBatcher(self._engine, progress, self._layout).outcomes(batch)
 
     def unload(self) -> None:
         if self._engine is not None:
             self._engine.close()
+
+
+def _layout_stage(options: VlmOptions, models: Path, engine: "VlmEngine") -> "LayoutStage | None":
+    """The layout model, if the model was trained on regions, and the layout model is installed."""
+    wants_layout = engine.family.region_prompts and options.layout != "none"
+    folder = weights.find(options.layout, models) if wants_layout else None
+    if folder is None:
+        return None
+    from processors.vlm.document.layout_stage import LayoutStage
+    from processors.vlm.engine.layout import LayoutDetector
+    from processors.vlm.engine.loading import choose_device
+
+    detector = LayoutDetector.load(folder, options.layout, models, choose_device(options.device))
+    return LayoutStage(detector, engine.family, engine.max_pixels)
 
 
 def _why_unable(folder: Path, model: str, recipe: AskOptions) -> str:

@@ -8,6 +8,7 @@ image processors, transformers 5.23.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 
 from processors.vlm import markup
@@ -15,7 +16,16 @@ from processors.vlm.markup import Converted
 from processors.vlm.prompts import READ
 
 USUAL_PIXELS = 1_280_000  # A4 at 115 dpi
+PIXELS_OF_REGIONS = 6_000_000  # A4 at 250 dpi, of which a model sees one region at a time
 PIXELS_OF_MONEY = 2_300_000  # A4 at 154 dpi: at 115 dpi, digits of 7 points are 8 pixels high
+
+
+class RegionKind(StrEnum):
+    TEXT = "text"
+    TABLE = "table"
+    FORMULA = "formula"
+    CHART = "chart"
+    PICTURE = "picture"  # without text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,8 @@ class Family:
     max_pixels_of_money: int = PIXELS_OF_MONEY  # of a statement, receipt or invoice on a GPU
     read_prompt: str = READ  # of the task `read`; "": the model expects no text beside the page
     only_reads: bool = False  # other tasks are answered with the text of the page
+    # of the regions that a layout model finds, for models that were trained on regions; {}: complete pages
+    region_prompts: Mapping[RegionKind, str] = field(default_factory=dict)
     template: Mapping[str, object] = field(default_factory=dict)  # arguments of the chat template
     keeps_tags: bool = False  # its markup consists of special tokens
     convert: Callable[[str], Converted] = markup.unchanged  # an answer to `read`, to Markdown
@@ -75,6 +87,12 @@ FAMILIES = (
         names=("glm-ocr",),
         max_pixels=PIXELS_OF_MONEY,
         read_prompt="Text Recognition:",
+        region_prompts={
+            RegionKind.TEXT: "Text Recognition:",
+            RegionKind.TABLE: "Table Recognition:",
+            RegionKind.CHART: "Text Recognition:",
+            RegionKind.FORMULA: "Formula Recognition:",
+        },
         convert=markup.tables_to_markdown,
         only_reads=True,
     ),
@@ -82,6 +100,12 @@ FAMILIES = (
         types=("paddleocr_vl",),
         names=("paddleocr-vl",),
         read_prompt="OCR:",
+        region_prompts={
+            RegionKind.TEXT: "OCR:",
+            RegionKind.TABLE: "Table Recognition:",
+            RegionKind.CHART: "Chart Recognition:",
+            RegionKind.FORMULA: "Formula Recognition:",
+        },
         convert=markup.doctags_to_markdown,
         only_reads=True,
     ),

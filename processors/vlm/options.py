@@ -56,6 +56,9 @@ class VlmOptions(ServerOptions):
     cache: Literal["dynamic", "static"] = "dynamic"
     # of a page as the model sees it; None: by the model, for most 1,280,000, and 2,300,000 for statements on a GPU
     max_pixels: int | None = Field(default=None, ge=3_136, le=MAX_PIXELS)
+    # finds the regions of pages for models that were trained on these; "none": such models read complete pages, as they
+    # do until it is installed
+    layout: str = Field(default="PaddlePaddle/PP-DocLayoutV3_safetensors", min_length=1)
     # in one forward pass, also from several jobs; fewer if memory runs out; None: 8, or 32 requests to its own server
     pages_at_once: int | None = Field(default=None, ge=1, le=MAX_AT_ONCE)
     # the command of a server with OpenAI's API, which the worker starts; {port}, {model}, {name}, {host} and {key} are

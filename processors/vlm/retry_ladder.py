@@ -15,6 +15,7 @@ from processors.vlm import prompts
 from processors.vlm.assess import AssessedAnswer, Problem, assess
 from processors.vlm.families import GENERAL, Family
 from processors.vlm.options import AskOptions
+from processors.vlm.regions import RegionImage
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ _BLANK = 24  # of 255: most contrast (lightest minus darkest pixel) of a row bet
 
 @dataclass(frozen=True, kw_only=True)
 class PageAttempt:
-    """The result of one strategy: one answer, or one for each half."""
+    """The result of one strategy: one answer, or one for each half or region."""
 
     strategy: Strategy
     parts: tuple[AssessedAnswer, ...]
@@ -61,14 +62,15 @@ class PageAttempt:
     @property
     def problem(self) -> Problem | None:
         found = [part.problem for part in self.parts]
-        if Problem.EMPTY in found and None in found:  # half a page may well be empty
-            found.remove(Problem.EMPTY)
+        if None in found:  # half a page, or a region, may well be empty
+            found = [problem for problem in found if problem is not Problem.EMPTY]
         worst = [problem for problem in Problem if problem in found]
         return worst[-1] if worst else None
 
     @property
     def text(self) -> str:
-        return "\n".join(part.answer.text for part in self.parts if part.answer.text)
+        between = "\n" if self.strategy is Strategy.HALVES else "\n\n"
+        return between.join(part.answer.text for part in self.parts if part.answer.text)
 
     @property
     def lowest_token_probability(self) -> float | None:
@@ -115,10 +117,11 @@ class RetryLadder:
         options: AskOptions,
         text: str = "",
         family: Family = GENERAL,
+        regions: Sequence[RegionImage] = (),
     ):
-        """text: what follows the prompt, about the complete page."""
+        """text: what follows the prompt, about the complete page. regions: of the page, to be asked about instead."""
         self.result, self._family = result, family
-        self._text = text
+        self._text, self._regions = text, regions
         self._image, self._prompt, self._options = image, prompt, options
         self.requests = self._requests(Strategy.PLAIN)
         self._strategy = Strategy.PLAIN
@@ -136,7 +139,7 @@ class RetryLadder:
         self.result.attempts += (PageAttempt(strategy=self._strategy, parts=parts),)
         strategy = self._next_strategy()
         if strategy is None:
-            self.requests, self._image = [], None
+            self.requests, self._image, self._regions = [], None, ()
         else:
             self.requests, self._strategy = self._requests(strategy), strategy
 
@@ -165,6 +168,8 @@ class RetryLadder:
         return self._options.task in _SPLITTABLE and self._image is not None and can_split(self._image)
 
     def _requests(self, strategy: Strategy) -> list[PageRequest]:
+        if self._regions and strategy in (Strategy.PLAIN, Strategy.LONGER):
+            return [self._request(each.image, each.prompt, strategy) for each in self._regions]
         images: tuple[Image.Image | None, ...] = (self._image,)
         if strategy is Strategy.HALVES and self._image is not None:
             images = split(self._image)
@@ -173,15 +178,15 @@ class RetryLadder:
             prompt = prompts.reword(prompt, self._options.task)
         if strategy is not Strategy.HALVES:
             prompt += self._text
+        return [self._request(image, prompt, strategy) for image in images]
+
+    def _request(self, image: "Image.Image | None", prompt: str, strategy: Strategy) -> PageRequest:
         # an answer that was cut off once is cut off again, whatever else is changed
         longer = strategy is Strategy.LONGER or any(
             attempt.problem is Problem.CUT_OFF for attempt in self.result.attempts
         )
         limit = self._options.token_limit * (_LONGER if longer else 1)
-        return [
-            PageRequest(image=image, prompt=prompt, token_limit=limit, json_schema=self._options.answer_schema)
-            for image in images
-        ]
+        return PageRequest(image=image, prompt=prompt, token_limit=limit, json_schema=self._options.answer_schema)
 
 
 # ---------------------------------------------------------------------------------------------- halves

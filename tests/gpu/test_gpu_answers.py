@@ -6,6 +6,7 @@ import wave
 from difflib import SequenceMatcher
 from pathlib import Path
 
+import layout_model
 import numpy as np
 import pytest
 import speech_models
@@ -212,3 +213,20 @@ def test_families_compute_what_they_compute_on_the_cpu(model_type: str, device, 
         assert not one.error
         assert one.lowest_token_probability == pytest.approx(other.lowest_token_probability, abs=VLM_TOLERANCE)
     report.append(f"- {model_type}: as on the CPU")
+
+
+def test_layout_model_finds_the_regions_of_the_cpu(device, tmp_path, report, monkeypatch: pytest.MonkeyPatch):
+    """Random weights are sure of nothing, so all regions count, in an order that rounding may change."""
+    import torch
+
+    from processors.vlm.engine import layout
+
+    monkeypatch.setattr(layout, "_THRESHOLD", 0.0)
+    folder = layout_model.write_model(tmp_path / "layout")
+    page = tiny_vlm.drawing("statement-one")
+    ours, theirs = (
+        layout.LayoutDetector.load(folder, "layout", tmp_path, each).regions(page)
+        for each in (device, torch.device("cpu"))
+    )
+    assert len(ours) == len(theirs) > 0
+    report.append(f"- layout model: {len(ours)} regions, on the CPU {len(theirs)}")

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from processors.contract import Outcome, Progress, Work, WorkProgress
 from processors.vlm.document.ahead import Ahead
 from processors.vlm.document.job import VlmJob
+from processors.vlm.document.layout_stage import LayoutStage
+from processors.vlm.families import PIXELS_OF_REGIONS
 from processors.vlm.options import AskOptions
 from processors.vlm.retry_ladder import RetryLadder
 from processors.vlm.types import PageAnswer, VlmEngine
@@ -25,8 +27,8 @@ Outcomes = Iterator[tuple[Work[AskOptions], Outcome | Exception]]
 class PageBatcher:
     """Answers the pages of one batch of jobs."""
 
-    def __init__(self, engine: VlmEngine, progress: Progress):
-        self._engine, self._progress = engine, progress
+    def __init__(self, engine: VlmEngine, progress: Progress, layout: LayoutStage | None = None):
+        self._engine, self._progress, self._layout = engine, progress, layout
         self._reports: queue.SimpleQueue[WorkProgress] = queue.SimpleQueue()  # of the thread that decodes
         self._unfinished: list[VlmJob] = []
         self._open: list[Page] = []  # taken, and not answered well yet
@@ -39,18 +41,25 @@ class PageBatcher:
             Unavailable: the server is unavailable; answered pages are saved.
         """
         progress = Progress(self._reports.put)
-        self._unfinished = [VlmJob(work, self._engine.made_by, progress, self._engine.family) for work in batch]
+        self._unfinished = [self._job(work, progress) for work in batch]
         ahead = Ahead(self._pages(list(self._unfinished)), _AHEAD * self._engine.pages_at_once)
         try:
             yield from self._as_they_come(ahead) if self._engine.is_concurrent else self._in_batches(ahead)
         finally:
             ahead.close()
 
+    def _job(self, work: Work[AskOptions], progress: Progress) -> VlmJob:
+        layout = self._layout if work.options.task == "read" else None
+        made_by = {**self._engine.made_by, **({"layout": layout.name} if layout else {})}
+        return VlmJob(work, made_by, progress, self._engine.family, layout)
+
     def _pages(self, jobs: Sequence[VlmJob]) -> Generator[Page, None, None]:
         """The pages of all jobs. Runs in the thread that decodes."""
         for job in jobs:
             is_of_money = job.work.options.is_of_money
             most = self._engine.max_pixels_of_money if is_of_money else self._engine.max_pixels
+            if self._layout and job.work.options.task == "read":
+                most = PIXELS_OF_REGIONS
             for ladder in job.open_pages(most):
                 yield job, ladder
 

@@ -12,9 +12,11 @@ from processors import pages
 from processors.checkpoints import Checkpoints
 from processors.contract import BadInput, Failed, FailureKind, Finished, JobError, Kind, Outcome, Progress, Work
 from processors.pages import Page
+from processors.pages.page import reduce
 from processors.vlm import prompts
 from processors.vlm.assess import Problem
 from processors.vlm.document import output, review, statements, times
+from processors.vlm.document.layout_stage import LayoutStage
 from processors.vlm.document.output import MergedData, page_text
 from processors.vlm.document.summary import DocumentSummary
 from processors.vlm.document.texts import text_parts
@@ -35,9 +37,15 @@ class VlmJob:
     """The pages and answers of one job."""
 
     def __init__(
-        self, work: Work[AskOptions], made_by: Mapping[str, object], progress: Progress, family: Family = GENERAL
+        self,
+        work: Work[AskOptions],
+        made_by: Mapping[str, object],
+        progress: Progress,
+        family: Family = GENERAL,
+        layout: LayoutStage | None = None,
     ):
-        self.work, self._family = work, family
+        """layout: of the task `read`, finds the regions of a page; None: the model reads complete pages."""
+        self.work, self._family, self._layout = work, family, layout
         self._progress = progress
         self._text_review: tuple[str, ...] = ()  # of the text of a document
         self._times: set[int] | None = None  # in a transcript, in seconds
@@ -96,7 +104,9 @@ class VlmJob:
                     continue
                 self._describe(result, page)
                 beside = self._text_beside(result, page)
-                yield RetryLadder(result, page.image, prompt, self._options, beside, self._family)
+                regions = self._layout.apply(page.image, result) if self._layout else ()
+                image = reduce(page.image, self._layout.max_pixels) if self._layout else page.image
+                yield RetryLadder(result, image, prompt, self._options, beside, self._family, regions)
 
     def _decode_text(self, prompt: str) -> Iterator[RetryLadder]:
         """The text of a document, in parts instead of pages."""
