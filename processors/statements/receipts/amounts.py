@@ -1,5 +1,6 @@
 """Amounts on the lines of a receipt: with decimals or, where a currency has none, without. Pure."""
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,9 +28,9 @@ _DECIMAL = re.compile(
 _INTEGER = re.compile(rf"{_BEFORE}(?P<whole>{_WHOLE})(?!\w*\d|[.,:/\-]\d| ?%|[年月日])(?![A-Za-z]{{2}}){_UNIT}{_AFTER}")
 _TAX_CODE = re.compile(r"\(?(?:[A-Z]{1,2}\d?|[*#※＊軽外内非]{1,2}|\d(?: ?%)?|\d\d(?:[.,]\d)? ?%|[A-Z] ?[*#])\)?")
 _NUMBER = r"\d+(?:[.,]\d{1,3})?"
-_QUANTITY = re.compile(
-    rf"(?P<count>{_NUMBER}) ?(?:[^\W\d_]{{1,7}}\.?)?(?: net| NET)?\s*(?:[x×X*@à]|\ba\b)\s*{CURRENCY}? ?"
-    rf"(?P<unit>\d{{1,3}}(?: \d{{3}})+|\d+(?:[.,]\d{{2,3}})?)(?!\d)(?: ?{CURRENCY})?(?: ?/ ?(?:[^\W\d_]{{1,4}}))?"
+_QUANTITY = re.compile(  # OCR mistakes lb for 1b
+    rf"(?P<count>{_NUMBER}) ?(?:[^\W\d_]{{1,7}}\.?|1bs?)?(?: net| NET)?\s*(?:[x×X*@à]|\ba\b)\s*{CURRENCY}? ?"
+    rf"(?P<unit>\d{{1,3}}(?: \d{{3}})+|\d+(?:[.,]\d{{2,3}})?)(?!\d)(?: ?{CURRENCY})?(?: ?/ ?(?:[^\W\d_]{{1,4}}|1b))?"
 )
 
 _DIGIT_CODE = re.compile(r"\d[.,]\d\d \d$")  # a code for a rate after the price
@@ -213,8 +214,11 @@ def _without_unit_price(text: str, others: Sequence[Cell], price: Cell) -> str:
 def _without_quantities(found: list[PricedLine]) -> list[PricedLine]:
     """Remove the lines that only explain the price of a neighboring line."""
     left = []
+    are_above = any(_is_above(one, below) for one, below in itertools.pairwise(found) if _count(one) not in (None, 1))
     for at, one in enumerate(found):
         quantity = one.quantity
+        if are_above and _count(one) == 1 and at + 1 < len(found) and _is_above(one, found[at + 1]):
+            continue
         if quantity is None or one.price not in quantity.factors or quantity.count == 1:  # it does not end in a unit
             left.append(one)
             continue
@@ -227,6 +231,18 @@ def _without_quantities(found: list[PricedLine]) -> list[PricedLine]:
                 one.role = "quantity"
             left.append(one)
     return left
+
+
+def _count(line: PricedLine) -> Decimal | None:
+    return line.quantity.count if line.quantity else None
+
+
+def _is_above(line: PricedLine, below: PricedLine) -> bool:
+    """True if a line is only the quantity and the unit price of the item on the line below it."""
+    quantity = line.quantity
+    if quantity is None or line.price != quantity.unit_price or not quantity.gives(below.price):
+        return False
+    return not line.text[: quantity.start].strip() and any(char.isalpha() for char in below.description)
 
 
 def _find_integers(text: str) -> list[Cell]:

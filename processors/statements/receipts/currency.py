@@ -25,7 +25,11 @@ _OF_MANY = {  # signs shared by several currencies, and the currencies that each
     "S/": frozenset({"PEN"}),
     "€": frozenset({"EUR"}),
 }
-_SIGN = re.compile(r"(?<![A-Za-z])(kr|RM|Rp|Ft|TL|Fr|lei|Rs|R|S/)\.?(?= ?\d)|\d ?(kr|Ft|TL|lei|Fr)\b|([¥￥円元원])")
+_SIGN = re.compile(
+    r"(?<![A-Za-z\d])(?:(kr|RM|Rp|Ft|TL|Fr|lei|Rs|S/)\.?(?= ?\d)|(R)(?= ?\d[\d ,.]*[.,]\d\d\b))"
+    r"|\d ?(kr|Ft|TL|lei|Fr)\b|([¥￥円元원])"
+)
+_STREET = re.compile(r"\bCAD\.")  # Turkish for street
 _DOLLAR = re.compile(r"(?<![A-Z])\$")
 _WORDS = (  # what only one currency's countries print, in folded text, the most certain first
     ("AUD", r"\babn\b ?:? ?\d\d|\ba\.b\.n\b|eftpos.*australia|\baustralia\b|\bnsw\b|\bqld\b"),
@@ -39,7 +43,11 @@ _WORDS = (  # what only one currency's countries print, in folded text, the most
     ("COP", r"\bnit\b ?:? ?\d|colombia|bogota"),
     ("ARS", r"\bcuit\b|argentina"),
     ("USD", r"sales tax|state tax|\b[a-z]{2},? \d{5}(?:-\d{4})?\b|\busa\b|\btip guide\b|\bgratuity\b|\bcity tax\b"),
-    ("USD", r"\bgallons?\b|/ ?gal\b|\bgal\b|\bmiles\b|\bmi\b\.?:? *\d|\d ?mi\b|\bstate s(?:ur)?ch(?:arge|g)|\bebt\b"),
+    (
+        "USD",
+        r"\bgallons?\b|/ ?gal\b|\bgal\b|\bmiles\b|\bmi\b\.?:? *\d|\d ?mi\b|\bstate s(?:ur)?ch(?:arge|g)"
+        r"|\bebt\b|\b[l1]bs? ?@|\btx \d+\.\d+ ?%",
+    ),
     ("JPY", r"[ぁ-んァ-ヶ]|領収|消費税|合計|小計"),
     ("CNY", r"合计|小计|增值税|微信|支付宝|人民币"),
     ("KRW", r"합계|부가세|부가가치세|사업자"),
@@ -89,7 +97,7 @@ def find_currency(texts: Sequence[str]) -> tuple[str, str]:
 
 
 def _without_shared(text: str) -> str:
-    return re.sub("[¥￥]", " ", text)
+    return re.sub("[¥￥]", " ", _STREET.sub(" ", text))
 
 
 def _shared_signs(texts: Sequence[str]) -> list[str]:

@@ -23,7 +23,7 @@ _UNDECOMPOSED = str.maketrans("łøđıæœ", "lodiao")  # letters that Unicode 
 _VOICED = "\u3099\u309a"  # the marks of kana
 _TAX_WORD = (
     r"(?:(?:t?vat|m\.?w\.?st|ust|umsatzsteuer|mehrwertsteuer|steuer|tva|iva|igic|icms|btw|moms|mva|alv|dph|afa|kdv"
-    r"|topkdv|pdv|ddv|ptu|km|pvm|pvn|gst|hst|pst|qst|tps|tvq|[cs]gst|igst|ppn|sst|impuesto|imposto|imposta|taxe?s?"
+    r"|topkdv|pdv|ddv|ptu|km|pvm|pvn|gst|hst|pst|qst|tps|tvq|[cs]gst|igst|ppn|sst|impuesto|imposto|imposta|taxe?s?|tx"
     r"|t\.?v\.?a|i\.?v\.?a|ндс|пдв|ддс|φπα|fpa)\b\.?|消費税|内税|外税|税額|税额|税|부가세|부가가치세)"
 )
 _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the role
@@ -50,7 +50,7 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
     ),
     (
         "subtotal",
-        r"^gross\b|^sub ?-?tota?al|^subtot"
+        r"^gross\b|^items? total|^sub ?-?tota?al|^subtot"
         r"|zwischen(?:summe|total)|^sous ?-?total|delsumma|mellansumma|valisumma|mezisoucet|ara toplam"
         r"|reszosszeg|subtotaal|^merchandise|^goods total|^food total|小計|小计|소계|suma czesciowa",
     ),
@@ -99,7 +99,13 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
         r"|현금|카드|наличн|картой"
         r"|received|recu\b|entregad|ricevut|ontvangen|prepaid|gift card|gutschein",
     ),
-    ("charge", r"^service (?:charge|fee)|^service compris|^servicio\b|^servizio\b|^bediening|^bedienung|^delivery fee"),
+    (
+        "charge",
+        r"^serv(?:ice|\.)? (?:charge|fee|chr?gs?\b)|^s(?:v|er)?c\.? ch(?:ar)?r?gs?\b|^service compris|^servicio\b"
+        r"|^servizio\b|^taxa de servico|^szervizdij|^bediening|^bedienung|^delivery\b|^freight|^shipping|^postage"
+        r"|^versand|^porto\b|^frais de (?:port|livraison)|^livraison|^gastos de envio|^envio\b|^spedizione|^verzend"
+        r"|^bezorg|^frakt|^fragt|^frete\b|^dostawa|^wysylka|^doprava",
+    ),
     (
         "discount",
         r"discount|rabat|remise|reduction|descuento|desconto|sconto|korting|\bbonus\b|alennus|\bsleva\b|kedvezmeny"

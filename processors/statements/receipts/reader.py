@@ -70,15 +70,12 @@ def _take_sums(receipt: Receipt, priced: Sequence[PricedLine], sums: Sums) -> se
     items: set[int] = set()
     for at, sign in zip(sums.added, sums.signs, strict=True):
         line, price = priced[at], sign * priced[at].price
-        if at > sums.first_sum_at and line.role in ("tax", "tip", "rounding", "charge"):
+        if line.role in ("tip", "rounding") or (at > sums.first_sum_at and line.role in ("tax", "charge")):
             receipt.added += price
             if line.role == "tip":
                 receipt.tip = (receipt.tip or Decimal(0)) + price
             elif line.role == "rounding":
                 receipt.rounding = price
-        elif line.role == "rounding":
-            receipt.added += price
-            receipt.rounding = price
         else:
             items.add(at)
             receipt.items.append(_item(line, price))

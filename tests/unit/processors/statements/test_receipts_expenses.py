@@ -327,3 +327,100 @@ def test_tax_on_an_amount_is_no_item(code: str):
         """)
     assert (receipt.total, receipt.tax, len(receipt.items)) == (Decimal("212.75"), Decimal("30.13"), 3)
     assert receipt.reasons == []
+
+
+def test_tip_above_the_total_is_no_item():
+    receipt = read(
+        """
+        TAXI MIRKOVIC
+        Datum          12.02.2026
+        Fahrpreis Tarif 2   38,60
+        Flughafenzuschlag    5,00
+        Trinkgeld            3,40
+        EUR                 47,00
+        VISA Debit          47,00
+        """
+    )
+    assert (receipt.total, receipt.tip) == (47, Decimal("3.40"))
+    assert [item.price for item in receipt.items] == [Decimal("38.60"), 5]
+
+
+@pytest.mark.parametrize("label", ["10% SVC CHG", "Service charge 10%", "TAXA DE SERVIÇO (10%)", "Delivery", "Freight"])
+def test_charge_below_the_subtotal_is_no_item(label: str):
+    receipt = read(f"""
+        KITCHEN
+        25/02/2026 19:48
+        2 Chicken Rice        13.60
+        1 Laksa                6.40
+        SUBTOTAL              20.00
+        {label}                2.00
+        TOTAL EUR             22.00
+        CASH                  22.00
+        """)
+    assert (receipt.total, len(receipt.items), receipt.reasons) == (22, 2, [])
+
+
+@pytest.mark.parametrize(
+    ("line", "currency"),
+    [
+        ("HARTIE IGIENICA 10R     22,49", ""),
+        ("216 0R7712              22,49", ""),
+        ("TOTAL LEI               22,49", "RON"),
+        ("SEHIT NEZIH CAD. 14\n        TOPKDV                   2,04", "TRY"),
+        ("TOTAL R 22.49", "ZAR"),
+    ],
+)
+def test_letter_within_a_code_or_an_address_is_no_currency(line: str, currency: str):
+    assert read(f"        SHOP\n        {line}\n        SUM        22,49").currency == currency
+
+
+def test_quantities_above_their_items_are_no_items():
+    receipt = read(
+        """
+        MERCURIAL
+        2 BUC X 7,49
+            LAPTE 1.5% 1L                14,98 B
+        1 BUC X 34,99
+            CAFEA MACINATA 500G          34,99 B
+        1 BUC X 22,49
+            HARTIE IGIENICA 10           22,49 A
+            TOTAL LEI                    72,46
+            CARD                         72,46
+        05/03/2026 18:21
+        """
+    )
+    assert ([item.price for item in receipt.items], receipt.reasons) == (
+        [Decimal("14.98"), Decimal("34.99"), Decimal("22.49")],
+        [],
+    )
+
+
+def test_pounds_that_ocr_misreads_are_a_quantity():
+    receipt = read(
+        """
+        PINE RIDGE MARKET
+        KROWN WHL MILK             3.79   F
+        2.31 1b @ 0.59 /1b
+        WT BANANAS                 1.36   F
+        TOTAL                     $5.15
+        VISA                       5.15
+        11/14/25 05:52pm
+        """
+    )
+    assert ([item.price for item in receipt.items], receipt.currency) == ([Decimal("3.79"), Decimal("1.36")], "USD")
+
+
+def test_tx_is_tax():
+    receipt = read(
+        """
+        PINE RIDGE MARKET
+        PAPER TOWEL                9.49   T
+        DISH SOAP                  3.29   T
+        SUBTOTAL                  12.78
+        TX 7.50% ON 12.78          0.96
+        BALANCE DUE              $13.74
+        VISA                      13.74
+        11/14/25 05:52pm
+        """
+    )
+    assert (receipt.total, receipt.tax, len(receipt.items)) == (Decimal("13.74"), Decimal("0.96"), 2)
