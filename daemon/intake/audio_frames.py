@@ -1,8 +1,10 @@
-"""Sound without a container: MPEG audio, AAC in ADTS, AC-3 and E-AC-3, identified by frames that follow each other."""
+"""Identifies sound without a container (MPEG audio, AAC in ADTS, AC-3, E-AC-3) by two frames in a row."""
 
 
 def media_type(probe: bytes, start: int, size_bytes: int) -> str | None:
-    """The format of the frames from `start` on: two in a row, or one that fills the file; None if there are none."""
+    """The media type, if two frames in a row begin at offset `start`, or one frame fills the rest of the file; else
+    None. `size_bytes`: of the file.
+    """
     at = start
     frames = 0
     while frames < 2 and at + 7 <= len(probe):
@@ -15,7 +17,7 @@ def media_type(probe: bytes, start: int, size_bytes: int) -> str | None:
 
 
 def _frame(header: bytes) -> tuple[int, str]:
-    """The length in bytes and the media type of the frame with this header of 7 bytes; (0, "") if it is none."""
+    """The length in bytes and the media type of the frame with this header of 7 bytes; (0, "") if there is none."""
     if header[:2] == b"\x0b\x77":
         return _dolby_frame(header)
     if header[0] != 0xFF or header[1] & 0xE0 != 0xE0:

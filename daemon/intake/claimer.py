@@ -1,7 +1,8 @@
 """Takes complete files out of the inbox and records them in the queue.
 
-Files are moved first and recorded second, many in one transaction: a crash between the two leaves a taken file without
-a row, which `recovery` records. A file that cannot be described or recorded returns to the inbox.
+The claimer first moves files to .taken, and then records many of them in one transaction. A crash between the two steps
+leaves a taken file without a row; `recovery` records that file. A file that cannot be described or recorded returns to
+the inbox.
 """
 
 import functools
@@ -27,9 +28,9 @@ from daemon.telemetry.histogram import Histogram
 log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # maximum files in one transaction: 15 times as many per second as one by one
-_TAKE_BYTES = 64 * 2**20  # per transaction: all of it is synced first, and a slow disk must not block the loop
+_TAKE_BYTES = 64 * 2**20  # per transaction: these bytes are synced first, and a slow disk must not block the loop
 _TAKE_SECONDS = 0.25  # per call, so that a flood of files does not keep the main loop from other work
-_RECORD_SECONDS = 0.5  # per transaction, for its fsyncs: groups are halved while they take longer
+_RECORD_SECONDS = 0.5  # per transaction, for its fsyncs: after a slower one, the next group has half as many files
 _DESCRIBE_SECONDS = 0.5  # per transaction: options files may take long to read
 _CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
 
@@ -71,7 +72,7 @@ class Claimer:
         return taken
 
     def record(self, jobs: list[Job], *, event: str = "queued") -> None:
-        """Insert taken files into the queue, and have the large ones hashed."""
+        """Insert taken files into the queue, and request the checksums of the large ones."""
         self._store.insert(jobs, event=event)
         for job in jobs:
             recipe = job.recipe or "no recipe"
@@ -127,7 +128,7 @@ class Claimer:
         return len(taken)
 
     def _take_or_leave(self, entry: Entry, now: float) -> Job | None:
-        """Take a file and return its row; None: it stays in the inbox."""
+        """Take a file and return its row; None: the file stays in the inbox."""
         try:
             return self._take_one(entry.path, now)
         except FileNotFoundError:
@@ -141,10 +142,10 @@ class Claimer:
         return None
 
     def _take_one(self, path: Path, now: float) -> Job | None:
-        """Move a file to .taken and return its row; None: it waits for something, such as its prompt.
+        """Move a file to .taken and return its row; None: the file waits for something, such as its prompt.
 
         Raises:
-            OSError: it was not taken, or returns to the inbox.
+            OSError: the file was not moved, or is being returned to the inbox.
         """
         with self._inbox.opened(path.parent) as folder:
             content = sniff(path, folder)
@@ -167,14 +168,14 @@ class Claimer:
     # ---------------------------------------------------------------------------------------- make durable, record
 
     def _make_durable(self, taken: list[tuple[Job, Entry]]) -> None:
-        """The second half of taking; the files are recorded after it. Safe to repeat."""
+        """Sync moved files and their folders, and then record the files: the second step of taking. Safe to repeat."""
         jobs, started = [job for job, _ in taken], time.monotonic()
         try:
             self._taken.fsync([job.id for job in jobs], {entry.path.parent for _, entry in taken})
             self.record(self._store.missing(jobs))
         except (OSError, InboxdError):
             raise
-        except Exception:  # error boundary: find out which file it is
+        except Exception:  # error boundary: find out which file causes the error
             self._make_each_durable(taken)
         if time.monotonic() - started > _RECORD_SECONDS:
             self._group = max(1, len(taken) // 2)

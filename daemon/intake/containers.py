@@ -1,4 +1,4 @@
-"""What is inside a ZIP archive or an OLE compound file: a document of Office, LibreOffice or others, or just files.
+"""Identifies the contents of a ZIP archive or an OLE compound file: a document of an office program, or other files.
 
 Reads the directories of these containers only, at most `_DIRECTORY_BYTES` of them, and decompresses nothing but the
 first bytes of an entry "mimetype".
@@ -26,11 +26,11 @@ _DIRECTORY_BYTES = 1024 * 1024
 _MAX_ENTRIES = 8192
 _TAIL_BYTES = 22 + 65_535  # the end of central directory record, and the longest comment after it (4.3.16)
 _DEFLATED = 8  # compression method (4.4.5)
-_LOCAL_BYTES = 64 * 1024  # at the beginning, of an archive without a central directory: it was cut off
+_LOCAL_BYTES = 64 * 1024  # searched for entries if the archive was cut off before its central directory
 
 
 def zip_type(handle: int, size_bytes: int) -> str:
-    """The media type of a ZIP archive by the names in it; `application/zip` if it is no document that is known."""
+    """The media type of a ZIP archive by the names in it; `application/zip` if it is no known document."""
     if (declared := _declared_type(os.pread(handle, 256, 0))) is not None:
         return declared
     names = set(_central_names(handle, size_bytes)) or set(_local_names(os.pread(handle, _LOCAL_BYTES, 0)))
@@ -67,7 +67,7 @@ def _by_folder(names: set[str]) -> str | None:
 
 
 def _declared_type(head: bytes) -> str | None:
-    """The content of a first entry "mimetype" (OpenDocument 1.3, 2-3.3; EPUB OCF 3.3, 4.3)."""
+    """The content of the entry "mimetype", if that is the first entry (OpenDocument 1.3, 2-3.3; EPUB OCF 3.3, 4.3)."""
     if head[30:38] != b"mimetype":
         return None
     name_bytes, extra_bytes = struct.unpack_from("<HH", head, 26)
@@ -125,13 +125,13 @@ _LAST_SECTOR = 0xFFFFFFFA  # 2.2: what is not less is no sector
 
 
 def ole_type(handle: int, size_bytes: int) -> str:
-    """The media type of an OLE compound file by the streams in it; that of any such file if it is not known."""
+    """The media type of an OLE compound file by the streams in it; the general type of OLE files if none is known."""
     names = set(_stream_names(handle, size_bytes))
     return next((media_type for name, media_type in _BY_STREAM.items() if name in names), OLE)
 
 
 def _stream_names(handle: int, size_bytes: int) -> Iterator[str]:
-    """The names in the directory. A directory that is damaged ends early."""
+    """Yield the names in the directory, up to the first damage."""
     header = os.pread(handle, 512, 0)
     if len(header) < 512:
         return

@@ -1,4 +1,4 @@
-"""Describes a taken file for its row: type, recipe, options, checksum. Only reads."""
+"""Collects what the row of a taken file contains: type, recipe, options, checksum. Changes no file."""
 
 import errno
 import hashlib
@@ -33,10 +33,10 @@ class Describer:
     def describe(
         self, job_id: str, taken: Entry, content: Content, choice: Choice | None = None, *, source: str = DROPPED
     ) -> Job:
-        """Return the row of a taken file. `choice`: how to process it, if that was decided before it was taken.
+        """Return the row of a taken file. `choice`: its recipe and options, if they were chosen before it was taken.
 
         Raises:
-            OSError: it or a sidecar cannot be read.
+            OSError: the file or a sidecar cannot be read.
         """
         folder = self._taken.folder_of(taken.path, job_id)
         choice = choice or self._choose(taken, self._inbox.path / folder, content)
@@ -93,14 +93,14 @@ class Describer:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.name) from error
 
     def _sha256_of_small(self, taken: Path) -> str | None:
-        """The SHA-256 of a taken file; None: it is large, so the hasher computes it."""
+        """The SHA-256 of a small taken file; None: the file is large, so the hasher computes its checksum later."""
         digest, left = hashlib.sha256(), regular_files.HASH_INLINE_BYTES
         with self._inbox.open_file(taken) as file:
             if os.fstat(file.fileno()).st_size > regular_files.HASH_INLINE_BYTES:
                 return None
             while chunk := file.read(_CHUNK_BYTES):
                 left -= len(chunk)
-                if left < 0:  # it is growing
+                if left < 0:  # the file is growing
                     return None
                 digest.update(chunk)
         return digest.hexdigest()

@@ -1,7 +1,8 @@
-"""Identifies the type of a file by its first bytes. The signatures have modules of their own: those of images, sound
-and video, of text, of containers, and of what inboxd does not process.
+"""Identifies the type of a file by its first bytes.
 
-Decodes nothing: the processor refuses a file that only begins like an image or sound.
+Other modules contain the signatures: `media_signatures`, `text_types`, `containers`, and `other_types` for files that
+inboxd does not process. This module decodes nothing: the processor refuses a file that only begins like an image or
+sound.
 """
 
 import codecs
@@ -24,18 +25,19 @@ _PDF_HEADER_BYTES = 1024  # PDF 32000-1:2008, Annex H, implementation note 13
 class Content:
     """The type of a file's content, as far as its first bytes show it."""
 
-    kind: Kind | None  # None: not one of the kinds
+    kind: Kind | None  # None: the file is neither an image, audio nor text
     media_type: str  # "image/png"; "application/octet-stream" if not known, "application/x-empty" if empty
 
 
 def sniff(path: Path, folder: int | None = None, *, name: str = "") -> Content:
     """Identify the content of `path` by its first 64 KiB; the name decides only where the bytes do not.
 
-    folder: a descriptor of the folder that holds it, for a path that is not trusted.
-    name: the name that it will have, if that is another one.
+    folder: a descriptor of the folder that contains the file, for a path that is not trusted.
+    name: the name that the file will have, if it differs from that of `path`.
 
     Raises:
-        OSError: it is gone, unreadable, a symbolic link (ELOOP) or not a regular file (EINVAL). Never waits for a FIFO.
+        OSError: the file is gone, unreadable, a symbolic link (ELOOP) or not a regular file (EINVAL). A FIFO does not
+            block the call.
     """
     suffix = Path(name or path.name).suffix
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -45,7 +47,7 @@ def sniff(path: Path, folder: int | None = None, *, name: str = "") -> Content:
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         probe = _read(handle, PROBE_BYTES)
-        size_bytes = max(facts.st_size, len(probe))  # it may have grown since
+        size_bytes = max(facts.st_size, len(probe))  # the file may have grown since
         media_type = _media_type(probe, size_bytes, suffix)
         if media_type == containers.ZIP:
             media_type = containers.zip_type(handle, size_bytes)

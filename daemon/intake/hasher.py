@@ -23,14 +23,14 @@ from daemon.queue.store import Store
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
-_SLICE_BYTES = 64 * 2**20  # of one large file, before another one may go first
+_SLICE_BYTES = 64 * 2**20  # bytes of one file to hash before the thread may continue with another file
 _STOP_SECONDS = 1.0
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until a file that cannot be read is tried again; doubled each time
 _TRIES = 6  # of a file that cannot be read
 
 
 class Checksums:
-    """Requests checksums from the hasher, retries those that fail, and records the others. Main thread only."""
+    """Requests checksums from the hasher, records them, and retries those that failed. Main thread only."""
 
     def __init__(self, store: Store, disk_retry: DiskRetry, hasher: "Hasher"):
         self._store = store
@@ -48,7 +48,7 @@ class Checksums:
         self._hasher.submit(job_id, path)
 
     def receive(self, hashed: Hashed) -> str | None:
-        """Record a checksum, so that its job may start. Return the error if the file is given up as unreadable."""
+        """Record a checksum, so that its job may start. If the file cannot be read after `_TRIES`, return the error."""
         if hashed.sha256 is None:
             tries = self._tries[hashed.job] = self._tries.get(hashed.job, 0) + 1
             if tries >= _TRIES and self._disk_retry.trouble is None:
@@ -68,8 +68,8 @@ class Checksums:
 
 
 class Hasher:
-    """A thread that makes large files durable and computes their SHA-256. The file with the fewest bytes left goes
-    first, so that a file of terabytes delays only larger ones."""
+    """A thread that makes large files durable and computes their SHA-256. It continues with the file that has the
+    fewest bytes left, so that a file of terabytes delays only larger files."""
 
     def __init__(self, post: Callable[[Hashed], None], scratch: Path):
         self._post = post
@@ -91,7 +91,7 @@ class Hasher:
         timer.start()
 
     def forget(self, job_id: str) -> None:
-        """Forget a job whose checksum has been received, or never will be."""
+        """Forget a job whose checksum has been received, or is no longer needed."""
         self.pending -= 1
         self._paths.pop(job_id, None)
 
@@ -138,7 +138,7 @@ class _Hashing:
         """Make the file durable, or hash another slice. Return the checksum after the last slice, None before that.
 
         Raises:
-            OSError: it cannot be read, or is gone.
+            OSError: the file cannot be read, or is gone.
         """
         if self._file is None:
             syncer.sync(self._path)

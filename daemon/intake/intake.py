@@ -1,7 +1,8 @@
-"""From a file in the inbox to a row in the queue.
+"""Intake: turns a file in the inbox into a row in the queue.
 
-The scanner finds files, `pending_files` decides which are complete, the claimer takes and records them, the hasher
-computes the checksums of large ones.
+The scanner finds files, `pending_files` decides which are complete, the claimer takes and records them, and the hasher
+computes the checksums of large ones. In this package, a *look* reads the metadata of one file or the entries of one
+folder, and a *hint* is a message of the watcher about a change.
 """
 
 from collections.abc import Callable
@@ -43,8 +44,8 @@ class Intake:
     ):
         self._ignored = settings.value.ignore
         self._submitted = layout.submitted
-        self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, on which recovery failed, and why
-        self._is_outdated = False  # other files may be ignored than at the last scan
+        self.unplaced: dict[str, str] = {}  # why recovery failed, by file in .taken or job
+        self._is_outdated = False  # the patterns of `[inbox] ignore` may have changed
         self._hasher = hasher or Hasher(post, layout.taken.path / ".copy.hasher")
         self._checksums = Checksums(store, disk_retry, self._hasher)
         self._describer = Describer(settings, layout, now_us=now_us)
@@ -54,13 +55,16 @@ class Intake:
         self._submissions = Submissions(settings, store, layout, disk_retry, self._describer, self._claimer)
 
     def apply(self, settings: Settings) -> None:
-        """Apply other settings to everything that is taken from now on."""
+        """Use new settings for all files that are taken from now on."""
         self._is_outdated = self._is_outdated or settings.ignore != self._ignored
         self._ignored = settings.ignore
         self._files.apply(settings)
 
     def step(self, now: float) -> int:
-        """Run due looks and scans, and take complete files, each for a limited time; return how many were taken."""
+        """Do the looks and scans that are due, and take complete files; return how many files were taken.
+
+        Each of the three has a time limit; the next step continues where this one stopped.
+        """
         if self._is_outdated:
             self._is_outdated = False
             self.look_everywhere(now)
@@ -77,13 +81,13 @@ class Intake:
         return min((pause for pause in pauses if pause is not None), default=None)
 
     def stop(self) -> bool:
-        """Stop the hasher; a restart creates a new `Intake`. False: its thread is still running."""
+        """Stop the hasher; False: its thread is still running. The intake cannot be used afterwards."""
         return self._hasher.stop()
 
     # ---------------------------------------------------------------------------------------- the inbox
 
     def look_everywhere(self, now: float) -> None:
-        """Scan the whole inbox, and review why files are left in it."""
+        """Scan the whole inbox, and check whether the reasons why files are left in it still apply."""
         self._scanner.look_everywhere(now)
         self._files.look_everywhere(now)
 
@@ -91,7 +95,7 @@ class Intake:
         self._scanner.look_at(hint, now)
 
     def retry_blocked(self, now: float) -> None:
-        """Try again now to take what could not be moved out of the inbox."""
+        """Try again now to take the files that could not be moved out of the inbox."""
         self._files.retry_blocked(now)
 
     @property
@@ -116,8 +120,8 @@ class Intake:
 
     @property
     def is_quiet(self) -> bool:
-        """True if nothing is to be looked at, settles, is ready, or waits to be hashed. What is `left` does not count
-        once it has failed several times."""
+        """True if no look or scan is due, and no file settles, is ready, or waits for its checksum. A file that is left
+        in the inbox does not count after several failures."""
         return self._files.is_quiet and self._scanner.is_quiet and not self._checksums.pending
 
     # ---------------------------------------------------------------------------------------- submitted files
@@ -141,7 +145,7 @@ class Intake:
         """Record a taken file that has no row.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         source = self._submitted.source_of(taken.path) or DROPPED
         self._claimer.record([self._describer.describe(job_id, taken, content, source=source)], event="recovered")

@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 
 class LeftFiles:
-    """The reasons, by path."""
+    """The reasons why files and folders are left in the inbox, by path."""
 
     def __init__(self, inbox: Path):
         self._inbox = inbox

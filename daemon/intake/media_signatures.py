@@ -1,7 +1,7 @@
 """The signatures of images, sound and video in the first bytes of a file.
 
-They are those of https://en.wikipedia.org/wiki/List_of_file_signatures and of the magic files of file(1); where a
-format's own specification says more (MPEG frames, ISO boxes, RIFF), it is named at the function that reads it.
+The sources are https://en.wikipedia.org/wiki/List_of_file_signatures and the magic files of file(1). A function that
+reads more than a signature (MPEG frames, ISO boxes, RIFF) names the specification of the format.
 """
 
 import re
@@ -10,7 +10,7 @@ from daemon.intake import audio_frames
 
 
 def media_type(probe: bytes, size_bytes: int) -> str | None:
-    """The type of a file whose signature no text has."""
+    """The media type of a file whose signature cannot be the beginning of a text; None: no such signature."""
     for signature, found in _SIGNATURES:
         if probe.startswith(signature):
             return found
@@ -26,7 +26,7 @@ def media_type(probe: bytes, size_bytes: int) -> str | None:
 
 
 def media_type_unless_text(probe: bytes) -> str | None:
-    """The type of a file that is no text, by signatures with which a text may begin, too."""
+    """The media type by signatures with which a text may also begin; call it only for a file that is no text."""
     return _lettered(probe) or _transport_stream(probe)
 
 

@@ -1,6 +1,6 @@
 """Explains why a file cannot be moved out of the inbox, and what its owner or an administrator must change.
 
-Only looks. The messages name the file or folder in the inbox, and are the same at each try.
+Changes nothing. The messages name the file or folder in the inbox, and are the same at each try.
 """
 
 import errno
@@ -13,7 +13,7 @@ from daemon.files.inbox import Inbox
 
 
 def explain_move_error(inbox: Inbox, path: Path, error: OSError) -> str | None:
-    """Explain an error of `TakenFiles.take`; None: the inbox is not its cause."""
+    """Explain an error of `TakenFiles.take`; None: nothing in the inbox caused the error."""
     if error.filename2 is None:  # not a rename
         return None
     try:

@@ -1,7 +1,7 @@
-"""Files that stay in the inbox because something is in the way.
+"""Files that stay in the inbox because of an error.
 
-A blocked file cannot be moved, and is retried after a pause. A file that was set aside caused an unexpected error, and
-is retried when it changes.
+inboxd cannot move a blocked file, and retries it after a pause. A file that was set aside caused an unexpected error;
+inboxd retries it when it changes.
 """
 
 import os
@@ -15,19 +15,21 @@ from daemon.intake.move_errors import explain_move_error, permissions
 from daemon.intake.path_states import Agenda, Block, FileStates, SetAside
 from daemon.intake.prerequisites import snapshot
 
-_ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
-_OBSTACLE_PAUSE_MAX = 300.0  # the same where a person must change something in the inbox first
+_ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until the next try: doubled after each failure, up to the maximum
+_OBSTACLE_PAUSE_MAX = 300.0  # seconds: the maximum where a person must change something in the inbox first
 _SET_ASIDE_PAUSE = 5.0  # seconds between checks whether a file that was set aside has changed
-PAUSE_PER_LEFT = 0.001  # seconds: the more files are left, the longer the pauses between looks at them
+PAUSE_PER_LEFT = 0.001  # seconds per file left in the inbox: the minimum pause between looks at one of them
 
 
 def error_pause(failures: int, left: int, longest: float = _ERROR_PAUSE_MAX) -> float:
-    """Seconds until what failed is tried again; longer where that would be much work. `left`: files in the inbox."""
+    """Seconds until the next try. `failures`: tries so far; `left`: number of files left in the inbox, which lengthens
+    the pause; `longest`: maximum in seconds for a few files.
+    """
     return max(min(_ERROR_PAUSE * 2.0 ** min(failures - 1, 20), longest), PAUSE_PER_LEFT * left)
 
 
 class Obstacles:
-    """What is in the way of files in the inbox. Called by the main thread only; `now` is monotonic seconds."""
+    """The blocked files and those that were set aside. Called by the main thread only; `now` is monotonic seconds."""
 
     def __init__(self, inbox: Inbox, states: FileStates, looks: Agenda, left: LeftFiles):
         self._inbox = inbox
@@ -49,7 +51,7 @@ class Obstacles:
         self._looks.set(path, min(until, now + self._look_pause))
 
     def _without_job(self, error: OSError) -> OSError:
-        """An error below .taken, without the folder there, which has another name at each try."""
+        """Replace a path below .taken in an error by .taken itself: its job id would differ at each try."""
         names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
         if any(Path(name).is_relative_to(self._inbox.taken) for name in names):
             return OSError(error.errno, error.strerror, str(self._inbox.own.place))
@@ -65,7 +67,7 @@ class Obstacles:
             self._looks.set(path, 0.0)
 
     def is_set_aside(self, entry: Entry, now: float) -> bool:
-        """True if a file that caused an error has not changed; it is then looked at again later."""
+        """True if a file that was set aside has not changed; the next look at it is then scheduled."""
         state = self._states.of(entry.path)
         if state.set_aside is None:
             return False
@@ -79,7 +81,9 @@ class Obstacles:
         return False
 
     def is_blocked(self, path: Path, now: float) -> bool:
-        """True if a file still cannot be moved and its pause is not over; it is then looked at again later."""
+        """True if a file was blocked, its pause is not over and its permissions have not changed; the next look at it
+        is then scheduled.
+        """
         state = self._states.of(path)
         if state.block is None:
             return False
@@ -95,5 +99,5 @@ class Obstacles:
 
     @property
     def _look_pause(self) -> float:
-        """Seconds between looks at a file that waits for a person; longer if there are many."""
+        """Seconds between looks at a file that a person must correct first; longer if there are many such files."""
         return max(_SET_ASIDE_PAUSE, PAUSE_PER_LEFT * len(self._left))

@@ -1,6 +1,6 @@
-"""Signatures of files that are neither pages, sound nor text: archives, programs, databases. Pure.
+"""Signatures of files that are neither images, sound nor text: archives, programs, databases. Pure.
 
-The sources are those of `filetype`.
+The sources are those of `media_signatures`.
 """
 
 _SIGNATURES = (

@@ -1,12 +1,13 @@
 """Options beside a file: `.inboxd.toml` in its folder and in those above, and the sidecar NAME.toml.
 
-Whoever may drop a file may write these, so they select among the recipes of config.toml and set options of a recipe,
-never what a processor loads or runs. Mistakes in them are reported, and the file waits in the inbox until they are
-corrected. They are opened through their folders, never by path, and only up to the size limit.
+Anyone who may drop a file may write these options files. They can therefore only select a recipe of config.toml and set
+its harmless options, never what a processor loads or runs. inboxd reports a mistake in them, and leaves the file in the
+inbox until the mistake is corrected. It opens options files through their folders, never by path, and reads them only
+up to the size limit.
 
-In an inbox of several users, nobody may set options for the files of another: an options file counts only if it
-belongs to root, to the user of this service, to the owner of its folder or, for a sidecar, to the owner of the file
-NAME. All others are ignored; `why_untrusted` gives the reason.
+In an inbox of several users, nobody may set options for the files of another user. inboxd uses an options file only if
+it belongs to root, to the user of this service, to the owner of its folder or, for a sidecar, to the owner of the file
+NAME. It ignores all others; `why_untrusted` gives the reason.
 """
 
 import functools
@@ -49,7 +50,7 @@ class InvalidOptions(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """An options file. `is_shared`: applies to all files in a folder, which may be of several kinds."""
+    """An options file. `is_shared`: the options apply to all files in a folder, which may be of several kinds."""
 
     origin: str  # display name
     is_shared: bool
@@ -67,13 +68,13 @@ class Choice:
 
     @property
     def overrides(self) -> Overrides:
-        """The form in which the job's row stores it."""
+        """The overrides that the job's row stores."""
         return Overrides(options=dict(self.options), origins=dict(self.origins)) if self.origins else Overrides()
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnwrittenSidecar:
-    """The NAME.toml of a file that is submitted with its options."""
+    """The content that NAME.toml would have, for a file that a program submits together with its options."""
 
     name: str
     content: bytes
@@ -115,7 +116,7 @@ def choose(
 
 
 def _check_known(settings: Settings, origin: str, options: Mapping[str, object]) -> None:
-    """Check that each option is one of some recipe; not of a certain one, as a folder has files of several kinds."""
+    """Check that each option belongs to at least one recipe: a folder's files may be of several kinds and recipes."""
     known = {*OptionsFile.model_fields, *(name for recipe in settings.recipes.values() for name in settable(recipe))}
     if unknown := [name for name in options if name not in known]:
         sentences = [_unknown(settings, name, known) for name in unknown[:MAX_MISTAKES]]  # each search takes time
@@ -133,7 +134,7 @@ def _unknown(settings: Settings, name: str, known: set[str]) -> str:
 
 def _check(settings: Settings, kind: Kind | None, choice: Choice, shared: set[str]) -> Choice:
     """Validate the choice; drop options that its recipe lacks if they are `shared`, from a folder's file."""
-    if choice.recipe is None:  # no recipe uses its options
+    if choice.recipe is None:  # no recipe will use the options
         origins = {name: origin for name, origin in choice.origins.items() if name == "recipe"}
         return Choice(recipe=None, priority=choice.priority, origins=origins)
     where = choice.origins.get("recipe", "config.toml")
@@ -174,10 +175,10 @@ def settable(recipe: Recipe) -> set[str]:
 
 
 def options_of(recipe: Recipe, overrides: Mapping[str, object]) -> RecipeOptions:
-    """A recipe's options with some of them replaced.
+    """A recipe's options, with `overrides` in place of some values.
 
     Raises:
-        ValidationError: a value is wrong, or two contradict each other.
+        ValidationError: a value is invalid, or two values contradict each other.
     """
     if not overrides:
         return recipe.recipe_options
@@ -189,11 +190,11 @@ def _merged(recipe: Recipe, overrides: Mapping[str, object]) -> dict[str, object
 
 
 def why_untrusted(inbox: Inbox, path: Path) -> str | None:
-    """The reason why a `.inboxd.toml`, or a sidecar whose file NAME is in the inbox, is ignored; None if it is not
-    ignored or does not exist.
+    """The reason why inboxd ignores a `.inboxd.toml`, or the sidecar of a file in the inbox; None if inboxd uses it, or
+    if it does not exist.
 
     Raises:
-        OSError: that cannot be determined now.
+        OSError: the owner of a file cannot be determined now.
     """
     try:
         with inbox.opened(path.parent) as folder:
@@ -217,7 +218,7 @@ def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
     """Read a file in the inbox that may be growing.
 
     Raises:
-        InvalidOptions: it has more than `limit` bytes.
+        InvalidOptions: the file has more than `limit` bytes.
         OSError: see `Inbox.open_file`.
     """
     with inbox.open_file(path) as file:
@@ -228,7 +229,7 @@ def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
 
 
 def _read_folder_file(inbox: Inbox, path: Path) -> bytes | None:
-    """Read a `.inboxd.toml`; None: there is none, or it is ignored."""
+    """Read a `.inboxd.toml`; None: the file does not exist, or inboxd ignores it."""
     try:
         with inbox.opened(path.parent) as folder:
             trusted = (os.fstat(folder).st_uid, 0, os.geteuid())  # see `why_untrusted`
@@ -238,7 +239,7 @@ def _read_folder_file(inbox: Inbox, path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as file:
-        if os.fstat(descriptor).st_uid not in trusted:  # replaced since
+        if os.fstat(descriptor).st_uid not in trusted:  # another file has replaced it meanwhile
             return None
         content = file.read(MAX_OPTIONS_BYTES + 1)
     if len(content) > MAX_OPTIONS_BYTES:
@@ -284,7 +285,7 @@ def _own_source(inbox: Inbox, sidecar: Path | UnwrittenSidecar) -> _Source:
 
 @functools.lru_cache(maxsize=_PARSED)
 def _parsed(content: bytes) -> OptionsFile | str:
-    """Parse an options file; return the message to append to its name if it is invalid."""
+    """Parse an options file; if it is invalid, return the end of an error message that begins with its name."""
     try:
         table = toml.parse(content)
     except ValueError as error:

@@ -32,8 +32,8 @@ class Mistake:
 
     snapshot: Snapshot  # of the files they were read from
     sidecars: tuple[Entry, ...]
-    settings: Settings  # by which they were checked
-    why: str  # in words
+    settings: Settings  # with which the options were checked
+    why: str  # the message for the person who wrote the options
 
 
 @dataclass(kw_only=True, slots=True)
@@ -55,14 +55,14 @@ class FileState:
 class FolderState:
     """The state of one folder of the inbox."""
 
-    rests_until: float = 0.0  # after a scan, monotonic seconds
+    rests_until: float = 0.0  # monotonic seconds: no scan before this time
     is_moved_in: bool = False  # it was renamed in: what the next scan finds in it is complete
     failures: int = 0  # how often it could not be read
     ignored: int = 0  # entries that its last scan ignored, without hidden ones
 
 
 class FileStates:
-    """One state per path, by folder. Nothing is known of a path without a state."""
+    """The state of each path about which something is known, by folder."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, dict[Path, FileState]] = {}
@@ -75,7 +75,7 @@ class FileStates:
         return self._folders.get(path.parent, {}).get(path)
 
     def of(self, path: Path) -> FileState:
-        """The state of a path, to be changed."""
+        """The state of a path, for the caller to change; created if there is none."""
         folder = path.parent
         files = self._folders.get(folder)
         if files is None:
@@ -90,12 +90,12 @@ class FileStates:
         return {path for path, state in self._folders.get(folder, {}).items() if state.entry is not None}
 
     def discard_empty(self, path: Path) -> None:
-        """Discard a state without information."""
+        """Remove the state of a path if it contains no information."""
         if self.get(path) == FileState():
             self.forget(path)
 
     def forget(self, path: Path) -> None:
-        """Forget the results of looks. Only remember if the path is refused, or if its file is about to return."""
+        """Forget the results of looks. Remember only that the path is refused, or that its file is about to return."""
         files = self._folders.get(path.parent, {})
         old = files.pop(path, None)
         if old is not None and (old.is_refused or old.is_returning):
@@ -121,14 +121,14 @@ class Agenda:
         self._due[path] = at
 
     def add(self, path: Path, at: float) -> None:
-        """Enter a path that has no entry yet."""
+        """Schedule a path at `at`, unless it is scheduled already."""
         self._due.setdefault(path, at)
 
     def remove(self, path: Path) -> None:
         self._due.pop(path, None)
 
     def is_later(self, path: Path, now: float) -> bool:
-        """True if the path has an entry that is not due yet."""
+        """True if the path is scheduled and not due yet."""
         return self._due.get(path, now) > now
 
     def due(self, now: float) -> list[Path]:

@@ -26,11 +26,11 @@ from daemon.intake.path_states import Agenda, FileStates
 from daemon.intake.prerequisites import Prerequisites
 from daemon.intake.settling import Settling
 
-LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
+LOOK_SECONDS = 0.25  # per step, for looks, for scans and for reasons each: a large inbox must not delay other work
 _HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, then set its mode by name
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
-DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
+DRAIN_TRIES = 4  # failures of a file, after which `inboxd run --drain` no longer waits for it
 UNEXPECTED = "Internal error (see the log). inboxd retries when this file or one of its sidecars changes."
 
 
@@ -60,7 +60,9 @@ class PendingFiles:
         self._settling.settle_seconds = settings.settle_seconds
 
     def look_everywhere(self, now: float) -> None:
-        """Look again at what no folder scan will find, and at what caused an error in an unknown state."""
+        """Schedule looks at refused files, which no folder scan finds, and at files whose state was unknown when they
+        caused an error.
+        """
         for path, state in self._states:
             if state.is_refused:
                 self._reviews[path] = None
@@ -68,14 +70,14 @@ class PendingFiles:
                 self._looks.set(path, now)
 
     def retry_blocked(self, now: float) -> None:
-        """Try again now to take what could not be moved out of the inbox."""
+        """Try again now to take the blocked files."""
         for path, state in self._states:
             if state.block is not None:
                 state.block = None
                 self._looks.set(path, now)
 
     def hint(self, path: Path, now: float, *, complete: bool) -> None:
-        """Something changed at `path`. `complete`: it was renamed in."""
+        """Note that something changed at `path`. `complete`: a file was renamed to it, and is therefore complete."""
         if complete:
             self.renamed_in(path)
             self._looks.set(path, now)
@@ -85,7 +87,7 @@ class PendingFiles:
         self._looks.set(path, now + min(_HINT_PAUSE, self._settings.value.settle_seconds))
 
     def renamed_in(self, path: Path) -> None:
-        """The file is complete at the next look."""
+        """Note that the file was renamed into the folder, so that it is complete at the next look."""
         self._states.of(path).is_renamed_in = True
 
     def not_renamed_in(self, path: Path) -> None:
@@ -96,7 +98,7 @@ class PendingFiles:
         """Look at the files that are due, the longest due first; the rest in the next step."""
         until = time.monotonic() + LOOK_SECONDS
         for path in self._looks.due(now):
-            if path in self._looks:  # still, after the looks at others
+            if path in self._looks:  # a look at another file may have removed it
                 with self._inbox.holding():
                     self.guard(self._look, path, now, path=path)
             if time.monotonic() >= until:
@@ -131,8 +133,9 @@ class PendingFiles:
         return [state.entry for path, state in self._states if state.entry is not None and path.name[0] != "."]
 
     def awaits(self, path: Path) -> bool:
-        """True if a drain must wait for this file: it is not left in the inbox, has failed only a few times so far, or
-        still waits for a sidecar that may follow."""
+        """True if `inboxd run --drain` must wait for this file: it is not left in the inbox, has failed only a few
+        times, or still waits for a sidecar that may follow.
+        """
         if path not in self.left.reasons:
             return True
         state = self._states.get(path)
@@ -140,7 +143,7 @@ class PendingFiles:
 
     @property
     def is_quiet(self) -> bool:
-        """True if no file is to be looked at, settles, or is ready, except files that a drain need not wait for."""
+        """True if no file needs a look, settles, or is ready, except files that a drain need not wait for."""
         return not self._ready and not any(self.awaits(path) for path in self._looks.paths())
 
     # ---------------------------------------------------------------------------------------- looks
@@ -169,8 +172,8 @@ class PendingFiles:
             return
         state = self._states.of(path)
         if path.name.endswith(SIDECAR_SUFFIXES):
-            if not state.is_refused:  # otherwise the reason why it is there alone is known
-                self.forget(path)  # taken with its file
+            if not state.is_refused:  # a refused sidecar keeps its reason
+                self.forget(path)  # a sidecar is taken with its file
             return
         is_changed = state.entry != entry
         state.entry = entry
@@ -206,11 +209,11 @@ class PendingFiles:
             return False
 
     def review(self, path: Path) -> None:
-        """Report why something is never taken or is ignored, until it is gone."""
+        """Report why inboxd refuses or ignores the file at `path`; clear the report once that no longer applies."""
         try:
             why = None if path.name == FOLDER_FILE else self._inbox.refusal(path)
             why = why or why_untrusted(self._inbox, path)
-        except OSError:  # not now; at the next look
+        except OSError:  # the next review tries again
             return
         state = self._states.get(path)
         if why is not None:
@@ -251,8 +254,10 @@ class PendingFiles:
         return list(itertools.islice(self._ready.values(), count))
 
     def claim(self, ready: Ready, now: float) -> bool:
-        """Release a complete file to be taken. One that had to wait, for its turn or for a disk, is looked at again;
-        False: it is no longer complete."""
+        """Remove a complete file from the ready ones, for the caller to take; False: it is no longer complete.
+
+        A file that was found ready in an earlier step gets another look first, because it may have changed since.
+        """
         entry = ready.entry
         self._ready.pop(entry.path, None)
         if ready.since >= now:
@@ -262,7 +267,7 @@ class PendingFiles:
         return self._ready.pop(entry.path, None) == Ready(entry, now)
 
     def own_sidecars(self, path: Path) -> list[Entry]:
-        """The sidecars of a file that count: see `overrides.why_untrusted`. The others are reported."""
+        """The sidecars of a file that inboxd uses (see `overrides.why_untrusted`). Reports the ignored ones."""
         own = []
         for sidecar in self._inbox.sidecars(path):
             if why_untrusted(self._inbox, sidecar.path):
@@ -272,11 +277,11 @@ class PendingFiles:
         return own
 
     def choose(self, path: Path, content: Content, sidecars: list[Entry], now: float) -> Choice | None:
-        """Choose how to process a complete file. None: it waits for something, such as its prompt, and is looked at
-        again later.
+        """Choose the recipe and options of a complete file. None: the file waits for something, such as its prompt, and
+        its next look is scheduled.
 
         Raises:
-            OSError: a file beside it cannot be read.
+            OSError: a sidecar or options file cannot be read.
         """
         found = self._prerequisites.check(path, self._states.of(path), content, sidecars, now)
         if isinstance(found, Choice):
@@ -287,15 +292,15 @@ class PendingFiles:
         return None
 
     def look_again(self, path: Path, now: float) -> None:
-        """Examine a file from the beginning, soon."""
+        """Forget what is known about a file, and schedule a look at it soon."""
         self.forget(path)
         self._looks.set(path, now + _SHORT_PAUSE)
 
     def returning(self, path: Path) -> None:
-        """A taken file is about to return to `path`."""
+        """Note that a taken file is about to return to `path`."""
         self._states.of(path).is_returning = True
 
     def returned(self, path: Path) -> None:
-        """A taken file is back at `path`."""
+        """Note that a taken file is back at `path`."""
         self._states.of(path).is_returning = False
         self._looks.set(path, 0.0)

@@ -1,4 +1,4 @@
-"""Finds out what a complete file still waits for: a done mark, its prompt, valid options. Only reads.
+"""Finds out what a complete file still waits for: a done mark, its prompt, valid options. Changes no file.
 
 The messages are for the person who put the file into the inbox.
 """
@@ -32,10 +32,10 @@ class Prerequisites:
     def check(
         self, path: Path, state: FileState, content: Content, sidecars: Sequence[Entry], now: float
     ) -> Choice | str:
-        """Return how a complete file is to be processed, or why it cannot be taken yet.
+        """Return the recipe and options of a complete file, or the reason why it cannot be taken yet.
 
         Raises:
-            OSError: a file beside it cannot be read.
+            OSError: a sidecar or options file cannot be read.
         """
         settings = self._settings.value
         folder = printable_path(path.parent.relative_to(self._inbox.path))
@@ -61,7 +61,7 @@ class Prerequisites:
         return choice
 
     def _download_of(self, path: Path) -> str | None:
-        """Firefox creates an empty NAME while it downloads to NAME.part."""
+        """A message if an empty file is the placeholder of a download: Firefox creates it while it writes NAME.part."""
         for download in (path.with_name(path.name + suffix) for suffix in DOWNLOAD_SUFFIXES):
             if self._inbox.look(download):
                 return f"it is the placeholder of the unfinished download {download.name}."
@@ -70,15 +70,18 @@ class Prerequisites:
     def _choose(
         self, path: Path, state: FileState, content: Content, sidecars: Sequence[Entry], settings: Settings
     ) -> Choice | Mistake:
-        """The recipe and its options, or the error in them. Wrong options are parsed again only once something
-        has changed: parsing could take a third of a second, and would delay all other files."""
+        """The recipe and options of a file, or the mistake in them.
+
+        Options with a mistake are parsed again only after a change: parsing may take a third of a second, and would
+        delay all other files.
+        """
         known = state.mistake
         options_file = next((each.path for each in sidecars if each.path.suffix == OPTIONS_SUFFIX), None)
         read = functools.partial(choose, settings, self._inbox, path.parent, content.kind, options_file)
-        if known is None and options_file is None:  # nearly all files: right
+        if known is None and options_file is None:  # the common case
             with contextlib.suppress(InvalidOptions):
                 return read()
-        found = self._snapshot(path)  # before the options are read, so that it misses no change
+        found = self._snapshot(path)  # before the options are read, so that a later change makes the snapshot differ
         if known and (known.sidecars, known.snapshot, known.settings) == (tuple(sidecars), found, settings):
             return known
         try:
@@ -94,7 +97,7 @@ class Prerequisites:
 
 
 def lacks_prompt(settings: Settings, choice: Choice) -> bool:
-    """True if the recipe needs a prompt, and neither it nor the options of the file contain one."""
+    """True if the recipe, or a step in its `then`, needs a prompt, and no option of the file or the recipe has one."""
     recipe = settings.recipes.get(choice.recipe or "")
     if recipe is None:
         return False
@@ -104,8 +107,10 @@ def lacks_prompt(settings: Settings, choice: Choice) -> bool:
 
 
 def snapshot(inbox: Inbox, entry: Entry) -> Snapshot:
-    """Changes when a file, one of its sidecars or an options file of its folders changes, but not when the file is
-    taken and put back."""
+    """The state of a file, its sidecars and the options files of its folders, to compare with a later one.
+
+    Taking a file and returning it does not change its snapshot.
+    """
     path = entry.path
     above = [path.parent, *path.parent.parents]
     beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
@@ -114,7 +119,7 @@ def snapshot(inbox: Inbox, entry: Entry) -> Snapshot:
     for each in beside:
         try:
             found.append(inbox.look(each))
-        except Exception:  # whatever causes this will change as well
+        except Exception:  # an unreadable file counts as missing until its error goes away
             found.append(None)
     return tuple((each.inode, each.size_bytes, each.mtime_ns) if each else None for each in found)
 

@@ -24,7 +24,7 @@ from daemon.intake.path_states import Agenda, FolderState
 from daemon.intake.pending_files import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
 from daemon.intake.watcher import Watcher
 
-_SCAN_PAUSE = 3.0  # a folder rests for this multiple of the duration of its last scan
+_SCAN_PAUSE = 3.0  # after a scan, the folder is not scanned again for this multiple of the scan's duration
 _FILES_AT_ONCE = 100  # of a folder, before the time is checked; about 10 ms
 _UNEXPECTED = "Internal error in this folder (see the log). inboxd retries periodically."
 
@@ -38,13 +38,13 @@ class _Scan:
     unseen: set[Path]  # files that earlier looks have found, and this scan has not
     is_moved_in: bool
     subfolders: list[Path] = field(default_factory=list)
-    seconds: float = 0.0  # that it has taken
-    is_resumed: bool = False  # other work was done meanwhile
+    seconds: float = 0.0  # spent on it so far
+    is_resumed: bool = False  # the scan took several steps, with other work between them
     ignored: int = 0  # files and folders that are not hidden, but ignored
 
 
 class Scanner:
-    """Called by the main thread only; `now` is monotonic seconds."""
+    """Scans folders step by step. Called by the main thread only; `now` is monotonic seconds."""
 
     def __init__(self, settings: CurrentSettings, layout: Layout, watcher: Watcher, files: PendingFiles):
         self._settings = settings
@@ -102,17 +102,17 @@ class Scanner:
 
     @property
     def ignored(self) -> int:
-        """The files and folders that the last scans ignored, without hidden ones."""
+        """The number of files and folders that the last scans ignored, without hidden ones."""
         return sum(state.ignored for state in self._folders.values())
 
     @property
     def is_scanning(self) -> bool:
-        """True if folders are due to be scanned that `step` had no time for."""
+        """True if the last `step` had no time for some folders that are due."""
         return self._unscanned > 0 or self._scan is not None
 
     @property
     def is_quiet(self) -> bool:
-        """True if no folder is to be scanned, except folders that a drain need not wait for."""
+        """True if no folder needs a scan, except folders that a drain need not wait for."""
         return self._scan is None and not any(self._awaits(folder) for folder in self._scans.paths())
 
     def _awaits(self, folder: Path) -> bool:
@@ -123,7 +123,7 @@ class Scanner:
         return self._folders.setdefault(folder, FolderState())
 
     def _begin(self, folder: Path, now: float) -> _Scan | None:
-        """Begin to scan a folder. None: it rests, or cannot be watched."""
+        """Begin to scan a folder. None: it was scanned too recently, or an unexpected error occurred."""
         state = self._state(folder)
         if state.rests_until > now:
             self._scans.set(folder, state.rests_until)
@@ -131,7 +131,7 @@ class Scanner:
         self._scans.remove(folder)
         is_moved_in, state.is_moved_in = state.is_moved_in, False
         try:
-            self._watcher.watch(folder)  # before the scan: what comes after it gives a hint
+            self._watcher.watch(folder)  # before the scan, so that every later change causes a hint
         except (OSError, InboxdError):
             raise
         except Exception as error:  # error boundary of one folder
@@ -193,7 +193,9 @@ class Scanner:
             self._files.guard(self._files.review, path, path=path)
 
     def _end(self, scan: _Scan, now: float) -> None:
-        """Forget the files that are gone. One may be there again if it came between two steps of the scan."""
+        """Forget the files that are gone. After a scan in several steps, look at them again: a file may have come back
+        between two steps.
+        """
         for path in scan.unseen:
             if scan.is_resumed:
                 self._files.look_again(path, now)

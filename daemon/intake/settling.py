@@ -1,7 +1,8 @@
-"""Decides when a file has stopped changing. Only differences between looks count, never the file's own times.
+"""Decides when a file has stopped changing, by comparing looks at its metadata.
 
-Pure: paths, fingerprints and the time are passed in, so neither a clock step nor an mtime in the future can delay a
-file. `pending_files` looks, and checks whether a writer still has the file open.
+Pure: the caller passes paths, fingerprints and the time. File times are only compared with each other, never with a
+clock, so neither a clock step nor an mtime in the future can delay a file. `pending_files` does the looks, and checks
+whether a writer still has the file open.
 """
 
 from dataclasses import dataclass
@@ -15,13 +16,13 @@ _SIZE = 1
 class _Seen:
     """The results of the looks at one path."""
 
-    fingerprint: Fingerprint | None = None  # of the last look; None: only hinted at
+    fingerprint: Fingerprint | None = None  # of the last look; None: no look yet, only a hint
     changed_at: float = 0.0  # when a look first saw this fingerprint
     complete: bool = False  # it was renamed in and has not changed since the first look after that
 
 
 class Settling:
-    """The paths that may still be written to, and how long each has been unchanged. One thread only.
+    """The files that a program may still be writing, and since when each is unchanged. One thread only.
 
     Times are monotonic seconds. Only looks detect changes, so the caller looks once more before it takes the file.
     """
@@ -40,27 +41,26 @@ class Settling:
         seen.changed_at = min(seen.changed_at, now)  # a clock that stepped back must not prolong the wait
 
     def complete(self, path: Path) -> None:
-        """Record a hint that `path` is complete: it was renamed in.
+        """Record that a file was renamed to `path`, and is therefore complete until a look finds a change.
 
-        Call it after the look that the hint caused: the hint is valid until a look finds a change. Before the first
-        look, it is valid from that look on.
+        Call it after the look that the hint caused. If there was no look yet, the first one does not count as a change.
         """
         self._seen.setdefault(path, _Seen()).complete = True
 
     def stir(self, path: Path, now: float) -> None:
         """Record a hint that `path` is being written: it was created, or a writer closed it and may reopen it.
 
-        It settles from now on even if it looks unchanged: a write may have changed neither its size nor, within a tick
-        of the kernel's clock, its times.
+        The settle time starts again even if the metadata is unchanged: within one tick of the kernel's clock, a write
+        may change neither the size nor the times.
         """
         seen = self._seen.get(path)
         if seen is not None and seen.fingerprint is not None:
             seen.changed_at, seen.complete = now, False
 
     def seconds_left(self, path: Path, now: float) -> float:
-        """Seconds until `ready` if nothing changes; 0: it is ready; `settle_seconds` before the first look.
+        """Seconds until `path` is ready if nothing changes; 0: it is ready; `settle_seconds` before the first look.
 
-        A hint never makes an empty file complete: many programs create the file first, and reopen it to write to it.
+        A hint never makes an empty file complete: many programs first create the file, and reopen it to write to it.
         """
         seen = self._seen.get(path)
         if seen is None or seen.fingerprint is None:

@@ -1,7 +1,7 @@
 """Takes files that a program submits with a command, as opposed to files that somebody drops into the inbox.
 
-A submitted file is complete and brings its options, so it neither settles nor waits: inboxd takes it at once, or
-refuses it and leaves it where it is. After its move to .taken, it is a taken file like any other.
+A submitted file is complete and comes with its options, so inboxd does not wait: it takes the file at once, or refuses
+it and leaves it where it is. After its move to .taken, the file is a taken file like any other.
 """
 
 import errno
@@ -40,11 +40,11 @@ from daemon.intake.prerequisites import lacks_prompt
 from daemon.queue.store import Store, new_id
 
 _PROMPT_SUFFIX = ".prompt"
-_NO_LIMIT = 2**31  # characters of a value in TOML: the sidecar as a whole has a limit
+_NO_LIMIT = 2**31  # characters of a value in TOML: only the sidecar as a whole has a limit
 
 
 class InvalidSubmission(Exception):
-    """inboxd refuses the submission and leaves its file where it is; `fix` says what the sender can do."""
+    """A refused submission, whose file stays where it is; `fix` is the advice for the sender."""
 
     def __init__(self, what: str, fix: str = ""):
         super().__init__(what)
@@ -53,7 +53,7 @@ class InvalidSubmission(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A file in .incoming, and how it is to be processed."""
+    """A file in .incoming, with its folder, options and sidecars."""
 
     upload: str  # its name in .incoming; if that is a UUID, the job gets it as its id
     folder: str  # the inbox folder whose rules apply, relative to the inbox; "" is the top
@@ -65,7 +65,7 @@ class Submission:
 
 
 class Submissions:
-    """Called by the main thread only."""
+    """Takes submitted files. Called by the main thread only."""
 
     def __init__(
         self,
@@ -87,13 +87,14 @@ class Submissions:
         self._claimer = claimer
 
     def take(self, submission: Submission) -> tuple[str, str | None]:
-        """Take a submitted file; return the id of its job, and what delays its record (None: it is recorded, durably).
+        """Take a submitted file; return the id of its job, and what delays the job's row (None: the row is durable).
 
-        A submission may be repeated after an unknown outcome if its upload has a UUID as its name.
+        If the name of the upload is a UUID, the sender may repeat a submission whose outcome it does not know.
 
         Raises:
-            InvalidSubmission: it is refused.
-            OSError, StorageError: a disk does not allow it now. The file may be taken: see above.
+            InvalidSubmission: inboxd refuses the submission.
+            OSError, StorageError: a disk does not allow the submission now. The file may be taken already: repeat the
+                submission to find out.
         """
         path, upload = self._destination(submission), submission.upload
         job_id = upload if is_job_id(upload) else new_id()
@@ -121,7 +122,7 @@ class Submissions:
     # ---------------------------------------------------------------------------------------- examine
 
     def _destination(self, submission: Submission) -> Path:
-        """The path in the inbox to which the file might have been dropped."""
+        """The path in the inbox that the file would have if somebody had dropped it there."""
         folder, name, upload = submission.folder, submission.name, submission.upload
         if not upload or "/" in upload or not is_safe_relative(upload):
             raise InvalidSubmission(f"{printable(upload)} is not the name of a file in {self._incoming.path}.")
@@ -144,7 +145,7 @@ class Submissions:
         return path
 
     def _examine(self, upload: str, path: Path, *, is_optional: bool) -> Content | None:
-        """Identify the content of an upload; None: there is none, although that `is_optional`."""
+        """Identify the content of an upload. None: the file does not exist, which only `is_optional` allows."""
         try:
             with self._incoming.opened() as folder:
                 if regular_files.writer_has(Path(upload), folder):
@@ -210,7 +211,7 @@ class Submissions:
         sidecars: Mapping[str, bytes],
         choice: Choice,
     ) -> tuple[Job, Entry]:
-        """Move the file to .taken and describe it, or leave it where it is."""
+        """Move the file to .taken, and return its row and its entry there; after an error, return the file."""
         try:
             taken = self._submitted.take(job_id, submission.upload, path, sidecars, source=submission.source)
             job = self._describer.describe(job_id, taken, content, choice, source=submission.source)
@@ -230,12 +231,12 @@ class Submissions:
             self._disk_retry.run(f"undo of the submission {job_id}", step)
 
     def _give_back_draft(self, job_id: str, upload: str, path: Path) -> None:
-        """Undo what is left of a submission, unless its repetition has used that. Safe to repeat."""
+        """Undo the rest of a failed submission, unless a repetition has continued it. Safe to repeat."""
         if self._submitted.has_draft(job_id):
             self._give_back(job_id, upload, path)
 
     def _give_back(self, job_id: str, upload: str, path: Path) -> None:
-        """Return the file to .incoming or, if that is impossible, to the inbox: it must not stay without a row."""
+        """Return the file to .incoming or, if that is impossible, to the inbox: no file in .taken may lack a row."""
         try:
             self._submitted.give_back(job_id, upload, path)
         finally:

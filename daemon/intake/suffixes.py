@@ -1,4 +1,4 @@
-"""Media types by the end of a file's name, for formats whose first bytes do not identify them."""
+"""Media types by the suffix of a file name, for formats whose first bytes do not identify them."""
 
 BY_SUFFIX = {
     f".{suffix}": media_type

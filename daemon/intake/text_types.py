@@ -1,6 +1,6 @@
-"""Text by its first bytes: mail, web pages, RTF, and text in an encoding other than UTF-8. Pure.
+"""Identifies text by its first bytes: mail, web pages, RTF, and text in an encoding other than UTF-8. Pure.
 
-`filetype` asks here about what no signature identifies.
+`filetype` calls these functions for a file that no signature identifies.
 """
 
 import codecs
@@ -13,8 +13,8 @@ _CONTROL_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CODECS = ("utf-8", "utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
-_LEGACY_CHARACTERS = 0.7  # share of printable ASCII from which bytes without a known name count as text
-_READABLE = 0.9  # the same for a name of text, of the bytes that are not NUL
+_LEGACY_CHARACTERS = 0.7  # minimum share of printable ASCII (0 to 1) of a text without the suffix of one
+_READABLE = 0.9  # the same with the suffix of a text file, among the bytes that are not NUL
 _PRINTABLE = bytes(range(32, 127)) + b"\t\n\r"
 
 _MARKUP = (
@@ -46,12 +46,12 @@ _MAIL_FIELDS = frozenset(
     x-mailer x-original-to dkim-signature arc-seal user-agent in-reply-to references snapshot-content-location
     """.split()
 )
-_MIN_FIELDS = 2  # of those; a text may well begin with one ("To: all")
+_MIN_FIELDS = 2  # minimum number of these fields: a text that is not mail may begin with one ("To: all")
 _MAX_FIELDS = 400
 
 
 def known_text(probe: bytes) -> str | None:
-    """The media type of mail and markup, in whatever encoding; None if it is neither."""
+    """The media type of mail and markup, in any encoding; None for other content."""
     if probe.startswith(_BOMS[1:]):
         codec = next(codec for bom, codec in zip(_BOMS, _CODECS, strict=True) if probe.startswith(bom))
         probe = probe[:8192].decode(codec, "replace").encode("utf-8", "replace")
@@ -61,12 +61,12 @@ def known_text(probe: bytes) -> str | None:
 
 
 def has_markup(probe: bytes) -> bool:
-    """True for text with tags, as a part of a web page has, whose name says that it is one."""
+    """True for text with HTML tags. Meant for a file with the suffix of a web page that contains only a part of one."""
     return re.search(rb"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>", probe, re.I) is not None
 
 
 def _mail(probe: bytes) -> str | None:
-    """RFC 5322 header fields up to an empty line, among them some that only mail has."""
+    """The media type of mail: RFC 5322 header fields up to an empty line, `_MIN_FIELDS` of them typical of mail."""
     is_mailbox = probe.startswith(b"From ")
     probe = probe.lstrip(b"\r\n")
     at, known = probe.find(b"\n") + 1 if is_mailbox else 0, set()
@@ -112,5 +112,5 @@ def is_legacy(probe: bytes, suffix: str) -> bool:
 
 
 def _fewest(probe: bytes) -> float:
-    """The bytes that text must have beside NULs: UTF-32 has three for each of them; a log may begin with a gap."""
+    """The minimum number of bytes that are not NUL. UTF-32 has three NULs per letter, and a log may begin with NULs."""
     return max(1.0, 0.05 * len(probe))

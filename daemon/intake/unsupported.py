@@ -1,4 +1,4 @@
-"""Why a file has no recipe, and what its owner can do: by its true type, not by its name. Pure."""
+"""Explains why a file has no recipe, and what its owner can do. Uses the type of the content, not the name. Pure."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ _ITSELF = "It only points to another file: drop that file."
 
 @dataclass(frozen=True, kw_only=True)
 class _Type:
-    what: str  # with its article
+    what: str  # the type, with its article: "a ZIP archive"
     advice: str
 
 
@@ -141,12 +141,12 @@ _UNKNOWN = (
     "inboxd does not know this type of file, or the file is damaged at its beginning. Check that it opens on your "
     "computer, then export it as PDF and drop the PDF."
 )
-_RECIPES = {Kind.IMAGE: "read", Kind.AUDIO: "transcribe", Kind.TEXT: "text"}  # the usual one
+_RECIPES = {Kind.IMAGE: "read", Kind.AUDIO: "transcribe", Kind.TEXT: "text"}  # the usual recipe for each kind
 _OF_KIND = {Kind.IMAGE: "an image or PDF file", Kind.AUDIO: "an audio or video file", Kind.TEXT: "a text"}
 
 
 def explain(kind: Kind | None, media_type: str, *, size_bytes: int, folder: str) -> str:
-    """The reason why no recipe applies to a file. folder: of the inbox, relative to it; "" is the top."""
+    """The reason why no recipe applies to a file. folder: that of the file, relative to the inbox; "" is the top."""
     if size_bytes == 0 or media_type == EMPTY:
         return "The file is empty (0 bytes). Drop it again once it has content."
     found = _TYPES.get(media_type)

@@ -1,7 +1,7 @@
 """Turns inotify events into hints for the intake. The only module that imports watchdog.
 
-Hints only save time: a lost, repeated or wrong one never loses a file, because the inbox is also scanned periodically.
-Reads no folder and decides nothing, except that events about ignored names are dropped.
+Hints only save time: a lost, repeated or wrong hint never loses a file, because the inbox is also scanned periodically.
+The watcher reads no folder, and decides nothing except to ignore events about ignored names.
 
 Uses watchdog's `InotifyFD` instead of its observers, which delay events by half a second to pair renames, and do not
 report a queue overflow.
@@ -39,8 +39,8 @@ _LIMITS = {  # inotify_add_watch(2), inotify_init(2)
     errno.EMFILE: ("instances", "fs.inotify.max_user_instances=1024"),
 }
 
-# File systems that other machines may change: inotify(7) reports only changes by this one. On overlay, it does not
-# report changes to a lower layer.
+# File systems that other machines may change, while inotify(7) reports only the changes by this machine. On overlay, it
+# does not report changes to a lower layer.
 _REMOTE_TYPES = re.compile(
     r"nfs\d?|cifs|smb3|smbfs|fuse(\..+)?|9p|overlay|vboxsf|virtiofs|vmhgfs|afs|ceph|glusterfs|lustre|gpfs|beegfs|ocfs2"
 )
@@ -67,7 +67,7 @@ class Watcher:
         self._post = post
         self._lock = threading.Lock()
         self._reader: InotifyFD | None = None
-        self._refusal = OSError("the watcher has not been started")  # why there is no reader
+        self._refusal = OSError("the watcher has not been started")  # why nothing reads events
         self._watches: dict[Path, _Watch] = {}
         self._by_descriptor: dict[WatchDescriptor, Path] = {}
         self._by_identity: dict[tuple[int, int], Path] = {}
@@ -86,7 +86,7 @@ class Watcher:
         """The folders that must be polled, and why: they cannot be watched, or "polled: TYPE" (see `is_remote`)."""
         with self._lock:
             for folder in [folder for folder in self._problems if _identity(folder) is None]:
-                self._forget(folder)  # it is gone, without an event
+                self._forget(folder)  # the folder disappeared without an event
             return dict(self._problems)
 
     def start(self) -> None:
@@ -150,12 +150,12 @@ class Watcher:
             return
         if event.mask & InotifyConstants.IN_UNMOUNT:
             with self._lock:
-                self._remote_types.clear()  # the device number may come again with another file system
+                self._remote_types.clear()  # another file system may get the same device number
         elif event.is_move_self:
             self._moved(folder)
         elif event.name:
             name = os.fsdecode(event.name)
-            if is_ignored(name):  # here, because a flood of events would block the main thread
+            if is_ignored(name):  # on this thread, because a flood of events would block the main thread
                 return
             if not event.mask & InotifyConstants.IN_ISDIR:
                 self._post(LookAt(folder=folder, name=name, complete=event.is_moved_to))
@@ -179,7 +179,7 @@ class Watcher:
     def _add(self, folder: Path, identity: tuple[int, int]) -> None:
         if self._reader is None:
             raise self._refusal
-        if identity in self._by_identity:  # moved here: inotify returns the same descriptor for the same inode
+        if identity in self._by_identity:  # a moved folder: inotify returns the same descriptor for the same inode
             self._forget(self._by_identity[identity])
         descriptor = self._reader.add_callback(os.fsencode(folder), _MASK, self, _OUR_CALLBACK)
         if descriptor == -1:  # watchdog does not report EACCES

@@ -24,7 +24,7 @@ def result_of(row: JobRow, settings: Settings) -> result_files.Result:
     """
     result = result_files.find(row, settings) if row["state"] == "done" else None
     if result is None:
-        raise NoResult("There is no result of this job.", f"The job is {row['state']}.")
+        raise NoResult("This job has no result.", f"The job is {row['state']}.")
     return result
 
 

@@ -1,5 +1,6 @@
 """The console and the HTTP API: `inboxd web`, a process of its own beside the daemon.
 
-It reads the job log and the outbox, puts uploads into the inbox, and asks the daemon through its control socket. It
-changes no job and no result itself, and keeps no state that a restart would lose.
+The process reads the job log and the outbox, puts uploads into the inbox, and sends commands to the daemon through the
+control socket. Only the daemon changes jobs and results. A restart of `inboxd web` interrupts uploads in progress, and
+loses nothing else.
 """

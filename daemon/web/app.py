@@ -1,6 +1,6 @@
-"""Builds the web application: its routes, the guard in front of them, and the shape of errors.
+"""Builds the web application: its routes, the guard in front of them, and the format of error responses.
 
-A further API adds its routes to `ROUTES`, and to `SHAPES` how its errors look if they differ from this API's.
+To add an API, add its routes to `ROUTES`. If its clients expect errors in another format, add that to `SHAPES`, too.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ SHAPES: Mapping[str, Shape] = {"/": api_shape} | dict.fromkeys(OTHERS, detail_sh
 
 
 def build(settings: Settings) -> Starlette:
-    """The application.
+    """Build the application.
 
     Raises:
         LayoutError: the access token cannot be read or created.
@@ -97,17 +97,17 @@ async def _respond(request: Request, error: Exception) -> Response:
     level = logging.WARNING if shown.status == 500 else logging.DEBUG
     log.log(level, "%s %s: %s", request.method, request.url.path, error, exc_info=shown.status == 500)
     response = _shaped(request, shown)
-    add_headers(response.headers)  # an unexpected error is answered outside the Guard
+    add_headers(response.headers)  # Starlette answers an unexpected error outside the Guard
     return response
 
 
 def _of_routing(request: Request, error: HTTPException) -> WebError:
-    """An error of Starlette: there is no such path, or it has other methods."""
+    """Convert an error of Starlette's routing: the path does not exist, or does not support the method."""
     if error.status_code != 405:
         return WebError(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
     found = [route for route in ROUTES if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE]
     methods = sorted({method for route in found for method in route.methods or ()}) or ["GET", "HEAD"]
-    what = f"{request.method} is not possible here."
+    what = f"This path does not support the method {request.method}."
     return WebError(405, "method_not_allowed", what, f"Use {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
 
 

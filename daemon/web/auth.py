@@ -1,7 +1,8 @@
-"""The access token: created at the first start and compared in constant time; and the cookie that stands for it.
+"""Authentication: the access token, which the first start creates, and the session cookie of a browser.
 
-The token is in state/web-token, which only this user can read. A browser gets a cookie that is signed with the token
-instead: it never contains the token itself, and a new token ends all sessions.
+The file state/web-token, which only the daemon's user can read, contains the token. After the sign-in, a browser sends
+a cookie instead: an expiry time, signed with the token. The cookie does not contain the token, and a new token ends all
+sessions. Tokens and signatures are compared in constant time.
 """
 
 import hashlib
@@ -25,16 +26,17 @@ SESSION_SECONDS = 30 * 24 * 3600
 _TOKEN_BYTES = 32  # of randomness
 _MOST_TOKEN_BYTES = 4096  # of the file
 _FEWEST_CHARACTERS = 16
-_FAILURES = 10  # different wrong tokens of one address in a minute
+_FAILURES = 10  # different wrong tokens that one address may send in `_FAILURE_SECONDS`
 _FAILURE_SECONDS = 60.0
-_MOST_ADDRESSES = 1000
+_MOST_ADDRESSES = 1000  # whose wrong tokens are remembered
 
 
 def load_token(path: Path) -> str:
-    """The token in `path`, which is created if it does not exist.
+    """Read the token from `path`; if the file does not exist, create it with a new token.
 
     Raises:
-        LayoutError: it cannot be read or created, others may read it, or it is too short.
+        LayoutError: the file cannot be read or created, other users may read it, or the token is too short or not
+            printable ASCII.
     """
     try:
         durable.make_folder(path.parent, mode=0o700)
@@ -96,11 +98,13 @@ class Access:
         return bool(sent) and self.is_token(sent, address_of(connection))
 
     def is_token(self, text: str, address: str) -> bool:
-        """Compare with the token. The right one is always accepted: another program at the same address, or behind the
-        same proxy, may send wrong ones.
+        """True if `text` is the access token.
+
+        The right token is accepted even after too many wrong ones from the same address, which another program there
+        or behind the same proxy may have sent.
 
         Raises:
-            WebError: the token is wrong, and this address has sent too many wrong ones.
+            WebError: the token is wrong, and this address has sent too many different wrong tokens (429).
         """
         sent = text.encode("utf-8", "replace")
         if self._token is not None and hmac.compare_digest(sent, self._token):
@@ -110,7 +114,7 @@ class Access:
         if len(recent) >= _FAILURES:
             wait = str(int(_FAILURE_SECONDS - (now - min(recent.values()))) + 1)
             raise WebError(429, "too_many_attempts", "Too many wrong tokens.", f"Wait {wait} s.", {"Retry-After": wait})
-        # a program with an old token sends the same one again and again: that is no guess, and blocks nobody
+        # equal tokens count once: a program that keeps sending an old token is not guessing, and must block nobody
         self._failures[address] = {**recent, hashlib.sha256(sent).digest(): now}
         self._failures.move_to_end(address)
         while len(self._failures) > _MOST_ADDRESSES:
@@ -118,7 +122,7 @@ class Access:
         return False
 
     def session(self) -> str:
-        """The value of a new cookie: its expiry time, and the signature of that time."""
+        """The value of a new session cookie: `EXPIRY.SIGNATURE`, with the expiry in seconds since the epoch."""
         until = str(int(self._clock()) + SESSION_SECONDS)
         return f"{until}.{self._sign(until)}"
 
@@ -138,7 +142,7 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 def _sent_cookies(connection: HTTPConnection) -> Iterator[str]:
-    """The values of every cookie with our name: another program on this host may have set one, too."""
+    """Yield the values of all cookies named `COOKIE`: another program on this host may have set one, too."""
     for header in connection.headers.getlist("cookie"):
         for pair in header.split(";"):
             name, _, value = pair.partition("=")

@@ -1,4 +1,4 @@
-"""What the routes need of the rest of inboxd: the settings, the job log, the daemon, the events."""
+"""The routes' access to the rest of inboxd: the settings, the job log, the daemon, uploads, and the events."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,26 +23,26 @@ from daemon.web.uploads import Receiver, Upload
 T = TypeVar("T")
 R = TypeVar("R", bound=api.Reply)
 
-_CONNECTIONS = 6  # to the control socket at once: it serves 16, and the command line needs some
+_CONNECTIONS = 6  # to the control socket at once, which serves 16: this leaves some for the command line
 _THREADS = 8  # for files and the job log: two cores do no more at once, and each thread takes memory
 _ANSWER_SECONDS = 20.0
-_RECORD_TRIES, _RECORD_PAUSE_SECONDS = 20, 1.0  # while a disk delays the record of a job
+_RECORD_TRIES, _RECORD_PAUSE_SECONDS = 20, 1.0  # repeat a submission while a disk delays the job's row
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadOptions:
-    """What is to be done with an upload; as its sidecars in the inbox would say."""
+    """How to process an upload: the folder and options that a file in the inbox gets from its place and sidecars."""
 
     folder: str = ""  # of the inbox, whose rules apply
     options: Mapping[str, JsonValue] = field(default_factory=dict)  # "recipe", and the recipe's options
     priority: int | None = None
     prompt: str = ""
     password: str = ""
-    source: str = "api"  # as the job log shows it
+    source: str = "api"  # the sending program, in the column `source` of the job log
 
 
 class Backend:
-    """One for the process; `backend_of` finds it."""
+    """The objects that all routes share. The process has one `Backend`; `backend_of` returns it."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -54,7 +54,7 @@ class Backend:
         self._to_daemon = CapacityLimiter(_CONNECTIONS)
 
     async def read(self, query: Callable[[JobLog], T]) -> T:
-        """Ask the job log, in a thread.
+        """Run a query on the job log, in a thread.
 
         Raises:
             UsageError, StorageError, StoreError: see `JobLog`.
@@ -67,14 +67,14 @@ class Backend:
         return await to_thread.run_sync(run)
 
     async def reviews(self) -> int:
-        """How many results still need a review; 0 while there is no job log."""
+        """The number of results that still need a review; 0 while there is no job log."""
         try:
             return (await self.read(lambda log: log.tallies()))["review"]
         except UsageError:
             return 0
 
     async def ask(self, command: api.Command, reply: type[R], *, seconds: float = _ANSWER_SECONDS) -> R:
-        """Send a command to the daemon.
+        """Send a command to the daemon, and return its reply.
 
         Raises:
             NotRunning, UsageError, Refused: see `client.ask`.
@@ -84,11 +84,13 @@ class Backend:
         )
 
     async def submit(self, upload: Upload, options: "UploadOptions") -> str:
-        """Hand a complete upload over to the daemon; return the id of its job, which is recorded.
+        """Hand a complete upload over to the daemon; return the id of its job once the job log contains it.
 
         Raises:
-            NotRunning, Refused: it was not taken.
-            WebError: it was taken, but a disk delays the record for long.
+            NotRunning: the daemon did not answer, not even the second time. It has taken the file if only its replies
+                were lost; a repetition with the same upload is safe.
+            Refused: the daemon did not take the file.
+            WebError: the daemon took the file, but a disk has prevented the record of the job for 20 s.
         """
         command = api.Submit(
             file=upload.id,
@@ -109,14 +111,15 @@ class Backend:
                 return reply.job
             await anyio.sleep(_RECORD_PAUSE_SECONDS)
             reply = await self.ask(command, api.SubmitReply)
-        what = f"The file was taken as job {reply.job}, which cannot be recorded yet: {reply.waits_for}."
-        raise WebError(503, "storage", what, "Do not send it again.", {"X-Inboxd-Job": reply.job})
+        what = f"inboxd took the file as job {reply.job}, but cannot record the job yet: {reply.waits_for}."
+        fix = "Do not send the file again: inboxd records the job as soon as it can."
+        raise WebError(503, "storage", what, fix, {"X-Inboxd-Job": reply.job})
 
     def require_daemon(self) -> None:
-        """Refuse an upload before it is received, if nobody would take it.
+        """Refuse an upload before its content arrives, if the daemon could not take it.
 
         Raises:
-            WebError: the daemon is not there.
+            WebError: the daemon is unavailable.
         """
         if self.events.is_available is False:
             raise WebError(
@@ -124,7 +127,7 @@ class Backend:
             )
 
     async def run(self) -> None:
-        """Follow the events, until cancelled."""
+        """Follow the daemon's events until cancelled."""
         to_thread.current_default_thread_limiter().total_tokens = _THREADS
         await self.events.run()
 

@@ -28,7 +28,7 @@ async def act_on_job(backend: Backend, action: str, job: str) -> api.Reply:
 
 
 async def act_on_daemon(backend: Backend, action: str) -> api.Reply:
-    """Pause, resume or unload.
+    """Pause or resume the daemon, or unload its idle models.
 
     Raises:
         NotRunning, Refused: see `Backend.ask`.

@@ -1,4 +1,4 @@
-"""Sends an open file to a client: as an attachment, never to be interpreted, and in parts for a player that seeks."""
+"""Sends an open file to a client: as an attachment that browsers must not interpret, and in ranges to players."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 _CHUNK_BYTES = 256 * 1024
-_TYPES = {  # by suffix; anything else is only bytes
+_TYPES = {  # media types by suffix; all other files are sent as `_BYTES`
     ".beancount": "text/plain; charset=utf-8",
     ".csv": "text/csv; charset=utf-8",
     ".json": "application/json",
@@ -28,7 +28,7 @@ _TYPES = {  # by suffix; anything else is only bytes
 _BYTES = "application/octet-stream"
 _HEADERS = {
     "Accept-Ranges": "bytes",
-    "Cache-Control": "private, no-cache",  # the ETag tells whether it has changed
+    "Cache-Control": "private, no-cache",  # browsers ask by ETag whether the file has changed
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
 }
 
@@ -38,13 +38,13 @@ def type_of_output(name: str) -> str:
 
 
 def type_of_original(media_type: str) -> str:
-    """What browsers show in an image or player element; SVG and all others are only bytes."""
+    """The media type to send for an original: images, sound and video as they are, SVG and all others as bytes."""
     is_media = media_type.startswith(("image/", "audio/", "video/")) and "svg" not in media_type
     return media_type if is_media else _BYTES
 
 
 class Download(Response):
-    """Sends an open file, and closes it."""
+    """A response that sends the open file `descriptor`, or the range that the request asks for, and closes it."""
 
     def __init__(self, request: Request, descriptor: int, *, name: str, media_type: str):
         facts = os.fstat(descriptor)
@@ -65,7 +65,7 @@ class Download(Response):
             self.headers[name_] = value
 
     def _part(self, method: str, headers: Mapping[str, str]) -> tuple[int, int, int]:
-        """The first byte to send, the one after the last, and the status (RFC 9110, sections 13.2.2 and 14)."""
+        """Offsets of the first byte and after the last byte to send, and the status (RFC 9110, 13.2.2 and 14)."""
         if not _names(headers.get("if-match", "*"), self.etag):
             return 0, 0, 412
         if _names(headers.get("if-none-match", ""), self.etag):
@@ -73,7 +73,7 @@ class Download(Response):
         found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", headers.get("range", ""), re.ASCII)
         if method != "GET" or not found or found[0] == "bytes=-" or headers.get("if-range", self.etag) != self.etag:
             return 0, self._size, 200
-        if found[1] and found[2] and int(found[1]) > int(found[2]):  # not valid, so it is ignored
+        if found[1] and found[2] and int(found[1]) > int(found[2]):  # an invalid range is ignored
             return 0, self._size, 200
         if not found[1]:
             first, end = max(0, self._size - int(found[2])), self._size
@@ -96,19 +96,19 @@ class Download(Response):
         while at < self._end:
             data = await to_thread.run_sync(os.pread, self._descriptor, min(_CHUNK_BYTES, self._end - at), at)
             if not data:
-                raise OSError("the file became shorter while it was sent")
+                raise OSError("the file was truncated during the download")
             at += len(data)
             await send({"type": "http.response.body", "body": data, "more_body": True})
 
 
 def _names(tags: str, etag: str) -> bool:
-    """True if a header with entity tags names this one, or any."""
+    """True if the list of entity tags in a header contains `etag`, or is "*"."""
     found = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
     return etag in found or found == ["*"]
 
 
 def attachment(name: str) -> str:
-    """A Content-Disposition header (RFC 6266) for a file name that may hold anything."""
+    """A Content-Disposition header (RFC 6266) for a file name with any characters."""
     last = name.rsplit("/", 1)[-1]
     plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", last)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(last, safe='', errors='replace')}"

@@ -1,4 +1,4 @@
-"""Errors of the HTTP API: what clients see, and how InboxdErrors translate into HTTP."""
+"""Errors of the HTTP API: `WebError`, the format in which clients get it, and the HTTP status of an InboxdError."""
 
 import errno
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class WebError(Exception):
-    """A request that cannot be carried out: the HTTP status, a code for programs, what went wrong and what to do."""
+    """The response to a request that failed: HTTP status, a code for programs, what went wrong, and what to do."""
 
     def __init__(self, status: int, code: str, what: str, fix: str = "", headers: Mapping[str, str] | None = None):
         super().__init__(f"{what} {fix}".rstrip())
@@ -24,18 +24,18 @@ class WebError(Exception):
         self.headers = dict(headers or {})
 
 
-Shape = Callable[[WebError], Response]  # of an API: how its errors look
+Shape = Callable[[WebError], Response]  # renders an error in the format of one API
 
 
 def api_shape(error: WebError) -> Response:
-    """The shape of this API, which is also that of OpenAI's: {"error": {"message", "type", "code", "fix"}}."""
+    """Render an error as OpenAI's API does, with a field `fix`: {"error": {"message", "type", "code", "fix"}}."""
     kind = "invalid_request_error" if error.status < 500 else "server_error"
     body = {"message": str(error), "type": kind, "code": error.code, "fix": error.fix}
     return JSONResponse({"error": body}, error.status, error.headers)
 
 
 def translate(error: Exception) -> WebError:
-    """The HTTP error for an error of the program."""
+    """Return the HTTP error for any exception."""
     match error:
         case WebError():
             return error

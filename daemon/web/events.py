@@ -1,7 +1,7 @@
 """The events of jobs for browsers and programs: one task subscribes to the daemon, and every listener gets a copy.
 
-`EventHub` disconnects a listener that reads too slowly; it may connect again and name the last event that it has seen.
-The numbers are those of the job log, so they stay valid after a restart.
+`EventHub` disconnects a listener that reads too slowly. The client may connect again and name the last event that it
+has seen. Events have the numbers of the job log, so the numbers stay valid after a restart.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ MAX_LISTENERS = 400
 _UNAVAILABLE_SECONDS = 1.0  # between two attempts to reach the daemon
 _PENDING = 500  # messages for a listener that reads slowly
 _ENDED = {str(state) for state in JobState if state.is_final}
-_BATCH = 500  # events of the past, at once
-_PAUSE_SECONDS = 15.0  # without a message, before a connection gets a sign of life
+_BATCH = 500  # earlier events read from the job log at once
+_PAUSE_SECONDS = 15.0  # without a message, after which `listen` yields None: the route then sends a comment
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A message to browsers. `number`: of the event in the job log; None: the message is not recorded."""
+    """A message to browsers. `number`: the event's number in the job log; None: the job log does not record it."""
 
     kind: str  # "job", "progress", "workers" or "daemon"
     data: str  # JSON
@@ -62,7 +62,7 @@ class Listener:
             self.is_too_slow = True
 
     async def get(self, seconds: float) -> Message | None:
-        """The next message; None: none arrived in time."""
+        """Wait up to `seconds` for the next message; None: none arrived in that time."""
         try:
             return await asyncio.wait_for(self._queue.get(), seconds)
         except TimeoutError:
@@ -70,7 +70,7 @@ class Listener:
 
 
 class EventHub:
-    """Follows the daemon, and passes its events on."""
+    """Subscribes to the events of the daemon, and passes them on to all listeners."""
 
     def __init__(self, backend: "Backend", *, clock: Callable[[], float] = time.monotonic):
         self._backend = backend
@@ -78,7 +78,7 @@ class EventHub:
         self._listeners: set[Listener] = set()
         self._waiters: dict[str, set[asyncio.Event]] = {}  # by job
         self._last: int | None = None  # number of the last event that was passed on
-        self._shown: dict[str, str] = {}  # the last message of each unnumbered kind
+        self._shown: dict[str, str] = {}  # data of the last unnumbered message, by kind
         self.running: list[api.RunningJob] = []
         self.is_available: bool | None = None  # the daemon answers; None: not known yet
 
@@ -92,7 +92,7 @@ class EventHub:
             except InboxdError as error:
                 log.debug("no events: %s", error)
             self._set_available(False)
-            self._wake_all()  # their jobs may have ended before the daemon stopped
+            self._wake_all()  # the jobs that they wait for may have ended before the daemon stopped
             await asyncio.sleep(_UNAVAILABLE_SECONDS)
 
     async def _receive(self, line: feed_lines.Line) -> None:
@@ -101,7 +101,7 @@ class EventHub:
                 if self._last is None or self._last > line.last:  # a replaced job log restarts its numbers
                     self._last = line.last
                 self._set_available(True)
-                self._wake_all()  # their jobs may have ended in between
+                self._wake_all()  # the jobs that they wait for may have ended while there was no subscription
             case feed_lines.EventLine():
                 self._pass_on(line.job, line.event, line.number, line.model_dump_json(exclude={"type"}))
             case feed_lines.SkippedLine():
@@ -119,7 +119,7 @@ class EventHub:
                 waiter.set()
 
     async def _catch_up(self, after: int, last: int) -> None:
-        """Pass on the events that the daemon has not sent, because there are too many."""
+        """Read the events from the job log that were too many for the daemon to send, and pass them on."""
         while after < last:
             rows = await self._backend.read(functools.partial(_events_after, after))
             for row in rows:
@@ -136,7 +136,7 @@ class EventHub:
         self._show("daemon", json.dumps({"available": is_available}))
 
     def _show(self, kind: str, data: str) -> None:
-        """Pass on an unrecorded message, if it has changed."""
+        """Pass on an unnumbered message, if it differs from the last one of its kind."""
         if self._shown.get(kind) != data:
             self._shown[kind] = data
             self._send(Message(kind=kind, data=data))
@@ -153,11 +153,12 @@ class EventHub:
     # ---------------------------------------------------------------------------------------- for the routes
 
     async def listen(self, after: int | None) -> AsyncGenerator[Message | None]:
-        """Yield the messages after the event `after` (None: from now on), and None where there is a pause. Ends if
-        they are read too slowly.
+        """Yield the events after number `after` (None: from now on) and the unnumbered messages.
+
+        Yields None after each `_PAUSE_SECONDS` without a message. Ends if the caller reads too slowly.
 
         Raises:
-            WebError: too many connections listen already.
+            WebError: `MAX_LISTENERS` connections listen already.
         """
         if len(self._listeners) >= MAX_LISTENERS:
             raise WebError(503, "too_many_listeners", "Too many connections read the events.", "Close some of them.")
@@ -179,11 +180,14 @@ class EventHub:
             self._listeners.discard(listener)
 
     def _is_after(self, last: int | None, number: int) -> bool:
-        """True if a listener that has seen `last` has not seen `number`: a replaced job log restarts its numbers."""
+        """True if a listener that has seen event `last` has not seen event `number`.
+
+        That is also true of a lower number if the job log was replaced, because its numbers then start again.
+        """
         return last is None or number > last or (self._last is not None and last > self._last)
 
     async def _past(self, after: int) -> AsyncIterator[Message]:
-        """The events after `after` that are in the job log."""
+        """Yield the events in the job log after number `after`."""
         while True:
             rows = await self._backend.read(functools.partial(_events_after, after))
             for row in rows:
@@ -193,7 +197,7 @@ class EventHub:
                 return
 
     async def wait_for_end(self, job_id: str, seconds: float) -> JobRow:
-        """The row of a job, once it has ended, or after `seconds`.
+        """Return the row of a job once the job has ended, or after `seconds` at the latest.
 
         Raises:
             UsageError: there is no such job.

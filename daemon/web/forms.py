@@ -23,23 +23,23 @@ _MAX_HEADER_BYTES = 8 * 1024
 
 @dataclass(kw_only=True)
 class Form:
-    """What a form holds."""
+    """The fields and files of a received form."""
 
     fields: dict[str, list[str]] = field(default_factory=dict)
-    files: list[tuple[str, Upload]] = field(default_factory=list)  # the name of the field, and the complete file
+    files: list[tuple[str, Upload]] = field(default_factory=list)  # (name of the field, complete upload)
 
     def get(self, name: str, default: str = "") -> str:
-        """The last value of a field."""
+        """The last value of the field `name`; `default` if the form does not have that field."""
         return self.fields.get(name, [default])[-1]
 
 
 @asynccontextmanager
 async def received_form(request: Request, receiver: Receiver, file_fields: Collection[str]) -> AsyncIterator[Form]:
-    """Receive a form; remove its files at the end, except those that were handed over to the daemon. Files in fields
-    other than `file_fields` are refused.
+    """Receive a form; at the end of the context, remove its files, except those that the daemon has taken.
 
     Raises:
-        WebError: it is not a form, is too large, or was cut off.
+        WebError: the body is not a form, is too large, was cut off, or has a file in a field that is not in
+            `file_fields`.
     """
     async with receiver.slot():
         receiver.check_size(_content_length(request))
@@ -56,10 +56,10 @@ async def received_form(request: Request, receiver: Receiver, file_fields: Colle
 
 @asynccontextmanager
 async def received_body(request: Request, receiver: Receiver, name: str) -> AsyncIterator[Upload]:
-    """Receive a raw body as one file; remove it at the end, unless it was handed over to the daemon.
+    """Receive a raw body as one file; at the end of the context, remove the file, unless the daemon has taken it.
 
     Raises:
-        WebError: it is too large, or was cut off.
+        WebError: the body is too large, or was cut off.
     """
     async with receiver.slot():
         receiver.check_size(_content_length(request))
@@ -73,10 +73,10 @@ async def received_body(request: Request, receiver: Receiver, name: str) -> Asyn
 
 
 async def receive_part(request: Request, receiver: Receiver, upload: Upload) -> None:
-    """Append a raw body to an upload; what has arrived stays, even if the rest is cut off.
+    """Append a raw body to an upload. If the connection breaks, the upload keeps the bytes that arrived before.
 
     Raises:
-        WebError: it is too large, or was cut off.
+        WebError: the body or the upload is too large, or the body was cut off.
     """
     async with receiver.slot():
         receiver.check_size(_content_length(request))
@@ -120,7 +120,7 @@ async def _read(request: Request, receiver: Receiver, file_fields: Collection[st
 
 
 class _Parts:
-    """Collects the parts of a form as the parser finds them; `write_pending` writes what has arrived of files."""
+    """Collects the parts of a form as the parser finds them; `write_pending` writes the received bytes of files."""
 
     def __init__(self, receiver: Receiver, file_fields: Collection[str], form: Form):
         self._receiver = receiver

@@ -1,7 +1,8 @@
-"""The gate of the web process: it checks every request before a route sees it.
+"""Checks every request before a route sees it.
 
-Hosts against DNS rebinding, Origin and Sec-Fetch-Site against other websites, the token; and the headers that confine
-what a browser does with a response. There is no CORS: no other website may read anything.
+The guard checks the Host header (against DNS rebinding), the headers Origin and Sec-Fetch-Site (against requests from
+other websites) and the access token. It adds the security headers to each response. There is no CORS: no other website
+may read a response.
 """
 
 import ipaddress
@@ -35,7 +36,7 @@ _HEADERS = {
 
 
 class Guard:
-    """ASGI middleware. `respond`: how an error looks to the client of a request."""
+    """ASGI middleware that answers a forbidden request itself. `respond`: renders the error for the request."""
 
     def __init__(self, app: ASGIApp, settings: Settings, access: Access, respond: Respond):
         self._app = app
@@ -83,19 +84,20 @@ class Guard:
             scope["path"] = self._prefix + scope["path"]
 
     def _check(self, connection: HTTPConnection) -> None:
-        """Raises WebError if the request may not be answered."""
+        """Raise WebError if no route may answer the request."""
         if {"content-length", "transfer-encoding"}.issubset(connection.headers.keys()):  # smuggling: RFC 9112, 6.1
-            fix = "Send one of Content-Length and Transfer-Encoding."
-            raise WebError(400, "two_lengths", "The request has two lengths.", fix, {"Connection": "close"})
+            what = "The request has both Content-Length and Transfer-Encoding."
+            raise WebError(400, "two_lengths", what, "Send only one of them.", {"Connection": "close"})
         host = _host_of(connection.headers.get("host", ""))
         if host not in self._hosts and not _is_own_address(host, connection):
             fix = "Add the name to [web] hosts in config.toml."
             raise WebError(421, "unknown_host", "inboxd web does not serve this host name.", fix)
         if connection.scope["method"] not in _READS and not self._is_same_site(connection):
-            raise WebError(403, "other_site", "Another website sent this request.", "Open the console itself.")
+            fix = "Open the console, and repeat the action there."
+            raise WebError(403, "other_site", "Another website sent this request.", fix)
         path = inner_path(connection.scope)
         if not path.startswith(_OPEN) and not self._access.is_allowed(connection):
-            fix = "Send it as `Authorization: Bearer TOKEN`; it is in the file web-token of the state folder."
+            fix = "Send it as `Authorization: Bearer TOKEN`. The file web-token in the state folder contains the token."
             headers = {"WWW-Authenticate": 'Bearer realm="inboxd"'}
             raise WebError(401, "token_needed", "The access token is missing or wrong.", fix, headers)
 
@@ -107,7 +109,7 @@ def inner_path(scope: Scope) -> str:
 
 
 def add_headers(headers: MutableHeaders) -> None:
-    """Add what confines a browser, to a response that does not say it already."""
+    """Add the security headers, except those that the response has already."""
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")
@@ -121,7 +123,10 @@ def _host_of(header: str) -> str:
 
 
 def _is_own_address(host: str, connection: HTTPConnection) -> bool:
-    """A numeric address cannot be rebound: allow the one that the connection came to, and loopback ones."""
+    """True for a loopback address, and for the address that the client connected to.
+
+    DNS rebinding needs a host name, so numeric addresses are safe.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Pictures of the pages of originals, which a separate process renders, and which state/previews caches.
+"""Pictures of the pages of originals, cached in state/previews.
 
-The pages of a PDF, and the formats that browsers do not show, are decoded by a program that has only the open file:
-see processors/pages/preview.py. This process never decodes a file.
+Files are not trusted, so the web process never decodes them. A separate process, `processors.pages.preview`, renders
+each page with limits of memory and time, and reads the open file as its standard input.
 """
 
 import asyncio
@@ -17,25 +17,27 @@ from daemon.core import durable
 from daemon.web.errors import WebError
 from processors import contract
 
-_AT_ONCE = 2
-_SECONDS = 40.0
+_AT_ONCE = 2  # pages rendered at the same time
+_SECONDS = 40.0  # to render a page
 _MAX_BYTES = 20 * 1024 * 1024  # of a picture
-_KEPT_BYTES = 200 * 1024 * 1024  # of all pictures; the oldest go first
+_KEPT_BYTES = 200 * 1024 * 1024  # of all cached pictures; the oldest are removed first
 _ROOT = Path(contract.__file__).parents[1]  # where the package `processors` is found
 
 
 class Previews:
-    """Renders pages, a few at once."""
+    """Renders pages, `_AT_ONCE` at the same time."""
 
     def __init__(self, settings: Settings):
         self._folder = settings.state / "previews"
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def page(self, job_id: str, descriptor: int, number: int, media_type: str, turn: int) -> bytes:
-        """The picture of a page of the open file `descriptor`, which is closed.
+        """Return a page of the open file `descriptor` as JPEG, and close the descriptor.
+
+        number: of the page, from 1. turn: degrees clockwise, a multiple of 90.
 
         Raises:
-            WebError: the page cannot be shown.
+            WebError: the page cannot be rendered.
         """
         path = self._folder / f"{job_id}-{number}-{turn}.jpg"
         try:
@@ -45,7 +47,7 @@ class Previews:
                 picture = await _render(descriptor, number, media_type, turn)
         finally:
             os.close(descriptor)
-        with contextlib.suppress(OSError):  # a full disk: it is rendered again the next time
+        with contextlib.suppress(OSError):  # the disk is full, say: the next request renders the page again
             await to_thread.run_sync(self._keep, path, picture)
         return picture
 
@@ -98,7 +100,7 @@ async def _render(descriptor: int, number: int, media_type: str, turn: int) -> b
 
 
 async def _read_all(stream: asyncio.StreamReader) -> bytes:
-    """What a process writes, up to one byte more than the limit."""
+    """Read the output of a process; stop once it exceeds `_MAX_BYTES`."""
     found = bytearray()
     while len(found) <= _MAX_BYTES and (chunk := await stream.read(1 << 18)):
         found += chunk

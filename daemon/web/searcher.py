@@ -1,4 +1,4 @@
-"""Searcher for the console and the API: brings the index up to date in a separate process, and then reads it."""
+"""Searches results for the console and the API: updates the index in a separate process, and then reads the index."""
 
 import asyncio
 import logging
@@ -12,18 +12,21 @@ from daemon.web.errors import WebError
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS = 3.0  # for an update; after that, the search goes without
+_PATIENCE_SECONDS = 3.0  # to wait for an update; after that, the search uses the index as it is
 
 
 class Searcher:
-    """One for the process. At most one update runs at a time; it goes on when nobody waits any longer."""
+    """Searches the results. The process has one `Searcher`, and at most one update of the index runs at a time.
+
+    An update continues after the searches that waited for it have stopped waiting.
+    """
 
     def __init__(self, settings: Settings):
         self._settings = settings
         self._update: asyncio.Task[None] | None = None
 
     async def search(self, text: str, *, before: int | None, limit: int) -> hits.Found:
-        """The newest results that match.
+        """Return up to `limit` results that match, newest first. `before`: `next` of the previous page.
 
         Raises:
             WebError: the query has no words.

@@ -1,4 +1,4 @@
-"""Serves the web application on its address, until SIGTERM or Ctrl-C."""
+"""Serves the web application until SIGTERM or Ctrl-C."""
 
 import logging
 import os
@@ -19,15 +19,15 @@ from processors import malloc
 log = logging.getLogger(__name__)
 
 _BACKLOG = 256  # connections that wait in the kernel
-_IDLE_SECONDS = 30  # then a connection without a request is closed
+_IDLE_SECONDS = 30  # without a request, after which a connection is closed
 _READ_BYTES = 64 << 10  # from a connection, at once
-_LEAST_READ_BYTES, _ALL_READ_BYTES = 8 << 10, 512 << 10  # with many uploads at once
-_STOP_SECONDS = 5  # for requests under way
+_LEAST_READ_BYTES, _ALL_READ_BYTES = 8 << 10, 512 << 10  # limits with many uploads: of one connection, of all uploads
+_STOP_SECONDS = 5  # for requests in progress to finish when the process stops
 _FIRST_PASSED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 
 
 def serve(settings: Settings) -> None:
-    """Serve, on the socket that systemd passes or else on `[web] listen`.
+    """Serve on the socket that systemd passes, or else on `[web] listen`. Returns after SIGTERM or Ctrl-C.
 
     Raises:
         LayoutError: the address or the access token cannot be used.
@@ -42,7 +42,7 @@ def serve(settings: Settings) -> None:
 
 
 def configure(application: Starlette, settings: Settings) -> uvicorn.Config:
-    """How to serve the application."""
+    """Return the configuration of uvicorn for the application."""
     return uvicorn.Config(
         application,
         log_config=None,
@@ -54,12 +54,15 @@ def configure(application: Starlette, settings: Settings) -> uvicorn.Config:
         ws="none",
         http=_Protocol,
         loop="asyncio",
-        forwarded_allow_ips=list(settings.web.trusted_proxies),  # by default, uvicorn believes every local program
+        forwarded_allow_ips=list(settings.web.trusted_proxies),  # uvicorn's default trusts every local program
     )
 
 
 def address(settings: Settings, listener: socket.socket | None = None) -> str:
-    """Where a browser finds the console. `listener`: for a port that the kernel chooses."""
+    """The URL of the console, or the path of its Unix socket.
+
+    listener: the bound socket, which has the port number that the kernel chose for port 0.
+    """
     if settings.web.listen.startswith("/"):
         return settings.web.listen
     host, _, port = settings.web.listen.rpartition(":")
@@ -68,26 +71,29 @@ def address(settings: Settings, listener: socket.socket | None = None) -> str:
 
 
 class _Protocol(H11Protocol):
-    """Reads less at once, and less ahead of the application, than uvicorn does: many uploads are many copies."""
+    """Reads less at once, and less ahead of the application, than uvicorn does.
+
+    Otherwise, many uploads at the same time would fill much memory with buffers.
+    """
 
     def data_received(self, data: bytes) -> None:
         most = self._most_bytes()
         if hasattr(self.transport, "max_size"):  # of the transports of asyncio's selector loop
             self.transport.max_size = most
         super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:  # the rest of a refused body is read and dropped
+        if self.cycle is None or self.cycle.response_complete:  # uvicorn discards the rest of a refused body
             return
         if len(self.cycle.body) >= most:
-            self.flow.pause_reading()  # until the application has taken this, or has responded
+            self.flow.pause_reading()  # until the application has consumed the buffer, or has responded
 
     def _most_bytes(self) -> int:
-        """How much to read from a connection at once."""
+        """The number of bytes to read from a connection at once."""
         uploads: int = self.config.app.state.backend.receiver.open_uploads  # type: ignore[union-attr]
         return max(_LEAST_READ_BYTES, min(_READ_BYTES, _ALL_READ_BYTES // max(1, uploads)))
 
 
 class _Server(uvicorn.Server):
-    """Also reports to systemd."""
+    """A server of uvicorn that notifies systemd when it is ready and when it stops."""
 
     def __init__(self, config: uvicorn.Config):
         super().__init__(config)
@@ -103,7 +109,7 @@ class _Server(uvicorn.Server):
 
 
 def _passed_socket() -> socket.socket | None:
-    """The socket that systemd listens on for us, see sd_listen_fds(3)."""
+    """The listening socket that systemd passed to this process, see sd_listen_fds(3); None: there is none."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         return None
     return socket.socket(fileno=_FIRST_PASSED_DESCRIPTOR)
@@ -128,7 +134,7 @@ def _bind(listen: str) -> socket.socket:
 
 
 def _bind_unix(path: Path) -> socket.socket:
-    """A Unix socket for this user and its group."""
+    """Listen on a Unix socket that only this user and its group may use."""
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""Bodies of requests that fit into memory: small forms, and JSON. Files are in `forms`."""
+"""Reads request bodies that fit into memory: small forms, and JSON. `forms` receives files."""
 
 from urllib.parse import parse_qs
 
@@ -10,10 +10,10 @@ _MAX_FORM_BYTES = 16 * 1024
 
 
 async def small_body(request: Request, limit: int, problem: str) -> bytes:
-    """The body, of at most `limit` bytes.
+    """Read the body.
 
     Raises:
-        WebError: it is longer; `problem` is the message.
+        WebError: the body is longer than `limit` bytes; `problem` is the message.
     """
     content = bytearray()
     async for chunk in request.stream():
@@ -24,10 +24,10 @@ async def small_body(request: Request, limit: int, problem: str) -> bytes:
 
 
 async def small_form(request: Request) -> dict[str, str]:
-    """The fields of a small form; an empty field is "".
+    """Read the fields of a URL-encoded form, with the last value of each; an empty field is "".
 
     Raises:
-        WebError: it is too long.
+        WebError: the form is longer than 16 KiB.
     """
     content = (await small_body(request, _MAX_FORM_BYTES, "The form is too long.")).decode("utf-8", "replace")
     return {name: values[-1] for name, values in parse_qs(content, keep_blank_values=True).items()}

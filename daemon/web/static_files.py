@@ -1,4 +1,4 @@
-"""Serves the console's scripts, styles and icons: a browser keeps those that a page names with their version."""
+"""Serves the console's scripts, styles and icons. Browsers cache the files whose address includes a version."""
 
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -6,7 +6,7 @@ from starlette.types import Scope
 
 
 class VersionedFiles(StaticFiles):
-    """With `?v=`, the content never changes; without it, the ETag tells whether it has."""
+    """Lets browsers cache addresses with `?v=` for a year; for all others, browsers ask by ETag for changes."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

@@ -1,7 +1,8 @@
-"""Uploads: streamed into a hidden file on the inbox's disk, complete or not there at all.
+"""Streams uploads into files in `inbox/.incoming`, from which the daemon takes a complete file (command `submit`).
 
-`Receiver` creates the files in `inbox/.incoming`, which only this user may enter; the daemon takes a complete one from
-there (the command `submit`). Nothing is held in memory, and no copy is made.
+Only the daemon's user may enter that folder. An upload that is cut off is removed, unless its sender named it in order
+to continue it. The buffers of all uploads together take at most a few MiB of memory. The file is on the inbox's disk,
+so the daemon renames it instead of copying it.
 """
 
 import asyncio
@@ -24,9 +25,9 @@ from daemon.web.errors import WebError
 INCOMING = ".incoming"
 MAX_UPLOADS = 64  # at once
 _BUFFER_BYTES = 256 << 10  # collected before a write
-_LEAST_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 32 << 10, 4 << 20  # with many uploads at once
-_CHECK_BYTES = 8 << 20  # between two looks at the free space: all uploads together stay below the default keep_free
-_NAME_BYTES = 200  # leaves room for a number and the suffix of a sidecar
+_LEAST_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 32 << 10, 4 << 20  # limits with many uploads: of each, of all together
+_CHECK_BYTES = 8 << 20  # of an upload between checks of the free space; for MAX_UPLOADS, less than keep_free (1 GB)
+_NAME_BYTES = 200  # of a file name: leaves room for a number and the suffix of a sidecar
 
 
 class Receiver:
@@ -37,19 +38,19 @@ class Receiver:
         self.max_bytes = settings.web.upload_max
         self._keep_free = settings.web.keep_free
         self._slots = asyncio.Semaphore(MAX_UPLOADS)
-        self._resumed: set[str] = set()  # ids of uploads that a request writes now
+        self._resumed: set[str] = set()  # ids of resumable uploads that a request is writing now
         self.open_uploads = 0
 
     @property
     def buffer_bytes(self) -> int:
-        """How much an upload collects before it writes."""
+        """The number of bytes that an upload collects before it writes them."""
         return max(_LEAST_BUFFER_BYTES, min(_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, self.open_uploads)))
 
     def prepare(self) -> None:
-        """Create the folder, if the daemon has not done so yet.
+        """Create the folder .incoming, if the daemon has not done so yet.
 
         Raises:
-            WebError: the inbox is not there or not writable, or something else is in its place.
+            WebError: the inbox is missing or not writable, or .incoming is not a folder of this user.
         """
         try:
             beneath.make_private(self.folder)
@@ -60,10 +61,10 @@ class Receiver:
             raise WebError(503, "no_inbox", what, "See `inboxd doctor`.", {"Retry-After": "10"}) from error
 
     def check_size(self, size_bytes: int | None) -> None:
-        """Refuse a request of that size (None: unknown) before it is read.
+        """Refuse a request of `size_bytes` (None: unknown) before its body is read.
 
         Raises:
-            WebError: 413 if it is too large, 507 if the disk would be full.
+            WebError: the request is too large (413), or would leave less than `[web] keep_free` on the disk (507).
         """
         if size_bytes is not None and size_bytes > self.max_bytes:
             raise _too_large(self.max_bytes)
@@ -76,10 +77,10 @@ class Receiver:
 
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """A place for one upload.
+        """Count the context as one of the `MAX_UPLOADS` requests that may send content at the same time.
 
         Raises:
-            WebError: all are occupied.
+            WebError: that many are in progress.
         """
         if self._slots.locked():
             raise WebError(
@@ -89,21 +90,22 @@ class Receiver:
             yield
 
     def create(self, name: str) -> "Upload":
-        """An empty upload of a file that its sender calls `name`."""
+        """Create an empty upload for a file that its sender calls `name`."""
         return Upload(self, clean_name(name), str(uuid.uuid4()))
 
     @contextlib.contextmanager
     def resumed(self, name: str, upload_id: str) -> Iterator["Upload"]:
-        """An upload that its sender has named, a UUID: it continues where it was cut off, and stays if it is cut off
-        again.
+        """Open the upload that its sender has given the UUID `upload_id`, to continue it; create it if it is new.
+
+        The file stays after the context, so that the sender can continue it again if it is cut off.
 
         Raises:
-            WebError: it is no UUID, or another request writes the same upload.
+            WebError: `upload_id` is not a UUID, or another request is writing the same upload.
         """
         if not is_job_id(upload_id):
             raise WebError(400, "bad_parameter", f"upload={upload_id[:100]!r} is not a UUID.")
         if upload_id in self._resumed:
-            raise WebError(409, "upload_busy", "Another request writes this upload.", "Wait until it has ended.")
+            raise WebError(409, "upload_busy", "Another request is writing this upload.", "Wait until it has ended.")
         self._resumed.add(upload_id)
         upload = None
         try:
@@ -116,7 +118,7 @@ class Receiver:
                 upload.close()
 
     def size_of(self, upload_id: str) -> int | None:
-        """How many bytes of an upload are here; None: there is no such upload."""
+        """The number of bytes of an upload that have arrived; None: there is no such upload."""
         if not is_job_id(upload_id):
             return None
         try:
@@ -127,7 +129,7 @@ class Receiver:
 
 
 class Upload:
-    """One file in the making. `discard` removes it, unless it was handed over."""
+    """One file that is being uploaded. `discard` removes it, unless the daemon has taken it."""
 
     def __init__(self, receiver: Receiver, name: str, upload_id: str):
         self.name = name  # printable, without a folder
@@ -135,18 +137,18 @@ class Upload:
         self.path = receiver.folder / upload_id
         self._receiver = receiver
         self._buffer = bytearray()
-        self._unchecked = 0  # bytes since the last look at the free space
-        with beneath.opened(receiver.folder.parent, receiver.folder) as folder:  # never through a link in its place
+        self._unchecked = 0  # bytes written since the last check of the free space
+        with beneath.opened(receiver.folder.parent, receiver.folder) as folder:  # never follows a symbolic link
             self._descriptor = _open(upload_id, folder)
         receiver.open_uploads += 1
         self.size_bytes = os.fstat(self._descriptor).st_size
 
     async def write(self, data: bytes) -> None:
-        """Append.
+        """Append `data`.
 
         Raises:
-            WebError: 413 or 507.
-            OSError: it cannot be written.
+            WebError: the upload is too large (413), or the disk is nearly full (507).
+            OSError: the file cannot be written.
         """
         self._buffer += data
         self.size_bytes += len(data)
@@ -163,13 +165,13 @@ class Upload:
         return self.path
 
     def discard(self) -> None:
-        """Remove the file, if it is still there."""
+        """Close and remove the file; do nothing if the daemon has taken it."""
         self._buffer.clear()
         self.close()
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Write what has arrived, and leave the file where it is."""
+        """Write the bytes in the buffer, and close the file; it stays in .incoming."""
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 _write_all(self._descriptor, self._buffer)
@@ -195,7 +197,7 @@ def _open(upload_id: str, folder: int) -> int:
     """Open the file of an upload to append to it, or create it; `folder`: the descriptor of .incoming.
 
     Raises:
-        WebError: its name belongs to something else: a folder, a link, a pipe, or a file that has another name, too.
+        WebError: the name belongs to a folder, a symbolic link, a pipe, or a file with several hard links.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -217,7 +219,9 @@ def _write_all(descriptor: int, data: bytes | bytearray) -> None:
 
 
 def clean_name(name: str) -> str:
-    """A sender's name for a file as a name in the inbox: no folder, printable, not hidden, not too long."""
+    """Turn a sender's name for a file into a valid name in the inbox: printable, not hidden, at most 200 bytes, and
+    without a folder. An empty name becomes "upload".
+    """
     last = name.replace("\\", "/").rsplit("/", 1)[-1].strip().lstrip(".").strip()
     last = printable(last) if last else ""
     if len(os.fsencode(last)) > _NAME_BYTES:

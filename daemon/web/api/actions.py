@@ -35,7 +35,7 @@ async def _act_on_job(request: Request, action: str) -> Response:
 
 
 async def pause(request: Request) -> Response:
-    """Stop starting jobs."""
+    """Start no more jobs until the daemon is resumed."""
     return JSONResponse((await act_on_daemon(backend_of(request), "pause")).to_wire())
 
 
@@ -45,7 +45,7 @@ async def resume(request: Request) -> Response:
 
 
 async def unload(request: Request) -> Response:
-    """Free the memory of the models that have no job."""
+    """Unload the models that no job is using, to free their memory."""
     return JSONResponse((await act_on_daemon(backend_of(request), "unload")).to_wire())
 
 

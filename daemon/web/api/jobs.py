@@ -28,10 +28,10 @@ _PARAMETERS = {"state", "recipe", "folder", "file", "review", "since", "before",
 
 
 def parse_filter(query: QueryParams) -> JobFilter:
-    """The filter that the parameters of a request describe.
+    """Read the filter of the list from the parameters of a request.
 
     Raises:
-        WebError: a value is wrong.
+        WebError: a value is invalid.
     """
     states = [state for value in query.getlist("state") for state in value.split(",") if state]
     known = [str(state) for state in JobState]
@@ -63,10 +63,10 @@ def _microseconds(text: str) -> int:
 
 
 def parse_number(query: QueryParams, name: str, default: float, most: float) -> float:
-    """A number among the parameters of a request, at most `most`.
+    """Read the number `name` from the parameters of a request; return at most `most`, and `default` if it is missing.
 
     Raises:
-        WebError: it is no number, or negative.
+        WebError: the value is not a number, or is negative.
     """
     text = query.get(name, "")
     if not text:
@@ -84,15 +84,15 @@ def _wrong(name: str, value: str, fix: str) -> WebError:
 
 
 def cursor_of(row: PagedRow) -> str:
-    """The position after a row, for the next page."""
+    """The cursor from which the next page continues after `row`."""
     return f"{row['received_us']}.{row['id']}"
 
 
 def parse_cursor(text: str | None) -> tuple[int, str] | None:
-    """The position that `cursor_of` made.
+    """Read a cursor that `cursor_of` made; None: the request has none.
 
     Raises:
-        WebError: it is something else.
+        WebError: the text is not such a cursor.
     """
     if not text:
         return None
@@ -125,10 +125,10 @@ def job_facts(row: JobRow) -> dict[str, object]:
 
 
 async def find_row(request: Request) -> JobRow:
-    """The job that a path names.
+    """Find the job that the path of a request names.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such job.
     """
     job_id = request.path_params["job"]
     return await backend_of(request).read(lambda log: log.find(job_id))
@@ -144,7 +144,7 @@ async def show_job(request: Request) -> Response:
 
 
 async def job_document(request: Request, backend: Backend, row: JobRow) -> dict[str, object]:
-    """Everything about a job, as the API shows it."""
+    """A job with its files and its history, as the API shows it."""
     result = await to_thread.run_sync(result_files.find, row, backend.settings)
     base = f"{request.scope.get('root_path', '')}/api/v1/jobs/{row['id']}"
 
@@ -192,7 +192,7 @@ async def _result(request: Request) -> result_files.Result:
     found = await to_thread.run_sync(result_files.find, row, backend_of(request).settings)
     if found is None:
         fix = f"The job is {row['state']}." if not row["result_path"] else "Its folder was moved or removed."
-        raise WebError(404, "no_result", "There is no result of this job.", fix)
+        raise WebError(404, "no_result", "This job has no result.", fix)
     return found
 
 

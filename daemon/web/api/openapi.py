@@ -1,4 +1,4 @@
-"""The OpenAPI description of API v1, from the routes and the table of their parameters."""
+"""Builds the OpenAPI description of API v1 from the routes, their docstrings, and the tables below."""
 
 import inspect
 import re
@@ -107,7 +107,7 @@ _ERROR: Schema = {
 
 
 def describe(routes: Sequence[BaseRoute], base: str) -> Schema:
-    """The description of these routes, below the path `base`."""
+    """Describe these routes, which are served below the path `base`."""
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
         if isinstance(route, Route):
@@ -160,7 +160,7 @@ def route(routes: Sequence[BaseRoute]) -> Route:
     """The route that serves the description of `routes`."""
 
     async def openapi(request: Request) -> Response:
-        """This description."""
+        """Return this OpenAPI description."""
         return JSONResponse(describe(routes, str(request.scope.get("root_path", ""))))
 
     return Route("/api/v1/openapi.json", openapi)

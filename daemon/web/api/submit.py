@@ -23,10 +23,10 @@ _JOB = "X-Inboxd-Job"
 
 
 def parse_upload_options(request: Request, fields: Mapping[str, str], *, folder: str = "") -> UploadOptions:
-    """What the fields of a form, or the parameters of a request, say about an upload.
+    """Read the options of an upload from the fields of a form, or from the parameters of a request.
 
     Raises:
-        WebError: one is wrong.
+        WebError: a value is invalid.
     """
     options = _parse_options(fields.get("options", ""))
     if recipe := fields.get("recipe", ""):
@@ -81,7 +81,7 @@ async def upload_form(request: Request) -> Response:
 
 
 def _refusal(error: InboxdError) -> WebError:
-    """A submission that the daemon refuses is a mistake of its sender."""
+    """Turn the daemon's refusal of a submission into an error of the client, because its sender can correct it."""
     shown = translate(error)
     return WebError(422, "refused", shown.what, shown.fix) if shown.code == "refused" else shown
 
@@ -91,13 +91,13 @@ def _wait_seconds(request: Request) -> float:
 
 
 async def _answer(request: Request, backend: Backend, job_id: str, seconds: float) -> dict[str, object]:
-    """The job of an upload, once it has ended or after that many seconds."""
+    """Describe the job of an upload, once the job has ended or after `seconds` at the latest."""
     row = await backend.events.wait_for_end(job_id, seconds)
     return await job_document(request, backend, row)
 
 
 async def upload_file(request: Request) -> Response:
-    """Upload a raw body; with `upload`, a UUID, in several parts."""
+    """Upload a raw body as one file. To send it in several parts, name the upload by a UUID in `upload`."""
     backend = backend_of(request)
     folder, _, name = request.path_params["name"].rpartition("/")
     options = parse_upload_options(request, request.query_params, folder=folder)
@@ -119,7 +119,7 @@ async def _submitted(request: Request, backend: Backend, upload: Upload, options
 async def _upload_part(
     request: Request, backend: Backend, options: UploadOptions, name: str, upload_id: str
 ) -> Response:
-    if await _is_job(backend, upload_id):  # the answer to the last part was lost
+    if await _is_job(backend, upload_id):  # the response to the last part was lost, so the client has sent it again
         return JSONResponse(await _answer(request, backend, upload_id, _wait_seconds(request)), 200, {_JOB: upload_id})
     first, end, total = _content_range(request)
     if total > backend.receiver.max_bytes:
@@ -144,7 +144,7 @@ async def _upload_part(
 
 
 def _content_range(request: Request) -> tuple[int, int, int]:
-    """The first byte, the one after the last, and the size of the complete file."""
+    """Offsets of the first byte and after the last byte of this part, and the size of the complete file, in bytes."""
     text = request.headers.get("content-range", "")
     found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", text, re.ASCII)
     if not found or not int(found[1]) <= int(found[2]) < int(found[3]):
@@ -154,7 +154,7 @@ def _content_range(request: Request) -> tuple[int, int, int]:
 
 
 async def upload_offset(request: Request) -> Response:
-    """Show how much of an upload in parts has arrived."""
+    """Show how many bytes of an upload in parts have arrived."""
     backend = backend_of(request)
     upload_id = _upload_id(request)
     if await _is_job(backend, upload_id):
@@ -164,7 +164,7 @@ async def upload_offset(request: Request) -> Response:
 
 
 def _upload_id(request: Request) -> str:
-    """The UUID of an upload in parts, in the spelling of the daemon: some programs write capital letters."""
+    """The UUID of an upload in parts, in lower case as the daemon writes it: some programs write capital letters."""
     return request.query_params.get("upload", "").lower()
 
 
@@ -177,7 +177,7 @@ async def _is_job(backend: Backend, upload_id: str) -> bool:
 
 
 class _AnyName(PathConvertor):
-    """Also with a line feed, which "." does not match."""
+    """A file name in a path, which may contain any character, even a line feed."""
 
     regex = r"[\s\S]*"
 

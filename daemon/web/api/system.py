@@ -64,12 +64,12 @@ async def metrics(request: Request) -> Response:
 
 
 async def events(request: Request) -> Response:
-    """Stream server-sent events; a client that connects again names the last one it has seen (Last-Event-ID)."""
+    """Stream server-sent events. A client that connects again names the last event that it has seen (Last-Event-ID)."""
     after = _last_event(request)
     if request.method == "HEAD":
         return Response(headers=_STREAM_HEADERS, media_type="text/event-stream")
     stream = backend_of(request).events.listen(after)
-    first = await anext(stream)  # an error is then still a response
+    first = await anext(stream)  # before the headers are sent: an error can still be a response of its own
 
     async def content() -> AsyncIterator[str]:
         async with contextlib.aclosing(stream):

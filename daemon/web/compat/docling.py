@@ -23,7 +23,7 @@ from daemon.web.compat.work import FOLDER, Finished, finished, only_file, submit
 from daemon.web.errors import WebError
 from daemon.web.forms import Form, received_form
 
-_FORMATS = ("md", "text", "json")  # which can be had
+_FORMATS = ("md", "text", "json")  # that inboxd can return
 _STATUS = {
     JobState.QUEUED: "pending",
     JobState.RUNNING: "started",
@@ -83,7 +83,7 @@ def _formats(form: Form) -> Collection[str]:
 
 
 async def _row(request: Request) -> JobRow:
-    """The job of a task; only those that came through these APIs, by their complete id."""
+    """Find the job of a task, by its complete id, among the jobs that clients of these APIs submitted."""
     task = request.path_params["task"]
     try:
         row = await backend_of(request).read(lambda log: log.find(task))
@@ -129,8 +129,8 @@ async def _document(found: Finished, formats: Collection[str], seconds: float) -
 
 
 async def refuse_addresses(_: Request) -> Response:
-    """Docling fetches files from the Internet; inboxd never does."""
-    raise WebError(422, "unsupported", "inboxd accepts no addresses of files.", "Send the file to /v1/convert/file.")
+    """Refuse a request to fetch a file from the Internet, as docling-serve would."""
+    raise WebError(422, "unsupported", "inboxd does not fetch files by URL.", "Send the file to /v1/convert/file.")
 
 
 async def version(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""A text as docling's own document type, DoclingDocument: paragraphs and headings, without places on pages.
+"""Converts a text into docling's document type, DoclingDocument: paragraphs and headings, without positions on pages.
 
 Schema: https://github.com/docling-project/docling-core/blob/main/docs/DoclingDocument.json. Docling's client rebuilds
 every result from it.
@@ -12,7 +12,7 @@ _HEADING = re.compile(r"(#{1,6}) +(.+)")
 
 
 def to_document(name: str, markdown: str) -> dict[str, object]:
-    """The document of a text, in the order of its paragraphs."""
+    """Convert Markdown into a DoclingDocument with its paragraphs and headings in order."""
     blocks = [block.strip() for block in _PARAGRAPHS.split(markdown) if block.strip()]
     texts = [_text(number, block) for number, block in enumerate(blocks)]
     return {

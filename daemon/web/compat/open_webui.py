@@ -38,7 +38,9 @@ async def process(request: Request) -> Response:
 
 
 async def _finished(request: Request, job_id: str) -> Finished:
-    """The job, once it is done. Open WebUI reads a file itself if the error says that there is no text."""
+    """Wait until the job is done. If the file has no text, the error contains the words on which Open WebUI reads the
+    file itself.
+    """
     try:
         return await wait_for(request, job_id)
     except WebError as error:

@@ -26,7 +26,7 @@ from daemon.web.errors import WebError
 from daemon.web.forms import Form, received_form
 from processors.contract import Kind
 
-_SPEECH_NAMES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")  # of OpenAI; clients insist on them
+_SPEECH_NAMES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")  # models of OpenAI
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 _GRANULARITIES = ("word", "segment")
 
@@ -101,10 +101,10 @@ async def _transcribe(request: Request, *, translates: bool) -> Response:
 
 
 def _answer_format(form: Form) -> tuple[str, list[str]]:
-    """The format of the response, and the units that it has times for.
+    """Read the format of the response, and the units (words, segments) for which the client wants timestamps.
 
     Raises:
-        WebError: one is unknown, or they do not fit together.
+        WebError: the format or a unit is unknown, or the format has no timestamps.
     """
     shown = form.get("response_format", "json") or "json"
     if shown not in _FORMATS:
@@ -120,7 +120,7 @@ def _answer_format(form: Form) -> tuple[str, list[str]]:
 
 
 def _speech_recipe(settings: Settings, model: str) -> str | None:
-    """The recipe that a model names; None: the default one."""
+    """The recipe with the name `model`; None, for the default recipe: `model` is empty, or a model of OpenAI."""
     if model in ("", *_SPEECH_NAMES):
         return None
     known = recipes_for(settings, Kind.AUDIO)
@@ -149,7 +149,7 @@ async def _audio_answer(finished: Finished, shown: str, granularities: Sequence[
 
 
 def _segment(number: int, segment: Mapping[str, JsonValue]) -> dict[str, object]:
-    """A segment with every field that OpenAI's clients require; a server as engine reports fewer."""
+    """A segment with every field that OpenAI's clients require. A model server as engine reports fewer fields."""
     defaults: dict[str, object] = {"id": number, "seek": 0, "start": 0.0, "end": 0.0, "text": "", "tokens": []}
     numbers = {"temperature": 0.0, "avg_logprob": 0.0, "compression_ratio": 0.0, "no_speech_prob": 0.0}
     given = {name: value for name, value in segment.items() if value is not None and name != "words"}

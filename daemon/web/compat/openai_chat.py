@@ -22,7 +22,7 @@ from daemon.web.compat.work import Finished, has_option, recipes_for, submit, wa
 from daemon.web.errors import WebError
 from processors.contract import Kind
 
-_ASK = "ask"  # the recipe for questions, if a request names none of ours
+_ASK = "ask"  # the recipe for questions, if a request names no recipe of config.toml
 _VISION_NAMES = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini")
 _MAX_CHAT_BYTES = 64 * 2**20
 _DATA_URL = re.compile(r"data:([a-z0-9.+/-]{0,100})(?:;[a-z0-9=._-]{0,100})*;base64,", re.IGNORECASE)
@@ -53,7 +53,7 @@ class _Message(BaseModel):
 
 
 class _Chat(BaseModel):
-    """The parts of a request that inboxd uses, and those that it refuses."""
+    """The fields of a request that inboxd uses, and those that make it refuse the request."""
 
     model: str = ""
     messages: list[_Message]
@@ -127,10 +127,10 @@ def _vision_recipe(settings: Settings, model: str) -> str:
 
 
 def _question(chat: _Chat) -> tuple[str, str, bytes]:
-    """The words of a conversation, and its one picture or PDF: media type and content.
+    """Return the text of a conversation, and the media type and content of its one image or PDF.
 
     Raises:
-        WebError: there is not exactly one, it is a URL, or there is no question.
+        WebError: the messages have no text, not exactly one image or PDF, or only its URL.
     """
     words: list[str] = []
     media: list[str] = []

@@ -11,7 +11,7 @@ from daemon.web.compat.work import Finished, default_recipe, has_option
 from daemon.web.errors import WebError
 from processors.contract import Kind
 
-SUBTITLES = ("srt", "vtt", "tsv")  # formats of results that are sent as they are
+SUBTITLES = ("srt", "vtt", "tsv")  # output formats that are sent unchanged
 
 
 class Transcript(BaseModel):
@@ -25,7 +25,7 @@ class Transcript(BaseModel):
 
     @property
     def language_name(self) -> str:
-        """As openai-whisper calls it: "english"."""
+        """The name that openai-whisper uses for the language, such as "english"."""
         return _language_names().get(self.language or "", self.language or "")
 
     def words(self) -> list[dict[str, JsonValue]]:
@@ -41,7 +41,7 @@ class Transcript(BaseModel):
 
 
 def _language_names() -> Mapping[str, str]:
-    """By code. The processor's table: it is loaded already, for its options."""
+    """The names of languages by code, from a module that the check of config.toml has already imported."""
     names: Mapping[str, str] = importlib.import_module("processors.whisper.weights.catalog").LANGUAGES
     return names
 
@@ -57,7 +57,7 @@ def options_for(
     translate: bool = False,
     words: bool = False,
 ) -> dict[str, JsonValue]:
-    """The options of a job. `form`: the format of the answer.
+    """The options of a job. `form`: the format of the response.
 
     Raises:
         WebError: there is no recipe for sound, or a value is wrong.

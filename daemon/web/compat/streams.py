@@ -15,7 +15,7 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 def stream(messages: AsyncIterator[dict[str, object]], job_id: str, *, end: str = "") -> Response:
-    """Server-sent events; an error is one of them, as the status has been sent by then."""
+    """Send messages as server-sent events. An error is sent as an event, because the status is already sent."""
 
     async def lines() -> AsyncIterator[str]:
         following: asyncio.Task[dict[str, object] | None] | None = None

@@ -1,7 +1,7 @@
-"""The API of whisper-asr-webservice, which Bazarr speaks: /asr and /detect-language.
+"""The API of whisper-asr-webservice, which Bazarr uses: /asr and /detect-language.
 
-Reference: https://github.com/ahmetoner/whisper-asr-webservice. With encode=false, the body is bare sound: 16-bit
-little-endian samples, mono, 16 kHz.
+Reference: https://github.com/ahmetoner/whisper-asr-webservice. With encode=false, the file is raw PCM without a
+header: 16-bit little-endian samples, mono, 16 kHz.
 """
 
 import json
@@ -70,12 +70,12 @@ async def _run(request: Request, options: dict[str, JsonValue]) -> Finished:
 
 
 def _film_name(request: Request) -> str:
-    """The film that Bazarr took the sound from, whose own name is always that of the field."""
+    """The name of the film from which Bazarr extracted the sound. Its uploads all have the name of the form's field."""
     return request.query_params.get("video_file", "").replace("\\", "/").rpartition("/")[2]
 
 
 async def _as_wave(backend: Backend, bare: Upload, name: str) -> Upload:
-    """The same sound with a header; an upload that has one already is not bare."""
+    """Add a WAV header to raw PCM; return an upload unchanged if it has a header already."""
     with bare.path.open("rb") as file:
         if file.read(4) == b"RIFF":
             return bare

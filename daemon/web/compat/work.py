@@ -21,7 +21,7 @@ from processors.contract import Kind
 
 FOLDER = "api"  # of the inbox and the outbox
 JOB_HEADER = "X-Inboxd-Job"
-_WAIT_SECONDS = 5.0  # between two looks whether the client is still there
+_WAIT_SECONDS = 5.0  # between checks whether the client is still connected
 _MAX_BYTES = 64 * 2**20  # of an output that is sent in an answer
 
 
@@ -44,10 +44,10 @@ class Finished:
         return {JOB_HEADER: self.row["id"]}
 
     async def text(self, *suffixes: str) -> str | None:
-        """The text of the first output that ends in one of `suffixes`, in this order; None: there is none.
+        """The text of the first output whose name ends in one of `suffixes`, tried in order; None: there is none.
 
         Raises:
-            WebError: it cannot be read, or is too large.
+            WebError: the output cannot be read, or is too large.
         """
         for suffix in suffixes:
             for file in self.result.files:
@@ -64,7 +64,7 @@ class Finished:
 
 
 def default_recipe(settings: Settings, kind: Kind) -> str | None:
-    """The recipe of the inbox folder of these APIs; None: there is none."""
+    """The recipe that the inbox folder `api` assigns to files of a kind; None: there is none."""
     return settings.folder(FOLDER).recipes.get(kind)
 
 
@@ -83,10 +83,10 @@ def has_option(settings: Settings, recipe: str, option: str) -> bool:
 
 
 def only_file(form: Files) -> Upload:
-    """The one file of a form.
+    """Return the only file of a form.
 
     Raises:
-        WebError: there is none, or more than one.
+        WebError: the form has no file, or several.
     """
     if len(form.files) != 1:
         what = "The request has no file." if not form.files else "The request has several files."
@@ -95,10 +95,10 @@ def only_file(form: Files) -> Upload:
 
 
 async def submit(backend: Backend, upload: Upload, options: dict[str, JsonValue], *, prompt: str = "") -> str:
-    """Hand a file over; return the id of its job.
+    """Submit a file to the daemon; return the id of its job.
 
     Raises:
-        WebError: it is refused (400), or cannot be taken now.
+        WebError: the daemon refused the file (400), or cannot take it now.
     """
     try:
         return await backend.submit(upload, UploadOptions(folder=FOLDER, options=options, prompt=prompt))
@@ -111,7 +111,7 @@ async def wait_for(request: Request, job_id: str) -> Finished:
     """Wait for the result of a job, however long it takes. If the client disconnects, the job continues.
 
     Raises:
-        WebError: it failed, was cancelled, or the client went away.
+        WebError: the job failed or was cancelled, or the client disconnected.
     """
     backend = backend_of(request)
     while True:
@@ -123,10 +123,10 @@ async def wait_for(request: Request, job_id: str) -> Finished:
 
 
 async def finished(backend: Backend, row: JobRow) -> Finished:
-    """The result of a job that has ended.
+    """Open the result of a job that has ended.
 
     Raises:
-        WebError: it failed, or its result is no longer there.
+        WebError: the job failed or was cancelled, or its result is no longer there.
     """
     headers = {JOB_HEADER: row["id"]}
     if row["state"] != JobState.DONE:
@@ -142,7 +142,7 @@ async def finished(backend: Backend, row: JobRow) -> Finished:
 
 
 async def with_prefix(backend: Backend, upload: Upload, prefix: bytes, name: str) -> Upload:
-    """A new upload: `prefix`, then the content of a complete one. The caller discards both."""
+    """Create an upload with `prefix` before the content of a complete upload. The caller discards both."""
     longer = backend.receiver.create(name)
     try:
         await longer.write(prefix)

@@ -1,4 +1,4 @@
-"""Commands for several jobs at once, and the way from one open review to the next."""
+"""Commands for several jobs at once, and the link from one open review to the next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class _BulkAction(BaseModel):
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     job: str
-    problem: str  # "": it was carried out
+    problem: str  # why the daemon refused; "": it carried the command out
 
 
 async def _act_on(backend: Backend, action: str, job: str) -> Outcome:
@@ -96,7 +96,7 @@ async def act_on_chosen(request: Request) -> Response:
 
 
 async def next_review(request: Request) -> Response:
-    """Show the next open review in the order of the list, after the one that `after` names; from its end, the first."""
+    """Show the next open review after the job `after`, in the order of the list; at the end, start again."""
     after = request.query_params.get("after", "")
 
     def find(log: JobLog) -> str | None:

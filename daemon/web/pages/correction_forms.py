@@ -1,4 +1,4 @@
-"""The forms of the console that correct a document: what they show, and the change that one describes."""
+"""The forms of the console that correct a document: their inputs, and the change that a submitted form describes."""
 
 import contextlib
 from collections.abc import Mapping
@@ -33,10 +33,10 @@ class Input:
 
 
 def number_in(form: Mapping[str, str], name: str) -> int:
-    """The number in a field.
+    """Read the integer in the field `name`.
 
     Raises:
-        WebError: it is none.
+        WebError: the field has no number.
     """
     text = form.get(name, "")
     if not (text.isascii() and text.isdecimal() and len(text) < 9):
@@ -47,10 +47,10 @@ def number_in(form: Mapping[str, str], name: str) -> int:
 def change_of(
     form: Mapping[str, str], result: result_files.Result | None, formats: Formats
 ) -> tuple[corrections.Change, str]:
-    """The change that a form describes, and the anchor of its place.
+    """Return the change that a form describes, and the anchor of the corrected place in the page.
 
     Raises:
-        WebError: a field is wrong, or the document has no such place.
+        WebError: a field has an invalid value, or the document has no such place.
     """
     document = documents.load(result) if result is not None else None
     if "row" in form:
@@ -82,7 +82,7 @@ def types_of(document: documents.Document | None) -> Types:
 
 
 def types_of_items(document: documents.Document | None) -> Types:
-    """The values of its items."""
+    """The fields of an item of a receipt or an invoice."""
     match document:
         case documents.Receipt():
             return fields.RECEIPT_ITEM
@@ -92,7 +92,7 @@ def types_of_items(document: documents.Document | None) -> Types:
 
 
 def inputs(of: object, types: Types) -> list[Input]:
-    """The inputs of a form; `of`: what they show, None: nothing."""
+    """The inputs of a form. `of`: the values that they show; None: they are empty."""
     return [
         Input(
             name=name,
@@ -114,7 +114,7 @@ def _row(document: documents.Document | None, number: int) -> documents.Statemen
 
 
 def _differences(form: Mapping[str, str], shown: object, types: Types, formats: Formats) -> dict[str, str | None]:
-    """The values that differ from those shown; none: the person has confirmed them."""
+    """The values that differ from those shown. If none differs, the person has confirmed the values."""
     values: dict[str, str | None] = {}
     for name, kind in types.items():
         if name not in form:
@@ -130,7 +130,7 @@ def _differences(form: Mapping[str, str], shown: object, types: Types, formats: 
 
 
 def _amount(text: str, name: str, formats: Formats) -> str:
-    """An amount as 1234.50, or as the browser's language writes it."""
+    """Read an amount that is written as 1234.50, or in the format of the browser's language; return it as 1234.50."""
     if not text:
         return ""
     found = set()

@@ -1,4 +1,4 @@
-"""What the page of a job shows of corrections: who made them, and the form of the place that is being corrected."""
+"""Corrections on the page of a job: who made them, and the form for the place that is being corrected."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class ShownChange:
 
 
 def is_as_read(request: Request) -> bool:
-    """True if the address asks for the document as it was read."""
+    """True if the address asks for the document as the processor read it, without corrections."""
     return request.query_params.get("as") == "read"
 
 

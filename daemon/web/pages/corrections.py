@@ -30,8 +30,8 @@ async def _correct(request: Request, row: JobRow, changes: Changes, by: str) -> 
     """Record changes of a result.
 
     Raises:
-        WebError: they do not fit the result.
-        NotRunning, Refused, StorageError: the daemon did not place them.
+        WebError: the changes do not fit the result.
+        NotRunning, Refused, StorageError: the daemon did not place the corrected files.
     """
     settings = backend_of(request).settings
     try:
@@ -79,7 +79,7 @@ async def correct(request: Request) -> Response:
 
 
 async def correct_by_form(request: Request) -> Response:
-    """Record the correction of a form, and show the place."""
+    """Record the correction in a form, and show the corrected place."""
     row = await find_row(request)
     fields = await small_form(request)
     settings, formats = backend_of(request).settings, formats_of(request)

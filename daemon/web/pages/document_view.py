@@ -1,4 +1,4 @@
-"""What the page of a job shows of each kind of document: statements, texts, transcripts."""
+"""Documents on the page of a job: statements, texts, transcripts."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from daemon.results import documents
 from daemon.web.pages.formats import Formats, amount_of, clock_of
 
 _MOST_ROWS = 150  # of a statement that is shown at once
-_CHAPTER_SECONDS = 600.0  # between the places in a long recording to which links lead
+_CHAPTER_SECONDS = 600.0  # between the linked places in a long recording
 _LONG_SECONDS = 1200.0
 _LANE_PARTS = 1000  # of the recording: shorter pauses cannot be seen
 
@@ -61,7 +61,7 @@ class RowPage:
 def view(
     document: documents.Document | None, page: int, formats: Formats, *, all_rows: bool = False
 ) -> dict[str, object]:
-    """The values of the template for a document, of which `page` is shown. `all_rows`: also those of other pages."""
+    """The values of the template for a document. `page`: the page to show; `all_rows`: show the rows of all pages."""
     match document:
         case documents.Statement():
             return _statement(document, page, all_rows=all_rows)
@@ -194,7 +194,7 @@ def _transcript(document: documents.Transcript, formats: Formats) -> dict[str, o
 
 
 def _lanes(segments: Sequence[documents.Segment], seconds: float, *, has_speakers: bool) -> list[dict[str, object]]:
-    """Who speaks when, as bars; those of one speaker that would touch each other are one."""
+    """Bars that show who speaks when. Bars of one speaker that would touch each other are merged."""
     found: list[dict[str, object]] = []
     ends: dict[int | None, tuple[float, dict[str, object]]] = {}  # by speaker: its last bar
     for segment in segments:
@@ -230,7 +230,9 @@ def _chapters(paragraphs: Sequence[Mapping[str, object]], seconds: float) -> lis
 def _paragraph(
     segments: Sequence[documents.Segment], formats: Formats, anchors: set[str], numbers: Iterator[int]
 ) -> dict[str, object]:
-    """`anchors`: those of earlier paragraphs; gains its own. `numbers`: of the segments of the transcript."""
+    """The values of one paragraph. `anchors`: of earlier paragraphs; this function adds its own. `numbers`: counts the
+    segments of the transcript.
+    """
     return {
         "start": segments[0].start,
         "clock": clock_of(segments[0].start),
@@ -250,7 +252,7 @@ def _paragraph(
 
 
 def _anchor(segment: documents.Segment, anchors: set[str]) -> str:
-    """The anchor of the first segment that starts at its second; "" for another."""
+    """An anchor for the second at which a segment starts; "" if an earlier segment already has that anchor."""
     anchor = documents.anchor_of_second(segment.start)
     if anchor in anchors:
         return ""

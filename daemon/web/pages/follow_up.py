@@ -1,4 +1,4 @@
-"""A further question about a document: a new job with the same original, and what was asked before as context."""
+"""A further question about a document: a new job with the same original, and with the earlier questions as context."""
 
 import os
 from pathlib import Path
@@ -31,14 +31,14 @@ _BEFORE, _NOW = "Earlier, about the same document:", "Answer this question now:"
 
 
 def can_ask(row: JobRow, result: Result | None, settings: Settings) -> bool:
-    """True if a question about the document of a job makes sense."""
+    """True if a person can ask a question about the document of a job."""
     has_document = result is not None and result.original is not None and row["state"] == "done"
     is_known = RECIPE in recipes_for(settings, Kind.IMAGE) and has_option(settings, RECIPE, "prompt")
     return has_document and row["kind"] == "image" and is_known
 
 
 def prompt_for(question: str, before: str, answer: str) -> str:
-    """The prompt of a question. before: the prompt of the last one, with its own context; "": there was none."""
+    """The prompt of a question. before: the prompt of the previous question, with its context; "": there was none."""
     if not before:
         return question
     context = before.removeprefix(f"{_BEFORE}\n\n").replace(f"{_NOW}\n", f"{_ASKED}\n")
@@ -53,8 +53,8 @@ async def _ask(request: Request, row: JobRow, question: str) -> str:
     """Submit a question about the document of a job; return the id of the new job.
 
     Raises:
-        WebError: there is no question, or no document to ask about.
-        NotRunning, Refused: the daemon did not take it.
+        WebError: the question is empty or too long, or there is no document to ask about.
+        NotRunning, Refused: the daemon did not take the document.
     """
     backend = backend_of(request)
     question = question.strip()

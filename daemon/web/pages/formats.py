@@ -1,4 +1,4 @@
-"""Numbers, dates and sizes for people, as the browser prefers them. The words of the console are English."""
+"""Numbers, dates and sizes in the format of the browser's language. The words of the console are English."""
 
 import functools
 from datetime import UTC, date, datetime
@@ -13,7 +13,7 @@ _MOST_DIGITS = 30  # of an amount of money: people edit results, and 1E+999999 h
 
 
 def locale_of(accept_language: str) -> str:
-    """The first language of an Accept-Language header that is known; English as in Britain otherwise."""
+    """The first language of an Accept-Language header that Babel knows; British English if it knows none."""
     for part in accept_language[:500].split(",")[:_MOST_TAGS]:
         if found := _known(part.partition(";")[0].strip()):
             return found
@@ -44,7 +44,7 @@ class Formats:
         return self._amount(value, "#,##0.{}")
 
     def signed(self, debit: str | None, credit: str | None) -> str:
-        """One column for both: −845.00 or +300.00."""
+        """A debit or credit as one signed amount: −845.00 or +300.00."""
         if debit is None and credit is None:
             return ""
         added, taken = amount_of(credit or "0"), amount_of(debit or "0")
@@ -123,7 +123,7 @@ class Formats:
         return str(Locale("en").languages.get(code, code))
 
     def percent(self, share: float) -> str:
-        """A share of one, in whole percents."""
+        """A share between 0 and 1, in whole percent."""
         return _percent(round(share, 2), str(self.locale))
 
 
@@ -143,7 +143,7 @@ def amount_of(text: str | None) -> Decimal | None:
 
 
 def clock_of(seconds: float) -> str:
-    """A place in a recording, or a duration: 8:20, 1:02:03."""
+    """A position in a recording, or a duration, as minutes and seconds: 8:20, 1:02:03."""
     whole = max(0, int(seconds))
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)

@@ -51,14 +51,14 @@ async def job_page(request: Request) -> Response:
         "closed": status.closed if status else None,
     }
 
-    def render() -> Response:  # in a thread: a long transcript takes seconds, and others wait for this process
+    def render() -> Response:  # in a thread: a long transcript takes seconds, and other requests must not wait for it
         return render_values(request, "job.html", _values(request, row, loaded, events) | around)
 
     return await to_thread.run_sync(render)
 
 
 def _values(request: Request, row: JobRow, loaded: Loaded, events: Sequence[EventRow]) -> dict[str, object]:
-    """What the page shows of the job."""
+    """The values of the template."""
     backend, formats = backend_of(request), formats_of(request)
     result, document, text = loaded
     pages = min(row["pages"] or 1, 10_000)
@@ -102,7 +102,9 @@ def _load(row: JobRow, backend: Backend, as_read: bool) -> Loaded:
 
 
 def _reasons(row: JobRow, result: result_files.Result | None, document: documents.Document | None) -> list[str]:
-    """Why the result needs a review: of a corrected receipt or invoice, what the checks still find."""
+    """The reasons for a review. After a correction of a receipt or an invoice, the checks of the corrected values
+    replace those of the values as they were read.
+    """
     found = [str(each) for each in json.loads(row["review"] or "[]")]
     if result is None or not isinstance(document, documents.Receipt | documents.Invoice):
         return found
@@ -123,7 +125,7 @@ def _page_links(page: int, pages: int) -> Sequence[int]:
 
 
 def _made(row: JobRow, document: documents.Document | None, formats: Formats) -> str:
-    """What the line below the name says about the work."""
+    """The line below the name: the amount of work, and its duration."""
     if row["state"] != "done" or row["run_seconds"] is None:
         return ""
     took = f"{formats.number(round(row['run_seconds'], 1 if row['run_seconds'] < 10 else 0))} s"
@@ -219,7 +221,7 @@ async def page_image(request: Request) -> Response:
 
 
 def _turn_of(result: result_files.Result, number: int) -> int:
-    """How the page was turned before it was read: its boxes are those of the turned page."""
+    """The degrees by which the processor turned the page before it read it; boxes are places on the turned page."""
     document = documents.load(result)
     if not isinstance(document, documents.TextPages):
         return 0

@@ -45,7 +45,7 @@ class Tab:
 
 @dataclass(frozen=True, kw_only=True)
 class ListQuery:
-    """What the list shows, as the address of the page says it."""
+    """The tab, search and filters of the list, from the address of the page."""
 
     state: str = ""  # of `_TABS`
     q: str = ""
@@ -79,7 +79,7 @@ class ListQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """What the job log says."""
+    """The rows, counts and names that the list shows, from the job log."""
 
     rows: list[PagedRow]
     tallies: dict[str, int]
@@ -136,7 +136,7 @@ async def jobs_page(request: Request) -> Response:
 
 
 def _notice(request: Request) -> str:
-    """What became of a command for several jobs."""
+    """The outcome of a command for several jobs, as a sentence for the page."""
     counts = [request.query_params.get(name, "") for name in ("done", "refused")]
     if not all(each.isascii() and each.isdecimal() and len(each) < 5 for each in counts):
         return ""

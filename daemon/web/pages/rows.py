@@ -23,7 +23,7 @@ OPEN = ("queued", "running", "publishing")
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """How a state looks."""
+    """How the list shows the state of a job."""
 
     css: str
     icon: str
@@ -47,7 +47,7 @@ class ListedJob:
     name: str
     folder: str
     state: State
-    line: str  # what came of it, or why it waits
+    line: str  # a summary of the result, or the reason why the job waits
     line_css: str
     recipe: str
     received: str
@@ -111,7 +111,7 @@ def progress_text(progress: api.Amount) -> str:
 
 
 def sections(rows: Sequence[JobRow], formats: Formats) -> Iterator[tuple[str, list[JobRow]]]:
-    """The rows by day, those that are not finished first, as "Now"."""
+    """Group the rows by day, after a group "Now" of the unfinished jobs."""
     open_rows = [row for row in rows if row["state"] in OPEN]
     if open_rows:
         order = {"running": 0, "publishing": 0, "queued": 1}

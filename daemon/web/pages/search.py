@@ -20,10 +20,10 @@ _LIMIT, _MOST = 20, 100
 
 
 def _position(text: str | None) -> int | None:
-    """The position in `before`.
+    """Read the parameter `before`, from which the next page continues.
 
     Raises:
-        WebError: it is none.
+        WebError: the value is not `next` of a page.
     """
     if not text:
         return None
@@ -60,7 +60,7 @@ def _facts(document: hits.Document, base: str) -> dict[str, object]:
 
 
 def place_of(document: hits.Document, hit: hits.Hit, base: str) -> str:
-    """The address of the place in the console."""
+    """The address in the console of the place where a search found the words."""
     page = f"?page={hit.page}" if hit.page is not None and hit.page > 1 else ""
     return f"{base}/jobs/{document.row['id']}{page}{'#' + hit.anchor if hit.anchor else ''}"
 

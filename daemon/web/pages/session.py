@@ -18,7 +18,7 @@ async def login_page(request: Request) -> Response:
 
 
 async def login(request: Request) -> Response:
-    """Set the cookie, if the token is right."""
+    """Sign in: set the session cookie if the token is right."""
     fields = await small_form(request)
     access, to = backend_of(request).access, fields.get("to", "/")
     try:

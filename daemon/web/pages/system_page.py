@@ -77,7 +77,7 @@ async def system_page(request: Request) -> Response:
 
 
 async def _recorded(backend: Backend) -> tuple[list[int], int]:
-    """When jobs ended in the last day, and how many results are to be reviewed."""
+    """The times at which jobs ended in the last day, and the number of results that need a review."""
 
     def read(log: JobLog) -> tuple[list[int], int]:
         return log.ends_since(time.time_ns() // 1000 - _HOURS * _HOUR_US), log.tallies()["review"]
@@ -89,7 +89,7 @@ async def _recorded(backend: Backend) -> tuple[list[int], int]:
 
 
 async def _checks(backend: Backend, request: Request) -> "list[checks.Check] | None":
-    """The findings of doctor; None: nobody has asked for them."""
+    """The findings of `inboxd doctor`; None: the request does not ask for them."""
     if request.query_params.get("check") != "1":
         return None
 
@@ -102,7 +102,7 @@ async def _checks(backend: Backend, request: Request) -> "list[checks.Check] | N
 
 
 def _sorted(recipes: Sequence[RecipeFacts]) -> list[RecipeFacts]:
-    """The recipes that folders use come first."""
+    """Sort the recipes: those that inbox folders use come first."""
     return sorted(recipes, key=lambda each: (not each["folders"], each["name"]))
 
 
@@ -130,7 +130,7 @@ def _workers(status: api.StatusReply) -> Iterator[Worker]:
 
 
 def _devices(status: api.StatusReply, formats: Formats) -> Iterator[tuple[str, str]]:
-    """What is loaded on each device, as estimated: the name, and a sentence."""
+    """For each device, its name and a sentence about its loaded models, with their estimated memory."""
     for each in status.devices:
         name = "CPU" if each.name == "cpu" else f"{each.name} {each.model}".rstrip()
         limit = f" of {formats.size(each.memory_limit_bytes)}" if each.memory_limit_bytes is not None else ""

@@ -1,4 +1,4 @@
-"""Renders the pages of the console: escaped, in the language and look that the browser asks for."""
+"""Renders the pages of the console, with HTML escaping, and with formats and colors that the browser asks for."""
 
 import hashlib
 from collections.abc import Mapping
@@ -104,7 +104,7 @@ def _return_to(path: str, query: str) -> str:
 
 
 async def status_of(backend: Backend) -> api.StatusReply | None:
-    """What the daemon does now; None: it is not there."""
+    """The status of the daemon; None: the daemon is unavailable."""
     try:
         return await backend.ask(api.Status(), api.StatusReply, seconds=5)
     except InboxdError:

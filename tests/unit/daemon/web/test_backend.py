@@ -57,6 +57,6 @@ def test_record_that_a_disk_delays_is_waited_for(site: Site, daemon: Daemon):
 
 def test_record_that_does_not_come_is_an_error_that_names_the_job(site: Site, daemon: Daemon):
     daemon.replies = [{"ok": True, "job": "1", "waits_for": "the disk is full"}]
-    with pytest.raises(WebError, match="taken as job 1, which cannot be recorded yet: the disk is full") as error:
+    with pytest.raises(WebError, match="as job 1, but cannot record the job yet: the disk is full") as error:
         submit(site)
     assert (error.value.status, error.value.headers["X-Inboxd-Job"]) == (503, "1")
