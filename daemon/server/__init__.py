@@ -1,1 +1,1 @@
-"""The running daemon: the main loop and what reaches it."""
+"""The running daemon: the main loop, its mailbox, periodic tasks, and the control socket."""

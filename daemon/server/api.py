@@ -1,7 +1,7 @@
-"""The commands of the daemon: their arguments and replies, as the control socket, the command line and HTTP share them.
+"""The commands of the daemon with their arguments and replies, shared by the control socket, the command line and HTTP.
 
-On the wire a command is {"command": NAME, "arguments": {…}}, and its answer {"ok": true, …} with the fields of the
-reply, or {"ok": false, "error": …, "fix": …, "exit_code": …}. Fields are only ever added.
+On the wire, a command is {"command": NAME, "arguments": {…}}, and its answer is {"ok": true, …} with the fields of the
+reply, or {"ok": false, "error": …, "fix": …, "exit_code": …}. A new version may add fields, but removes none.
 
 Models are built when they are first used, as each process uses few of them: building all takes 40 ms.
 """
@@ -37,7 +37,7 @@ class Command(BaseModel):
 
 
 class Done(Reply):
-    """It was carried out, and there is nothing to report."""
+    """The reply to a command that was carried out and has nothing to report."""
 
 
 # ---------------------------------------------------------------------------------------------- status
@@ -61,7 +61,7 @@ class RunningJob(Reply):
     progress: Amount | None
 
 
-NO_MODEL = "none"  # the model of a worker that needs none
+NO_MODEL = "none"  # `model` of a worker whose processor needs no model
 
 
 class WorkerStatus(Reply):
@@ -75,18 +75,18 @@ class WorkerStatus(Reply):
 
 
 class DeviceStatus(Reply):
-    """A device, and what is on it."""
+    """A device, with the models and jobs on it."""
 
     name: Text  # "cpu", "cuda:0"
     model: Text  # of a GPU: "NVIDIA H200"; "": unknown
-    loaded: int  # models, including those that load or are about to end
-    at_once: int  # limit of their number
-    memory_bytes: int  # that these need, as estimated
+    loaded: int  # number of models, including those that are loading or being unloaded
+    at_once: int  # maximum of `loaded`
+    memory_bytes: int  # estimated memory of these models
     memory_limit_bytes: int | None  # None: no limit
-    jobs: int  # that run there
+    jobs: int  # number of jobs that run on the device
     node: Text | None = None  # of the cluster; None: the daemon's machine
-    is_lost: bool = False  # its node is not there
-    parked: dict[Text, Text] = {}  # the processors that cannot work there now, and what they wait for
+    is_lost: bool = False  # its node has left the cluster
+    parked: dict[Text, Text] = {}  # what a processor that cannot work on the device now waits for, by processor
 
 
 class NodeStatus(Reply):
@@ -102,8 +102,8 @@ class NodeStatus(Reply):
 
 class ClusterStatus(Reply):
     address: Text
-    was_seen: bool  # since the daemon started
-    problem: Text  # why it cannot be reached; "": it can
+    was_seen: bool  # the cluster has answered since the daemon started
+    problem: Text  # why the daemon cannot reach the cluster; "": it can
     nodes: list[NodeStatus]
 
 
@@ -112,7 +112,7 @@ class WaitingJobs(Reply):
 
     why: Text = Field(alias="for")
     count: int
-    files: list[Text]  # the first of them
+    files: list[Text]  # the first of these jobs' files
 
 
 class StatusReply(Reply):
@@ -125,19 +125,19 @@ class StatusReply(Reply):
     running: list[RunningJob]
     workers: list[WorkerStatus]
     waiting: list[WaitingJobs]
-    closed: Text | None  # why no work is started
-    # defaults: a daemon of an older version may not report these
+    closed: Text | None  # why the daemon starts no jobs now; None: it does
+    # These have defaults because a daemon of an older version may not report them.
     config_problem: Text | None = None
     backup_problem: Text | None = None
     metrics_problem: Text | None = None
     storage_problem: Text | None = None
-    left_in_inbox: dict[Text, Text] = {}  # by path, why; the next two are alike
+    left_in_inbox: dict[Text, Text] = {}  # the reason, by path; also in `unplaced` and `watch_problems`
     ignored_in_inbox: int = 0  # files and folders without hidden ones
     unplaced: dict[Text, Text] = {}
     watch_problems: dict[Text, Text] = {}
     devices: list[DeviceStatus] = []  # GPUs first
     cluster: ClusterStatus | None = None
-    not_shown: dict[Text, int] = {}  # how many more entries these three have, by name; none: 0
+    not_shown: dict[Text, int] = {}  # number of entries omitted from the three fields with reasons, by field
 
     def problems(self) -> list[str]:
         """The problems that the operator has to solve."""
@@ -162,7 +162,7 @@ class WorkerCount(Reply):
 
 class Histogram(Reply):
     bounds: list[float]  # upper ones
-    counts: list[int]  # of the values in each range; the last one: above all bounds
+    counts: list[int]  # of the values in each range; the last count: values above all bounds
     sum: float
 
 
@@ -177,7 +177,7 @@ class MetricsReply(Reply):
     claims: Histogram  # in seconds
     workers: list[WorkerCount]
     worker_starts: dict[Text, int]  # by processor
-    worker_ends: list[tuple[Text, Text, int]]  # processor, why, how many
+    worker_ends: list[tuple[Text, Text, int]]  # processor, reason, number of workers
     devices: list[DeviceStatus] = []  # a daemon of an older version does not report these
     parked: dict[Text, Text]  # the reason why its jobs wait, by processor
     closed: bool
@@ -186,13 +186,13 @@ class MetricsReply(Reply):
 
 
 class Metrics(Command):
-    """Report the facts for the metrics that only the daemon knows; the others are in the job log."""
+    """Report the values for metrics that only the daemon knows. All other metrics are computed from the job log."""
 
     name = "metrics"
 
 
 class JobEvent(Reply):
-    """A row of the table `events`: its number is the same for all readers, and after a restart."""
+    """A row of the table `events`. All readers see the same number, also after a restart."""
 
     number: int
     at: int  # microseconds since the epoch
@@ -205,14 +205,14 @@ class JobEvent(Reply):
 class EventsReply(Reply):
     pid: int
     events: list[JobEvent]  # in order; the next request continues after `last`
-    last: int  # number of the last event in `events`, or of the latest there is
-    has_more: bool  # further events are there already
+    last: int  # number of the last event in `events`; if that is empty, the number to continue after
+    has_more: bool  # the job log already has further events
     running: list[RunningJob]
     workers: list[WorkerStatus]
 
 
 class Events(Command):
-    """Report the events after the one numbered `after` (None: only the number to continue from), and the progress."""
+    """Report the events after number `after` (None: only the number to continue after), and the progress of jobs."""
 
     name = "events"
 
@@ -224,20 +224,21 @@ class Events(Command):
 
 class SubmitReply(Reply):
     job: Text
-    waits_for: Text | None  # what delays the record of the job; None: it is recorded, durably
+    waits_for: Text | None  # what prevents the daemon from recording the job; None: the job is recorded durably
 
 
 class Submit(Command):
     """Take a complete file from the folder .incoming of the inbox, as if it had been dropped into it.
 
-    If the file has a UUID as its name there, the job gets it as its id. A submission whose reply was lost may then be
-    repeated: it is answered with the same job. Without that, look for the file: one that is still there was not taken.
+    If the name of the file there is a UUID, that becomes the job's id. A client that lost the reply may then repeat the
+    submission: the daemon answers with the same job. With another name, check whether the file is still in .incoming:
+    if so, the daemon has not taken it.
     """
 
     name = "submit"
 
-    file: Text  # its name in .incoming, closed; a file that is refused remains there
-    folder: Text = ""  # of the inbox, whose rules apply; it need not exist
+    file: Text  # its name in .incoming; the client has closed it. A refused file remains there
+    folder: Text = ""  # the inbox folder whose rules apply; it need not exist
     file_name: Text  # the name of the original
     options: dict[str, JsonValue] = {}  # what the sidecar NAME.toml may contain: "recipe", and the recipe's options
     priority: int | None = None  # None: that of the folder
@@ -287,7 +288,7 @@ class ReviewedReply(Reply):
 
 
 class Reviewed(Command):
-    """Record that a person has looked at the result of a job; with `reviewed` false, that it is still to be done."""
+    """Record that a person has reviewed the result of a job; with `reviewed` false, that it still needs a review."""
 
     name = "reviewed"
 
@@ -301,12 +302,12 @@ class CorrectReply(Reply):
 
 
 class Correct(Command):
-    """Place the files of a folder in state/corrections beside the result of a job, as its corrected files."""
+    """Place the corrected files, from a folder in state/corrections, beside the result of a job."""
 
     name = "correct"
 
     job: Text
-    prepared: Text  # the name of the folder, a UUID; it is not removed
+    prepared: Text  # the name of the folder, a UUID; the daemon does not remove it
     revision: Annotated[int, Field(ge=0)]  # how many corrections the result had when they were prepared
 
 
@@ -314,7 +315,7 @@ class Correct(Command):
 
 
 class Probe(Command):
-    """Check the inbox, the disks and what parked jobs wait for, now."""
+    """Check the inbox, the disks, and the weights and servers that parked jobs wait for, now."""
 
     name = "probe"
 
@@ -383,7 +384,7 @@ class ReloadReply(Reply):
 
 
 class Reload(Command):
-    """Put config.toml into force for everything that starts from now on."""
+    """Apply config.toml to everything that starts from now on."""
 
     name = "reload"
 
@@ -391,18 +392,18 @@ class Reload(Command):
 class Removed(Reply):
     what: Text
     path: Text
-    kept: Text  # why it is not removed; "": it is
+    kept: Text  # why it is not removed; "": it is removed
 
 
 class PruneReply(Reply):
     removed: bool  # False: a dry run
     counts: dict[Text, int]
     first: list[Removed]
-    rest: int | None = None  # of the next request, for what this one had no time for
+    rest: int | None = None  # of the next request, for the results that this one had no time for
 
 
 class Prune(Command):
-    """Remove what [retention] considers old enough; with `dry_run`, only report it."""
+    """Remove the results that are older than [retention] allows; with `dry_run`, only report them."""
 
     name = "prune"
 

@@ -1,4 +1,4 @@
-"""The composition root: which parts the daemon has, and what each is given. Used by `service`, and by the tests."""
+"""The composition root: creates the parts of the daemon and connects them. `service` and the tests use it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ from daemon.workers.supervisor import Spawn, Workers
 
 @dataclass(frozen=True, kw_only=True)
 class App:
-    """The parts of one daemon. None of them has started a thread of its own yet, but for the hasher."""
+    """The parts of one daemon. After `build`, only the hasher has started a thread."""
 
     settings: CurrentSettings
     clock: Clock
@@ -95,11 +95,11 @@ def build(
     notifier: Notifier | None = None,
     ignore_pause: bool = False,
 ) -> App:
-    """Open the job log and build the parts. The folders have been prepared and locked.
+    """Open the job log and build the parts. The caller has prepared and locked the folders.
 
-    clock, spawn, hasher, background: stand-ins of the tests for the system's clocks and what runs outside the main
-    thread. gpus: those of this machine. notifier: the process's own. ignore_pause: work although the daemon is paused,
-    or outside the active hours.
+    clock, spawn, hasher, background: replacements, in tests, for the system's clocks and for work outside the main
+    thread. gpus: those of this machine. notifier: an existing one; None: create one. ignore_pause: start jobs even
+    while the daemon is paused, or outside the active hours.
 
     Raises:
         StorageError, StoreError: the job log cannot be opened.

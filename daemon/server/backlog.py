@@ -1,4 +1,4 @@
-"""The messages that were taken out of the mailbox and not applied yet, in the order in which they are to be applied."""
+"""The messages that the main loop has taken out of the mailbox and not applied yet, in the order to apply them."""
 
 import collections
 import queue
@@ -8,15 +8,15 @@ from collections.abc import Callable
 from daemon.core.messages import Due, LookAt, Request, Signalled
 from daemon.server.mailbox import Mailbox
 
-_COLLECT_SECONDS, _COLLECT_MESSAGES = 0.02, 2000  # taken out of the mailbox at once
+_COLLECT_SECONDS, _COLLECT_MESSAGES = 0.02, 2000  # limits of one `collect`
 
 
 class Backlog:
-    """Signals first, then requests and all others in turn, each due task once. Hints go to `on_hint` at once. Main
-    thread only.
+    """The queues of messages. Called by the main thread only.
 
-    Somebody waits for the answer to a request, so it does not wait for the outcomes of a batch; nor may many requests
-    hold up the outcomes.
+    Signals come first; then requests and other messages alternate. A person waits for the answer to a request, so
+    requests do not wait for all outcomes of a batch; nor may many requests delay the outcomes. `collect` passes hints
+    to `on_hint` immediately, and queues each due task only once.
     """
 
     def __init__(self, mailbox: Mailbox):
@@ -31,7 +31,7 @@ class Backlog:
     def collect(self, *, wait: float) -> None:
         """Take messages out of the mailbox; if there is none, wait up to `wait` seconds for one.
 
-        Bounded, because a user who causes events as fast as they are read must not stop the loop.
+        Stops after a limited time and number of messages: a user who causes many events must not block the loop.
         """
         until = time.monotonic() + wait + _COLLECT_SECONDS
         try:
@@ -48,7 +48,7 @@ class Backlog:
         return bool(self._requests or self._others)
 
     def first(self) -> object | None:
-        """The first message that is no signal; None: there is none."""
+        """The next message that is neither a signal nor a hint; None: there is none."""
         return self._next_queue[0] if self.has_messages else None
 
     @property
@@ -59,7 +59,7 @@ class Backlog:
         return self._others
 
     def next_message(self) -> object:
-        """Remove and return the first message that is no signal."""
+        """Remove and return the message that `first` returns."""
         message = self._next_queue.popleft()
         self._is_turn_of_requests = not isinstance(message, Request)
         if isinstance(message, Due):
@@ -73,7 +73,7 @@ class Backlog:
             case Signalled():
                 self.signals.append(message)
             case Due() if message.task in self._due_tasks:
-                pass  # each task looks at the state as it will be then: once is enough
+                pass  # a task reads the current state when it runs, so running it once is enough
             case Due():
                 self._due_tasks.add(message.task)
                 self._others.append(message)

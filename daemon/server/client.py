@@ -1,4 +1,4 @@
-"""Asks the running daemon: sends a command of `api` through the control socket, and returns its reply as a model."""
+"""The client of the daemon: sends a command of `api` through the control socket, and returns the reply as a model."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -12,7 +12,7 @@ from daemon.server import api, control_socket, feed_lines
 
 R = TypeVar("R", bound=api.Reply)
 
-SILENCE_SECONDS = 45.0  # three heartbeats: after that, a subscription is given up
+SILENCE_SECONDS = 45.0  # three heartbeats: after this time without a line, the client closes a subscription
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 _LINES: TypeAdapter[feed_lines.Line] = TypeAdapter(
     Annotated[feed_lines.Line, Field(discriminator="type")], config=ConfigDict(defer_build=True)
@@ -24,7 +24,7 @@ SAME_VERSION = (
 
 
 class Refused(InboxdError):
-    """The daemon did not carry a command out. `code`: the exit code that it asks for; None: it names none."""
+    """The daemon did not carry out a command. `code`: the exit code that its reply proposes; None: none."""
 
     def __init__(self, what: str, fix: str, code: int | None = None):
         super().__init__(what, fix)
@@ -32,15 +32,15 @@ class Refused(InboxdError):
 
 
 async def subscribe(path: Path, after: int | None = None) -> AsyncGenerator[feed_lines.Line, None]:
-    """Yield the events of jobs after the one numbered `after` (None: from now on), and the progress: see
-    `feed_lines.Subscribe`.
+    """Yield the lines of a subscription: the events of jobs after number `after` (None: from now on), and the progress;
+    see `feed_lines.Subscribe`.
 
     Raises:
-        NotRunning: no daemon listens, this user may not use the socket, or the connection has ended: subscribe again,
-            after the last event.
+        NotRunning: no daemon listens, this user may not use the socket, or the connection has ended. Subscribe again,
+            with the number of the last event as `after`.
         Refused: the daemon did not accept the subscription, or is of another version.
     """
-    import asyncio  # `ask` needs none of it
+    import asyncio  # `ask` does not need asyncio, which takes time to import
 
     with control_socket.explained(path, SILENCE_SECONDS):
         connection = await asyncio.to_thread(control_socket.connect, path)
@@ -72,7 +72,7 @@ def ask(path: Path, command: api.Command, reply: type[R], *, timeout: float = co
     Raises:
         NotRunning: no daemon answers within `timeout` seconds, or this user may not use the socket.
         UsageError: the request is longer than the daemon reads.
-        Refused: the daemon did not carry the command out, or its reply is that of another version.
+        Refused: the daemon did not carry out the command, or its reply does not match this version of inboxd.
     """
     answer = control_socket.ask(path, command.name, timeout, **command.model_dump())
     if not answer.pop("ok"):

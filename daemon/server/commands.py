@@ -1,4 +1,4 @@
-"""Carries out the commands of `api`: which part does what, and how a failure is answered."""
+"""Carries out the commands of `api`: calls the parts of the daemon, and turns each failure into an answer."""
 
 import collections
 import logging
@@ -38,13 +38,13 @@ log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=api.Command)
 
-_ID_CHARACTERS = 36  # of a UUID; nothing longer is shown in a refusal
+_ID_CHARACTERS = 36  # length of a UUID; a refusal shows no more of what the client sent
 _RETRYABLE = (JobState.FAILED, JobState.CANCELLED)
-_SHOWN_REMOVALS = 200  # that `prune` lists one by one
+_SHOWN_REMOVALS = 200  # maximum number of results that a reply to `prune` lists
 
 
 class Refused(Exception):
-    """The command cannot be carried out; `fix` says what can."""
+    """The daemon cannot carry out the command; `fix` is the advice for the user."""
 
     def __init__(self, what: str, fix: str = ""):
         super().__init__(what)
@@ -109,7 +109,7 @@ class Commands:
         """Carry out a request. Return {"ok": true, …} or {"ok": false, "error": …, "fix": …, "exit_code": …}.
 
         Raises:
-            StartOver: a folder or the job log was replaced; the caller has been answered.
+            StartOver: somebody replaced a folder or the job log. The client has its answer already.
         """
         try:
             return {"ok": True, **self._carry_out(request).to_wire()}
@@ -134,10 +134,10 @@ class Commands:
             return _refusal(f"Internal error in command {request.command!r}.", fix, os.EX_SOFTWARE)
 
     def _carry_out(self, request: Request) -> api.Reply:
-        """Validate the arguments and carry the command out.
+        """Validate the arguments and carry out the command.
 
         Raises:
-            Refused: there is no such command, its arguments are wrong, or it is not possible now.
+            Refused: there is no such command, its arguments are invalid, or the command is not possible now.
         """
         if request.command not in self._registry:
             raise Refused(f"Unknown command {request.command[:_ID_CHARACTERS]!r}.", SAME_VERSION)
@@ -215,7 +215,7 @@ class Commands:
         self._publishing.retry(job, self._assign_recipe)
 
     def _assign_recipe(self, queued: Job) -> None:
-        """Assign the recipe that config.toml specifies now, in case it has been corrected since."""
+        """Assign the recipe that config.toml specifies now, in case somebody has corrected config.toml since."""
         if "recipe" in queued.overrides.get("origins", {}):
             return
 
@@ -265,7 +265,7 @@ class Commands:
     # ---------------------------------------------------------------------------------------- the daemon
 
     def probe(self) -> api.Done:
-        """Check the inbox, the disks and what parked jobs wait for, now."""
+        """Check the inbox, the disks, and the weights and servers that parked jobs wait for, now."""
         self._disk_retry.retry(at_once=True)
         self._intake.look_everywhere(self._clock.monotonic())
         self._intake.retry_blocked(self._clock.monotonic())

@@ -1,8 +1,8 @@
 """The Unix socket through which the command line sends commands to the running daemon.
 
-One connection carries one request: a line of JSON in (at most 64 KiB), a line of JSON out, then it is closed. Knows no
-command but `subscribe`, whose connection stays (see `feed`): requests go into the mailbox as `Request`, and the main
-thread answers them (see `commands`).
+A connection carries one request: the client sends a line of JSON (at most 64 KiB), the daemon replies with a line of
+JSON, and closes the connection. Requests go into the mailbox as `Request`, and the main thread answers them (see
+`commands`). This module handles only the command `subscribe` itself: its connection stays open (see `feed`).
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from daemon.core.messages import Request
 log = logging.getLogger(__name__)
 
 REPLY_SECONDS = 30.0  # for the main loop to answer
-REQUEST_SECONDS = 5.0  # for a client to send its line, and again to read the reply
+REQUEST_SECONDS = 5.0  # for a client to send its line; the same time again for it to read the reply
 MAX_CONNECTIONS = 16  # at once
 MAX_REQUEST_BYTES = 64 * 1024
 
-_WAITING_CONNECTIONS = 64  # further ones, in the kernel's queue
-_MAX_REPLY_BYTES = 64 * 1024 * 1024  # a client stops reading there
+_WAITING_CONNECTIONS = 64  # further connections that wait in the kernel's queue
+_MAX_REPLY_BYTES = 64 * 1024 * 1024  # maximum length of a reply that a client reads
 _MAX_ADDRESS_BYTES = 107  # sun_path of unix(7) holds 108, with the closing NUL
 
 
@@ -41,7 +41,9 @@ class ControlServer:
     """Listens on a Unix socket that only this user and root can use, and posts the requests."""
 
     def __init__(self, path: Path, post: Callable[[Request], None], subscribe: Subscribe | None = None):
-        """subscribe: takes over a connection whose request was `subscribe`, or returns its refusal."""
+        """post: puts a request into the mailbox. subscribe: takes over the connection of a request `subscribe`, or
+        returns its refusal.
+        """
         self._path = path
         self._post = post
         self._subscribe = subscribe
@@ -51,7 +53,8 @@ class ControlServer:
         self._inode = 0
 
     def start(self) -> None:
-        """Start listening. An existing socket file is replaced: the caller holds the lock of the instance.
+        """Start listening. Replaces an existing socket file: the caller holds the lock of the folders, so no other
+        daemon uses it.
 
         Raises:
             LayoutError: the socket cannot be created.
@@ -71,14 +74,14 @@ class ControlServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and remove the socket file. Requests under way are still answered if the loop still runs."""
+        """Stop listening and remove the socket file. Requests in progress still get an answer if the main loop runs."""
         listener, self._listener = self._listener, None
         if listener is None or self._thread is None:
             return
-        listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() would not
+        listener.shutdown(socket.SHUT_RDWR)  # shutdown() wakes accept(); close() would not
         self._thread.join()
         listener.close()
-        with contextlib.suppress(OSError):  # removed or replaced by someone else: nothing of ours is left
+        with contextlib.suppress(OSError):  # somebody else has removed or replaced it
             if self._path.lstat().st_ino == self._inode:
                 self._path.unlink()
 
@@ -127,15 +130,18 @@ class ControlServer:
                 connection.settimeout(REQUEST_SECONDS)
                 connection.sendall(json.dumps(reply, default=str).encode() + b"\n")
         except OSError as error:
-            log.debug("a client of the control socket went away: %s", error)
+            log.debug("a client of the control socket disconnected: %s", error)
         finally:
             self._slots.release()
 
     def _reply_to(self, connection: socket.socket) -> Mapping[str, object] | None:
-        """Return the reply for this client, which may be a refusal; None: it has subscribed."""
+        """Return the reply for this client, which may be a refusal; None: `subscribe` has taken over the connection."""
         try:
             line = _read_line(connection, MAX_REQUEST_BYTES, REQUEST_SECONDS)
-            if _peer_uid(connection) not in (0, os.geteuid()):  # after reading: closing with bytes unread is a reset
+            if _peer_uid(connection) not in (
+                0,
+                os.geteuid(),
+            ):  # after reading, because unread bytes make close() a reset
                 fix = "Run the command as root, or as the daemon's user."
                 return _refusal("This user may not control the daemon.", fix)
             fields = json.loads(line)
@@ -216,12 +222,13 @@ def explained(path: Path, timeout: float) -> Iterator[None]:
 
 
 def _read_line(connection: socket.socket, limit: int, seconds: float) -> bytes:
-    """Read one line of at most `limit` bytes, with its end, within `seconds` in all: a client that drips is treated as
-    a silent one.
+    """Read one line of at most `limit` bytes, including its line feed.
+
+    The complete line must arrive within `seconds`, so a client cannot extend the time by sending byte after byte.
 
     Raises:
-        TimeoutError: it took longer.
-        ValueError: it is longer, or the connection was closed before its end.
+        TimeoutError: the line took longer.
+        ValueError: the line is longer, or the connection was closed before its end.
     """
     until = time.monotonic() + seconds
     line = bytearray()
@@ -240,7 +247,7 @@ def _read_line(connection: socket.socket, limit: int, seconds: float) -> bytes:
 
 
 def _peer_uid(connection: socket.socket) -> int:
-    """The user on the other side, as the kernel knows it: SO_PEERCRED of unix(7), struct ucred."""
+    """The uid of the process at the other end, from the kernel: SO_PEERCRED of unix(7), struct ucred."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
     _, user, _ = struct.unpack("iII", credentials)
     return int(user)
@@ -248,7 +255,7 @@ def _peer_uid(connection: socket.socket) -> int:
 
 @contextlib.contextmanager
 def _address(path: Path) -> Iterator[bytes]:
-    """Yield `path` as a socket address. One too long for sockaddr_un leads through a descriptor of its folder."""
+    """Yield `path` as a socket address; if it is too long for sockaddr_un, through a descriptor of its folder."""
     full = os.fsencode(path.absolute())
     if len(full) <= _MAX_ADDRESS_BYTES:
         yield full

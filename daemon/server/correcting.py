@@ -1,4 +1,4 @@
-"""A correction of a result, from the changes to the files beside it: for the web process and `inboxd correct`."""
+"""Corrects a result, for the web process and `inboxd correct`: prepares the corrected files; the daemon places them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,11 +16,11 @@ class NoResult(UsageError):
 
 
 def result_of(row: JobRow, settings: Settings) -> result_files.Result:
-    """The result of a job that is done.
+    """Open the result of a job that is done.
 
     Raises:
-        NoResult: there is none.
-        DamagedResult: it cannot be read.
+        NoResult: the job has no result.
+        DamagedResult: the result cannot be read.
     """
     result = result_files.find(row, settings) if row["state"] == "done" else None
     if result is None:
@@ -32,8 +32,8 @@ def correct(row: JobRow, changes: Sequence[corrections.Change], by: str, setting
     """Record changes of a result; return corrections.json.
 
     Raises:
-        NoResult, InvalidCorrection: they do not fit the result.
-        NotRunning, Refused, StorageError: the daemon did not place them.
+        NoResult, InvalidCorrection: the changes do not fit the result.
+        NotRunning, Refused, StorageError: the daemon did not place the corrected files.
     """
     result = result_of(row, settings)
     with corrections.prepared(row, result, changes, by, settings) as (name, revision):

@@ -1,7 +1,7 @@
-"""Long-lived connections: each subscriber gets the numbered events of the jobs and the progress, as lines of JSON.
+"""Sends numbered job events and progress to subscribers on long-lived connections, as lines of JSON.
 
-One thread serves all subscribers. It reads the events from the job log and stores none: a subscriber is a position in
-the log and a small buffer. The main thread only wakes it, and gives it the progress, which exists only in memory.
+One thread serves all subscribers. It reads the events from the job log, so each subscriber needs only a position in the
+log and a small buffer. The main thread only wakes that thread, and passes it the progress, which exists only in memory.
 """
 
 import collections
@@ -27,9 +27,9 @@ from daemon.server.subscriber import Subscriber, encode
 log = logging.getLogger(__name__)
 
 MAX_SUBSCRIBERS = 32  # at once
-MAX_REPLAY = 10_000  # events before the latest one; earlier ones are in the job log
+MAX_REPLAY = 10_000  # events that a new subscriber may be behind; it must read earlier ones from the job log
 SAMPLE_SECONDS = 0.2  # between two reports of progress
-HEARTBEAT_SECONDS = 15.0  # without a line
+HEARTBEAT_SECONDS = 15.0  # without another line, after which a subscriber gets a heartbeat
 STALL_SECONDS = 10.0  # that a subscriber may leave a full connection unread
 _PAGE = 200  # events read at once
 _RETRY_SECONDS = 1.0  # after the job log could not be read
@@ -48,7 +48,7 @@ class Feed:
         self._thread: threading.Thread | None = None
         self._wake_fd = -1
         self._is_stopping = False
-        self._log: JobLog | None = None  # this and the next two are used by the thread only
+        self._log: JobLog | None = None  # only the thread uses this and the next two
         self._latest = 0  # number of the latest event
         self._readable_at = 0.0  # when the job log may be read again
         self._progress: feed_lines.ProgressLine | None = None  # the latest, made by the main thread
@@ -74,12 +74,12 @@ class Feed:
         self._thread = None
 
     def update(self, now: float, report: Callable[[], feed_lines.ProgressLine]) -> None:
-        """Wake the thread after each turn of the main loop, which may have committed events and reported progress.
+        """Wake the thread after an iteration of the main loop, which may have committed events or made progress.
 
-        report: makes a report of the progress.
+        now: monotonic seconds. report: returns the current progress; called at most every `SAMPLE_SECONDS`.
         """
         if not self._subscribers and not self._arrivals:
-            self._progress = None  # outdated when the next one comes
+            self._progress = None  # it would be outdated when the next subscriber comes
             return
         self._is_sample_due = now < self._sampled_at + SAMPLE_SECONDS
         if not self._is_sample_due:
@@ -90,7 +90,7 @@ class Feed:
         self._wake()
 
     def next_sample(self) -> float | None:
-        """The latest time for the next call of `update`; None: not before the next turn."""
+        """The latest time for the next call of `update`, in monotonic seconds; None: the next iteration suffices."""
         return self._sampled_at + SAMPLE_SECONDS if self._is_sample_due and self._subscribers else None
 
     # ---------------------------------------------------------------------------------------- the control socket
@@ -109,11 +109,11 @@ class Feed:
         own.setblocking(False)
         self._arrivals.append(Subscriber(connection=own, after=command.after))
         self._wake()
-        self._post(Subscribed())  # for the progress: until now, there was no subscriber
+        self._post(Subscribed())  # the main loop must report the progress, which nobody may have needed before
         return None
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # 2**64 - 1 times: it is awake
+        with contextlib.suppress(BlockingIOError):  # the counter is at its maximum, so the thread is awake
             os.eventfd_write(self._wake_fd, 1)
 
     # ---------------------------------------------------------------------------------------- the thread
@@ -131,7 +131,7 @@ class Feed:
                         self._close(key.data, selector)
                 try:
                     self._turn(selector, now)
-                except Exception:  # error boundary: these subscribers; they subscribe again
+                except Exception:  # error boundary: disconnect all subscribers, which then subscribe again
                     log.exception("internal error; all subscribers are disconnected")
                     for each in list(self._subscribers):
                         self._close(each, selector)
@@ -154,7 +154,7 @@ class Feed:
         self._add_events(now)
         for each in list(self._subscribers):
             try:
-                each.send(now)  # first: only an empty buffer gets progress
+                each.send(now)  # first, because only an empty buffer gets progress
                 self._add_rest(each, now)
                 each.send(now)
             except OSError as error:
@@ -171,7 +171,7 @@ class Feed:
                 selector.modify(each.connection, wanted, each)
 
     def _pause(self, now: float) -> float | None:
-        """Seconds until the next task that no socket reports."""
+        """Seconds until the thread has something to do without an event of a socket; None: nothing."""
         if self._arrivals or any(each.has_room and each.last != self._latest for each in self._readers(now)):
             return 0.0
         moments = [self._readable_at] if self._readable_at > now else []
@@ -185,7 +185,7 @@ class Feed:
         return max(0.0, min(moments) - now) if moments else None
 
     def _readers(self, now: float) -> Iterable[Subscriber]:
-        """The subscribers that have room for events now."""
+        """The subscribers to consider for new events; none while the job log cannot be read."""
         return self._subscribers if now >= self._readable_at else ()
 
     def _add_events(self, now: float) -> None:
@@ -216,7 +216,7 @@ class Feed:
         return [encode(feed_lines.EventLine(**row)) for row in rows], rows[-1]["number"] if rows else latest
 
     def _greet(self, each: Subscriber, latest: int, now: float) -> None:
-        """Put the first line into a buffer, and bound how far a subscriber is behind."""
+        """Put the first line into the buffer of a new subscriber; drop one that is too far behind."""
         if each.last is None:
             after = latest if each.after is None or each.after > latest else each.after  # the job log was replaced
             each.last = after

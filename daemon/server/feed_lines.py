@@ -1,4 +1,4 @@
-"""The command `subscribe`, and the lines that the daemon sends on its connection. Fields are only ever added.
+"""The command `subscribe`, and the lines that the daemon sends in reply. New versions may add fields, but remove none.
 
 `feed` sends the lines, `client` reads them.
 """
@@ -11,8 +11,8 @@ from daemon.server import api
 
 
 class Subscribe(api.Command):
-    """Keep the connection, and send a line for each event of a job after the one numbered `after` (None: from now on)
-    and for each change of the progress. The lines are the classes below; there is no reply besides them."""
+    """Keep the connection open; send a line for each job event after number `after` (None: from now on), and for each
+    change of the progress. The classes below are the lines; there is no other reply."""
 
     name = "subscribe"
 
@@ -33,7 +33,7 @@ class EventLine(api.JobEvent):
 
 
 class SkippedLine(api.Reply):
-    """There are too many events to send them all: those up to `last` are in the job log."""
+    """There are too many events to send them all: read those after `after` and up to `last` from the job log."""
 
     type: Literal["skipped"] = "skipped"
     after: int
@@ -41,7 +41,7 @@ class SkippedLine(api.Reply):
 
 
 class ProgressLine(api.Reply):
-    """What runs now: sent when it changes, at most five times a second."""
+    """The running jobs and the workers: sent when they change, at most five times a second."""
 
     type: Literal["progress"] = "progress"
     running: list[api.RunningJob]

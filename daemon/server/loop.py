@@ -1,6 +1,7 @@
-"""One turn of the main loop: apply the messages, then do what has become possible. The only code that changes state.
+"""One iteration of the main loop: apply the messages, then do what has become possible. Only this code changes state.
 
-A disk may refuse any step. It is then noted, nothing is started until the disk works again, and the step is repeated.
+Any step may fail because of a disk. The loop then notes the error, starts no jobs until the disk works again, and
+repeats the step.
 """
 
 import functools
@@ -19,15 +20,15 @@ from processors.contract import FailureKind
 
 log = logging.getLogger(__name__)
 
-_APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
-_GROUP = 32  # results that are published together, at most
+_APPLY_SECONDS = 0.03  # for messages, before the loop checks the inbox again
+_GROUP = 32  # maximum number of results that are published together
 
 
 def _nothing(*_: object) -> None: ...
 
 
 class Loop:
-    """on_signal: given the number of each signal. on_turn: called after each turn."""
+    """The iterations of the main loop. on_signal: called with the number of each signal; on_turn: in each iteration."""
 
     def __init__(
         self,
@@ -45,9 +46,9 @@ class Loop:
         backlog.on_hint = lambda hint: app.intake.look_at(hint, app.clock.monotonic())
 
     def apply_all(self, *, wait: float) -> None:
-        """Apply the messages that are there; if there is none, wait up to `wait` seconds for one.
+        """Apply the waiting messages; if there is none, wait up to `wait` seconds for one.
 
-        Signals come first, then hints, and the others get `_APPLY_SECONDS` at a time: the outcomes of a batch, each
+        All signals and hints are applied. All others share `_APPLY_SECONDS` per call: the outcomes of a batch, each
         with its commits and fsyncs, must not delay a new file.
         """
         self._backlog.collect(wait=0.0 if self._backlog.has_messages else max(0.0, wait))
@@ -63,7 +64,7 @@ class Loop:
                 break
 
     def _accept_results(self) -> list[FinishedAttempt]:
-        """Accept the results that come next, which are published together, and apply the progress between them."""
+        """Accept the next results in the backlog, to publish them together; apply the progress messages among them."""
         results: list[FinishedAttempt] = []
 
         def take(received: messages.WorkerMessage) -> None:
@@ -80,7 +81,7 @@ class Loop:
         return results
 
     def _publish(self, results: list[FinishedAttempt]) -> None:
-        """Publish results together. A worker that is idle now starts its next batch first."""
+        """Publish results together. If the results end a worker's batch, first give that worker its next batch."""
         received = self._backlog.first()
         if isinstance(received, messages.WorkerMessage) and isinstance(received.message, protocol.BatchDone):
             self.guard(self._apply, self._backlog.next_message())
@@ -88,7 +89,7 @@ class Loop:
         self.guard(self._app.outcomes.publish, results)
 
     def advance(self) -> None:
-        """Do all that is possible now; after that, only a message or the end of `pause` makes more possible."""
+        """Do everything that is possible now. Then there is nothing to do until a message or the end of `pause`."""
         app = self._app
         self._follow_clock()
         self.guard(self._retry_storage)
@@ -126,7 +127,7 @@ class Loop:
         was_in_trouble = disk_retry.trouble is not None
         disk_retry.retry()
         if was_in_trouble and disk_retry.trouble is None:
-            self._app.intake.look_everywhere(self._app.clock.monotonic())  # it was not scanned meanwhile
+            self._app.intake.look_everywhere(self._app.clock.monotonic())  # the inbox was not scanned meanwhile
 
     def _apply(self, message: object) -> None:
         app = self._app
@@ -165,7 +166,9 @@ class Loop:
         app, now = self._app, self._app.clock.monotonic()
         if self._tasks.is_pruning or app.dispatcher.has_more:
             return 0.0
-        pauses = [app.settings.value.schedule.rescan]  # the clock of the timetable may have been set back: see there
+        pauses = [
+            app.settings.value.schedule.rescan
+        ]  # for the case that the system clock was set back: see `timetable`
         if (look := app.intake.next_look(now)) is not None:
             pauses.append(look)
         if (sample := app.feed.next_sample()) is not None:

@@ -1,8 +1,8 @@
-"""The mailbox of the main loop, bounded however many events other users cause.
+"""The mailbox of the main loop, whose size stays bounded even if other users cause any number of file events.
 
-Any thread may put messages into it, one takes them out. Signals and requests come first. A hint that is already waiting
-is not added again, so that a flood of events on one name is one message; too many hints become a scan of their folder,
-or of the whole inbox.
+Any thread may put messages into it; only the main thread takes them out. Signals and requests come first. Many events
+for one name become one hint. If there are too many hints, they are replaced by a scan of their folder, or of the whole
+inbox.
 """
 
 import collections
@@ -15,12 +15,12 @@ from pathlib import Path
 from daemon.core.messages import LookAt, LookEverywhere, Request, Signalled
 
 MAX_HINTS = 4096  # waiting; further ones become scans of their folders
-_MAX_SCANS = 4096  # in addition; further ones become a scan of the whole inbox
+_MAX_SCANS = 4096  # waiting, besides these hints; further ones become a scan of the whole inbox
 
 
 @dataclass(frozen=True)
 class _Key:
-    """Stands in the queue for a waiting hint. `folder` is None for the whole inbox, `name` for a whole folder."""
+    """The entry of a hint in the queue. `folder` is None for the whole inbox; `name` is None for a whole folder."""
 
     folder: Path | None
     name: str | None = None
@@ -36,9 +36,9 @@ class Mailbox:
         self._hints: dict[_Key, LookAt | LookEverywhere] = {}  # that wait in the queue
 
     def put(self, message: object) -> None:
-        """Add a message; a waiting hint about the same name is updated instead."""
+        """Add a message. If a hint about the same name is already waiting, update that one instead."""
         match message:
-            case Signalled() | Request():  # without the lock: a signal handler may interrupt `get` while it holds that
+            case Signalled() | Request():  # without the lock, which `get` may hold when a signal interrupts it
                 self._urgent.append(message)
                 self._queue.put(None)
             case LookAt() | LookEverywhere():
@@ -51,7 +51,7 @@ class Mailbox:
         """Remove and return the next message; wait up to `timeout` seconds for one.
 
         Raises:
-            queue.Empty: none came.
+            queue.Empty: no message arrived in time.
         """
         until = time.monotonic() + timeout
         while True:
@@ -70,7 +70,7 @@ class Mailbox:
         if waiting is None:
             self._queue.put(key)
         elif isinstance(waiting, LookAt) and isinstance(hint, LookAt) and hint.name is None and waiting.complete:
-            return  # a folder that was renamed in; of a file, the last event counts
+            return  # a folder that was renamed into place stays complete; for a file, the last event decides
         self._hints[key] = hint
 
     def _bounded(self, hint: LookAt | LookEverywhere) -> tuple[_Key, LookAt | LookEverywhere]:

@@ -1,4 +1,4 @@
-"""Long commands in portions: the main loop works on each for a limited time, and the client asks for the next one."""
+"""Divides long commands into portions: each request gets a limited time, and the client asks for the next portion."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -6,11 +6,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_SECONDS = 1.0  # of work for one request: other requests, the inbox and the watchdog wait for as long
+_SECONDS = 1.0  # of work for one request, during which other requests, the inbox and the watchdog wait
 
 
 class Superseded(Exception):
-    """Another request has started the work again."""
+    """Another request has started the same work from the beginning."""
 
 
 class Portions(Generic[T]):
@@ -18,16 +18,16 @@ class Portions(Generic[T]):
 
     def __init__(self) -> None:
         self._items: Iterator[T] = iter(())
-        self._number = time.time_ns()  # of the work under way; differs after a restart
-        self.rest: int | None = None  # what to ask for to continue; None: there is nothing left
+        self._number = time.time_ns()  # identifies the work in progress; differs after a restart
+        self.rest: int | None = None  # the token with which to request the next portion; None: nothing is left
 
     def take(self, rest: int | None, begin: Callable[[], Iterable[T]]) -> Iterator[T]:
-        """Yield items until the time is over, and set `rest`.
+        """Yield items until the time is over, and set `self.rest`.
 
-        rest: that of the previous portion; None: begin with the first of the items that `begin` returns.
+        rest: `self.rest` after the previous portion; None: start again, with the items that `begin` returns.
 
         Raises:
-            Superseded: it is not that of the previous portion.
+            Superseded: `rest` is not that of the previous portion.
         """
         if rest is None:
             self._items, self._number = iter(begin()), self._number + 1

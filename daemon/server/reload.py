@@ -1,4 +1,4 @@
-"""Reloads config.toml while the daemon runs. A config.toml that is wrong is refused, and the previous settings stay."""
+"""Reloads config.toml while the daemon runs. If config.toml is invalid, the daemon keeps its previous settings."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Reloader:
-    """Called by the main thread only. `show_problem`: called when a reload was refused."""
+    """Reloads config.toml. Called by the main thread only. `show_problem`: called with the reason for a refusal."""
 
     def __init__(
         self, settings: CurrentSettings, notifier: Notifier, problems: Problems, show_problem: Callable[[], None]
@@ -24,11 +24,11 @@ class Reloader:
         self._show_problem = show_problem
 
     def reload(self) -> list[str]:
-        """Put config.toml into force for everything that starts from now on. Return the names of the changed settings.
+        """Apply config.toml to everything that starts from now on. Return the names of the changed settings.
 
         Raises:
-            ConfigError: it is wrong, changes what only a restart can, or a part failed to apply it: the previous
-                settings are in force.
+            ConfigError: config.toml is invalid or changes a setting that needs a restart, or a part failed to apply it.
+                The daemon then keeps its previous settings.
         """
         self._notifier.reloading()
         try:
@@ -62,4 +62,4 @@ class Reloader:
     def _refuse(self, problem: str) -> None:
         self._problems.config = problem
         log.error("%s", problem)
-        self._show_problem()  # now: whoever reloaded it looks at the status next
+        self._show_problem()  # at once: the person who reloads will check the status next

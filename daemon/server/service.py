@@ -1,7 +1,8 @@
 """The daemon's process: start, loop, signals, stop. Read this first, then `loop`, and `app` for the parts.
 
-Threads and children only put messages into one mailbox; the main thread alone changes state. It waits for a message,
-applies it, and then does what has become possible: takes settled files, feeds the workers, kills those that hang.
+Threads and child processes only put messages into one mailbox, and only the main thread changes state. The main thread
+waits for a message, applies it, and then does what has become possible: it takes settled files, gives workers their
+next jobs, and kills workers that hang.
 """
 
 import collections
@@ -29,18 +30,18 @@ log = logging.getLogger(__name__)
 _SCAN_SECONDS = 30.0  # at the start, until all folders are watched
 _REAP_SECONDS = 5.0  # at the stop, for killed workers to exit
 _CLOSE_SECONDS = 15.0  # at the stop, for the last commits, on a slow disk
-_STARTS, _STARTS_SECONDS = 5, 60.0  # this many starts within this time: starting over does not help
+_STARTS, _STARTS_SECONDS = 5, 60.0  # this many starts within this time: the process ends
 _START_AGAIN = "Start again once that is over: nothing is lost."
-_START_AGAIN_SECONDS = 3.0  # between two tries of a start that a disk does not allow
-_START_SECONDS = 60.0  # of tries; then the service manager must restart the daemon
+_START_AGAIN_SECONDS = 3.0  # between tries to start while a disk error prevents the start
+_START_SECONDS = 60.0  # of such tries; then the process ends, and the service manager must restart it
 _DRAIN_TRIES = 5  # a drain ends after this many failed writes to a disk (about 8 s)
 
 
 def serve(settings: Settings, *, drain: bool = False, on_change: Callable[["Service"], None] | None = None) -> None:
-    """Run a `Service`, and another one when it must start over; see there for the options and errors."""
+    """Run a `Service`; if it must start over, run another one. See `Service` for the options and errors."""
     starts: collections.deque[float] = collections.deque(maxlen=_STARTS)
     give_up = time.monotonic() + _START_SECONDS
-    reported = ""  # what the start waits for
+    reported = ""  # the error that prevents the start
     while True:
         starts.append(time.monotonic())
         service = Service(settings, drain=drain, on_change=on_change)
@@ -64,7 +65,7 @@ def serve(settings: Settings, *, drain: bool = False, on_change: Callable[["Serv
 
 
 class Service:
-    """One daemon on one inbox. `drain`: end when all is done. `on_change`: called after each turn of the loop."""
+    """One daemon for one inbox. `drain`: end when all files are processed. `on_change`: called after each iteration."""
 
     app: App  # once it has started
     _loop: Loop
@@ -89,10 +90,10 @@ class Service:
         """Run until a signal, or with `drain` until all is done.
 
         Raises:
-            StartOver: what it works on was replaced (jobs.db, a folder): a new `Service` continues from what is there.
-            InboxdError: it cannot start; nothing was changed.
+            StartOver: somebody replaced jobs.db or a folder. A new `Service` continues with the files that exist now.
+            InboxdError: the daemon cannot start; it has changed nothing.
         """
-        self._listen_to_signals()  # first: a start that waits for a disk can be stopped
+        self._listen_to_signals()  # first, so that a signal can end a start that waits for a disk
         self._open()
         try:
             self._start()
@@ -123,14 +124,14 @@ class Service:
                 ignore_pause=self._drain,
             )
         except BaseException:
-            self._layout.unlock()  # the start may be tried again
+            self._layout.unlock()  # the caller may try the start again
             raise
         self._loop = Loop(self.app, self._backlog, on_signal=self._on_signal, on_turn=self._report)
 
     def _start(self) -> None:
         app, loop = self.app, self._loop
         app.rebuild.run()
-        app.hooks.start()  # before any job ends in this run: the first hook ever reports from here on
+        app.hooks.start()  # before any job of this run ends: a new hook reports jobs from here on
         app.recovery.run()
         latest_wait = app.clock.now_us() + int(self._settings.retry.backoff_max * 1e6)
         loop.guard(app.store.bound_waits, latest_wait)
@@ -153,14 +154,15 @@ class Service:
         log.info("ready: %s -> %s", self._settings.inbox, self._settings.outbox)
 
     def _stop(self) -> None:
-        """Let running jobs finish for `stop_seconds` (a second signal: not at all), put the others back, close all."""
+        """Let running jobs finish for `stop_seconds` (after a second signal: not at all), put the rest back into the
+        queue, and close everything."""
         app, apply_all = self.app, self._loop.apply_all
         stop_seconds = app.settings.value.workers.stop_seconds
-        if self._must_start_over:  # a manager that is notified of a stop expects the process to exit
+        if self._must_start_over:  # a service manager that gets the notice of a stop expects the process to exit
             self._notifier.reloading()
         elif self._is_ready:
             self._notifier.stopping(within_seconds=stop_seconds + _REAP_SECONDS + _CLOSE_SECONDS)
-        with contextlib.suppress(StartOver):  # the next start sees what replaced our files
+        with contextlib.suppress(StartOver):  # the next start handles what has replaced the files
             until = time.monotonic() + (0 if self._must_start_over else stop_seconds)
             while self._has_unfinished_work() and self._stop_requests < 2 and time.monotonic() < until:
                 apply_all(wait=min(0.5, until - time.monotonic()))
@@ -183,11 +185,13 @@ class Service:
         return self.app.dispatcher.is_busy or self.app.background.pending > 0
 
     def may_wait(self) -> bool:
-        """True if a start that a disk error stopped may be repeated: a service manager shows what it waits for."""
+        """True if a start that failed because of a disk may be tried again: only under a service manager, whose status
+        shows the cause.
+        """
         return not self._is_ready and not self._drain and self._notifier.has_manager
 
     def stop_requested_during_wait(self, trouble: StorageError) -> bool:
-        """Report the problem to the service manager and wait for a while. True if the daemon was asked to stop."""
+        """Report the problem to the service manager and wait. True if a signal to stop arrived meanwhile."""
         self._notifier.status(f"waiting: {trouble}")
         return self.was_asked_to_stop(within_seconds=_START_AGAIN_SECONDS)
 
@@ -200,7 +204,7 @@ class Service:
         signal.signal(signal.SIGIO, signal.SIG_IGN)
 
     def was_asked_to_stop(self, *, within_seconds: float = 0.0) -> bool:
-        """True if a signal to stop has arrived, even one that the loop has not yet applied."""
+        """True if a signal to stop has arrived, even if the loop has not applied it yet. Waits for `within_seconds`."""
         self._backlog.collect(wait=within_seconds)
         return self._stop_requests > 0 or any(each.number != signal.SIGHUP for each in self._backlog.signals)
 
@@ -218,8 +222,10 @@ class Service:
     # ---------------------------------------------------------------------------------------- each turn
 
     def _report(self) -> None:
-        """Ping the service manager's watchdog, from here only, as the ping means that this loop turns; show the status;
-        wake the hooks."""
+        """Ping the service manager's watchdog, show the status, and wake the hooks.
+
+        No other code pings the watchdog, because the ping means that the main loop works.
+        """
         now = time.monotonic()
         if self._notifier.watchdog_seconds is not None and now >= self._next_ping:
             self._notifier.ping()
@@ -245,7 +251,7 @@ class Service:
 
     @property
     def is_working(self) -> bool:
-        """True while a job can continue without help. (A job that waits for weights or a server cannot.)"""
+        """True while at least one job can continue. A job that waits for weights or a server cannot."""
         disk_retry, store = self.app.disk_retry, self.app.store
         if disk_retry.next_try() is not None:
             return disk_retry.tries < _DRAIN_TRIES

@@ -1,4 +1,4 @@
-"""Reports what the daemon does now: the replies to `status` and `metrics`, and one line for the service manager."""
+"""Reports the state of the daemon: the replies to `status` and `metrics`, and one line for the service manager."""
 
 import itertools
 import math
@@ -32,19 +32,19 @@ K = TypeVar("K")
 
 _SHOWN_FILES = 5  # of those that wait for the same thing
 _SHOWN_GROUPS = 100  # of those
-_SHOWN_PROBLEMS = 500  # files of each kind that have one: the main thread collects them
+_SHOWN_PROBLEMS = 500  # files per kind of problem, because the main thread collects them
 
 
 @dataclass(kw_only=True)
 class Problems:
-    """Problems that wait for the operator; each is None while there is none."""
+    """Problems that the operator must solve; each is None while there is no such problem."""
 
     config: str | None = None  # why the last reload was refused
     backup: str | None = None  # why last night's copy of the job log was not made
 
 
 class StatusReport:
-    """Reads the parts, and changes none. Called by the main thread only."""
+    """Reads the state of the parts, and changes nothing. Called by the main thread only."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class StatusReport:
         return [self._device(device) for device in self._pools.devices]
 
     def cluster(self) -> api.ClusterStatus | None:
-        """The cluster of the settings; None: they name none."""
+        """The state of the cluster in config.toml; None: config.toml names none."""
         cluster = self._pools.cluster
         if not cluster.address:
             return None
@@ -167,7 +167,7 @@ class StatusReport:
         )
 
     def progress(self) -> feed_lines.ProgressLine:
-        """What runs now, for subscribers."""
+        """The running jobs and the workers, for subscribers."""
         return feed_lines.ProgressLine(running=self.running(), workers=self.workers())
 
     def one_line(self) -> str:
@@ -220,7 +220,7 @@ class StatusReport:
         )
 
     def _waiting(self) -> list[api.WaitingJobs]:
-        """The waiting jobs by what they wait for."""
+        """The waiting jobs, grouped by what they wait for."""
         try:
             groups = self._store.waiting_groups(files=_SHOWN_FILES, limit=_SHOWN_GROUPS)
         except StorageError:  # `storage_problem` reports it
@@ -229,12 +229,12 @@ class StatusReport:
 
 
 def _first(problems: Mapping[K, str]) -> Iterator[tuple[K, str]]:
-    """Those of the problems that are shown, by path."""
+    """Yield the first problems by path, up to the number that a reply contains."""
     return itertools.islice(problems.items(), _SHOWN_PROBLEMS)
 
 
 def _device_of(worker: Worker) -> str | None:
-    """Where a worker computes; None: on a device that is still to be chosen."""
+    """The device on which a worker computes; None: the worker has not reported it yet."""
     if worker.loaded is not None:
         return worker.loaded.device
     return worker.seat.device if worker.seat.has_own_gpu or worker.seat.remote is not None else None

@@ -1,4 +1,4 @@
-"""One connection of `feed`: what it has been sent, and what waits to be sent. Uses no thread of its own."""
+"""One connection of `feed`: its position in the job log, and the bytes to send. Uses no thread of its own."""
 
 import json
 import socket
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from daemon.server import feed_lines
 
-_LAST_LINE_SECONDS = 5.0  # for one that is dropped to read the reason
-_BUFFER_BYTES = 64 * 1024  # no more lines are made beyond it
+_LAST_LINE_SECONDS = 5.0  # for a dropped subscriber to read the reason
+_BUFFER_BYTES = 64 * 1024  # of unsent lines, beyond which no events are added
 
 
 @dataclass(kw_only=True, eq=False)
@@ -16,14 +16,14 @@ class Subscriber:
     """A connection. Times are monotonic seconds."""
 
     connection: socket.socket
-    after: int | None  # number of the last event that it has; None: wants only later ones
-    last: int | None = None  # number of the last event that was put into the buffer; None: not greeted yet
+    after: int | None  # number of the last event that the client had before; None: it wants only later events
+    last: int | None = None  # number of the last event that was put into the buffer; None: no first line yet
     buffer: bytearray = field(default_factory=bytearray)
     is_in_line: bool = False  # part of the buffer's first line has been sent
     shown: feed_lines.ProgressLine | None = None
-    active_at: float = 0.0  # when it last accepted bytes, or had none to accept
-    line_at: float = 0.0  # when it was last sent a line
-    closes_at: float | None = None  # it is dropped, and the connection closed then at the latest
+    active_at: float = 0.0  # when the connection last accepted bytes, or the buffer was last empty
+    line_at: float = 0.0  # when a line was last put into the buffer
+    closes_at: float | None = None  # when the connection is closed at the latest; None: the subscriber was not dropped
 
     @property
     def has_room(self) -> bool:
@@ -37,7 +37,7 @@ class Subscriber:
         self.line_at = now
 
     def drop(self, why: str, now: float) -> None:
-        """Discard all but the rest of the current line, and append a last line."""
+        """Drop the subscriber: discard the buffer except the rest of the current line, and append a last line."""
         rest = self.buffer[: self.buffer.index(b"\n") + 1] if self.is_in_line else bytearray()
         self.buffer = rest + encode(feed_lines.DroppedLine(why=why))
         self.closes_at = now + _LAST_LINE_SECONDS
@@ -46,7 +46,7 @@ class Subscriber:
         """Send as much as the connection accepts.
 
         Raises:
-            OSError: it is closed.
+            OSError: the connection is closed.
         """
         while self.buffer:
             try:

@@ -16,19 +16,19 @@ from daemon.telemetry import totals
 log = logging.getLogger(__name__)
 
 _DAY_US = 24 * 3600 * 1_000_000
-_PRUNE_SECONDS = 0.02  # in one turn of the loop
+_PRUNE_SECONDS = 0.02  # in one iteration of the loop
 _SLOWEST_BYTES = 2**62  # the thread of the background that only the largest files use: see `Background`
 
 
 class Tasks:
-    """Called by the main thread only."""
+    """Carries out due tasks. Called by the main thread only."""
 
     def __init__(self, app: App):
         self._app = app
         self._removals: Iterator[Removal] | None = None  # of this night, bit by bit
 
     def run(self, task: str) -> None:
-        """Carry out a task that is due. Each looks at the state as it is now, so it may be late, or done twice."""
+        """Carry out a task that is due. Each task uses the current state, so it may run late, or twice."""
         app = self._app
         match task:
             case timetable.RESCAN:
@@ -57,7 +57,7 @@ class Tasks:
         return self._removals is not None
 
     def prune(self) -> None:
-        """Remove some of what [retention] considers old enough."""
+        """Remove some of the results that are older than [retention] allows."""
         until = time.monotonic() + _PRUNE_SECONDS
         while self._removals is not None and time.monotonic() < until:
             try:
@@ -72,7 +72,7 @@ class Tasks:
                 raise
 
     def _sweep_search_index(self) -> None:
-        """Remove what no longer exists from the index of `inboxd search`, if there is one."""
+        """Remove documents that no longer exist from the index of `inboxd search`, if there is an index."""
         settings = self._app.settings.value
         if (settings.state / search.NAME).exists():
             self._app.background.run(lambda: child.sweep(settings), lambda _: None, size_bytes=_SLOWEST_BYTES)
@@ -81,7 +81,7 @@ class Tasks:
         """Record how the nightly check and backup of the job log ended.
 
         Raises:
-            StartOver: it is damaged.
+            StartOver: the job log is damaged.
         """
         store, problems = self._app.store, self._app.problems
         if backup.damage:

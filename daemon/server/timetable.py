@@ -1,6 +1,6 @@
 """The timetable of recurring tasks: puts `Due` messages into the mailbox. The only module that imports apscheduler.
 
-Every task looks at the state as it is (level-triggered), so that a missed tick does no harm.
+Every task uses the current state when it runs (level-triggered), so a missed run does no harm.
 """
 
 import logging
@@ -19,15 +19,15 @@ from daemon.config.settings import Settings
 from daemon.core.messages import Due
 
 RESCAN = "rescan"  # the whole inbox: events may be lost, and some file systems send none
-PROBE = "probe"  # what parked jobs wait for
-UNLOAD = "unload"  # workers idle for longer than their processor's keep_alive
+PROBE = "probe"  # check the weights and servers that parked jobs wait for
+UNLOAD = "unload"  # end workers that have been idle for longer than their processor's keep_alive
 TIDY = "tidy"  # statistics for the query planner of the database, and files that nobody submitted
 HOURS = "hours"  # the active hours begin or end
 DIGEST = "digest"  # a report of what went wrong in a day
 NIGHTLY = "nightly"  # check and copy the database, remove what is old enough
 
 _TIDY_SECONDS = 24 * 3600.0
-_STEP_SECONDS = 1.0  # by which the clock must be set at once to be noticed; what NTP slews is far less
+_STEP_SECONDS = 1.0  # smallest step of the clock that is noticed; NTP adjusts the clock in far smaller ones
 
 
 class Timetable:
@@ -52,15 +52,16 @@ class Timetable:
         self._scheduler.start()
 
     def apply(self, settings: Settings) -> None:
-        """Post at the times of new settings from now on."""
+        """Use the schedule of new settings from now on."""
         self._schedule = settings.schedule
         if self._scheduler is not None:
             self._plan(self._scheduler)
 
     def follow_clock(self) -> float:
-        """Return the seconds by which the clock of the day was set since the last call; 0.0 if it was not.
+        """Return the seconds by which the system clock was set since the last call; 0.0 if it was not set.
 
-        The scheduler counts by that clock: set back by hours, it would post nothing for hours. So it is rescheduled.
+        The scheduler uses the system clock. After that was set back by hours, the scheduler would post nothing for
+        hours, so this method reschedules the tasks that repeat at intervals.
         """
         offset = time.time() - time.monotonic()
         step, self._offset = offset - self._offset, offset
@@ -79,7 +80,7 @@ class Timetable:
         schedule = self._schedule
         scheduler.remove_all_jobs()
         self._intervals = {task: getattr(schedule, task) for task in (RESCAN, PROBE, UNLOAD)} | {TIDY: _TIDY_SECONDS}
-        start = datetime.now(UTC)  # of all, so that tasks of the same interval are due together: fewer wake-ups
+        start = datetime.now(UTC)  # one start for all, so that tasks with equal intervals are due together
         for task, seconds in self._intervals.items():
             trigger = IntervalTrigger(seconds=seconds, start_date=start)
             scheduler.add_job(self._post, trigger, args=[Due(task=task)], id=task)
