@@ -1,1 +1,1 @@
-"""Worker processes: start, feed, listen, kill."""
+"""Worker processes: starts them, sends them jobs, receives their messages, and kills those that hang."""

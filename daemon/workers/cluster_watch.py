@@ -1,5 +1,5 @@
 """Watches the Ray cluster: a child process (`processors.cluster.watch`) reports its living nodes, because the daemon
-itself never imports Ray. Changes are posted; a child that ends, or falls silent, is started again.
+itself never imports Ray. This module posts changes, and restarts the child if it exits or stops reporting.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ from processors.line_reader import LineReader
 log = logging.getLogger(__name__)
 
 _ROOT = Path(contract.__file__).parents[1]  # where the package `processors` is found
-_SILENCE_SECONDS = 15.0  # without a report, which comes every 2 s: the head does not answer
+_SILENCE_SECONDS = 15.0  # without a report, which normally comes every 2 s, after which the head counts as unavailable
 _START_SECONDS = 60.0  # until the first report
 _AGAIN_SECONDS = (2.0, 30.0)  # before the child is started again: at first, and at most
 _LAST_BYTES = 2000  # of its stderr
 
 
 class ClusterWatch:
-    """Watches the cluster of the settings; nothing runs while they name none. Called by the main thread only."""
+    """Watches the cluster that config.toml names, if it names one. Called by the main thread only."""
 
     def __init__(self, post: Callable[[ClusterChanged], None]):
         self._post = post
@@ -38,7 +38,7 @@ class ClusterWatch:
         self._thread: _Watcher | None = None
 
     def apply(self, settings: Settings) -> None:
-        """Watch the cluster that the settings name."""
+        """Watch the cluster of these settings instead of the previous one, if it differs."""
         if settings.cluster == self._watched:
             return
         self.stop()
@@ -55,7 +55,7 @@ class ClusterWatch:
 
 
 class _Watcher(threading.Thread):
-    """Starts the child, and starts it again."""
+    """A thread that starts the child, reads its reports, and restarts it after it ends."""
 
     def __init__(self, address: str, token_file: str, post: Callable[[ClusterChanged], None]):
         super().__init__(name="cluster", daemon=True)
@@ -81,7 +81,7 @@ class _Watcher(threading.Thread):
             pause = min(2 * pause, _AGAIN_SECONDS[1])
 
     def _watch(self) -> str:
-        """Run the child until it ends; return why."""
+        """Run the child until it ends; return why it ended."""
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         command = [sys.executable, "-P", "-m", "processors.cluster.watch", *self._arguments]
         try:
@@ -106,7 +106,7 @@ class _Watcher(threading.Thread):
             process.stderr.close()
 
     def _read(self, process: "subprocess.Popen[bytes]") -> str:
-        """Post what the child reports until it ends. Return why it was ended here; "": it ended itself."""
+        """Post the reports of the child until it ends. Return why this thread ended it; "": the child ended itself."""
         assert process.stdout is not None
         lines, limit = LineReader(process.stdout.fileno()), _START_SECONDS
         while not self._wanted.is_set():
@@ -133,7 +133,7 @@ class _Watcher(threading.Thread):
 
 
 def _last_line(process: "subprocess.Popen[bytes]") -> str:
-    """Why the child ended, as it wrote on stderr."""
+    """The last line that the child wrote to stderr, which says why it ended."""
     assert process.stderr is not None
     os.set_blocking(process.stderr.fileno(), False)
     process.wait()

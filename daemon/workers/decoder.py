@@ -1,8 +1,7 @@
 """Decodes a worker's output: messages from its stdout, the last lines of its stderr. Pure; time is passed in.
 
-A worker is not trusted: its library, or another program named by `python`, may write anything. Buffers are bounded,
-no more replies are passed on than were requested, and a worker that breaks the protocol too often is a
-`ProtocolViolation`.
+A worker is not trusted: its library, or another program named by `python`, may write anything. Buffers are bounded.
+Invalid lines and replies that the daemon did not request count as faults; too many faults raise `ProtocolViolation`.
 """
 
 import logging
@@ -14,7 +13,7 @@ from processors.contract import WorkProgress
 
 log = logging.getLogger(__name__)
 
-_MAX_FAULTS = 20  # lines that are not messages, and unrequested replies, after which the worker is killed
+_MAX_FAULTS = 20  # maximum number of invalid lines and unrequested replies, after which the daemon kills the worker
 _TAIL_BYTES = 16 * 1024  # of stderr: earlier bytes are discarded
 _LAST_LINES, _LINE_CHARACTERS = 20, 1000
 
@@ -59,10 +58,12 @@ class Decoder:
         self._batch_ends_owed += 1
 
     def feed(self, chunk: bytes, now: float) -> Iterator[protocol.Message]:
-        """Return the messages that `chunk` completes; of progress messages, no more than the rate limit allows.
+        """Yield the messages that `chunk` completes, without progress messages above the rate limit.
+
+        now: monotonic seconds.
 
         Raises:
-            ProtocolViolation: the worker must be killed.
+            ProtocolViolation: the worker sent too long a line, or too many faults; the caller must kill the worker.
         """
         *lines, rest = chunk.split(b"\n")
         for line in lines:
@@ -88,7 +89,7 @@ class Decoder:
         return message if isinstance(message, protocol.WorkFinished | protocol.WorkFailed) else None
 
     def _was_requested(self, message: protocol.Message) -> bool:
-        """Count the message as a reply to what was sent. False: nothing sent asks for it."""
+        """Count the message as a reply to a request. False: the daemon has sent no such request."""
         match message:
             case WorkProgress():
                 return True

@@ -1,4 +1,4 @@
-"""Starts the worker processes of jobs: the environment, the process group, the memory limit.
+"""Starts worker processes, with their environment, process group and memory limit.
 
 Each worker leads a process group of its own, so that its descendants are killed with it.
 """
@@ -26,8 +26,11 @@ _OOM_SCORE_ADJUSTMENT = 500  # proc(5): out of memory, the kernel should kill a 
 
 
 class Launcher:
-    """Starts a process per call. `descriptors`: of the daemon's folders, inherited by each worker, whose paths lead
-    through them. settings: for workers on the nodes of a cluster."""
+    """Starts a worker process per call.
+
+    descriptors: of the daemon's folders; each worker inherits them, and the paths in its jobs go through them.
+    settings: those of the cluster, for workers on its nodes.
+    """
 
     def __init__(
         self,
@@ -41,7 +44,7 @@ class Launcher:
         self._settings = settings
 
     def __call__(self, number: int, processor: str, options: contract.Options, seat: Seat) -> WorkerProcess:
-        """Start the worker `number` for `processor` on its seat.
+        """Start the worker `number` for `processor` on the device of `seat`.
 
         Raises:
             OSError: no process could be started (the interpreter is missing, no memory …).
@@ -68,7 +71,7 @@ class Launcher:
     def _command(self, processor: str, options: contract.Options, seat: Seat) -> Sequence[str]:
         if seat.remote is None:
             return (options.python or sys.executable, "-P", "-m", "processors.worker", processor)
-        assert self._settings is not None  # which name the cluster that the node is of
+        assert self._settings is not None  # the settings name the cluster
         target = _target(self._settings.value, options, seat.remote)
         return (sys.executable, "-P", "-m", "processors.cluster.near", processor, encode_target(target))
 
@@ -85,18 +88,18 @@ class Launcher:
             start_new_session=True,
             pass_fds=self._descriptors,
         )
-        with contextlib.suppress(OSError):  # it has exited already
+        with contextlib.suppress(OSError):  # the process has exited already
             Path(f"/proc/{process.pid}/oom_score_adj").write_text(str(_OOM_SCORE_ADJUSTMENT), encoding="ascii")
         return process
 
 
 def run_module(module: str, arguments: list[str]) -> int:
-    """Run `python -m module` in the foreground, on this terminal, for commands that need torch. Return its status."""
+    """Run `python -m module` on this terminal, and return its exit status. For commands that need torch."""
     return subprocess.call([sys.executable, "-P", "-m", module, *arguments], env=_environment(os.environ))
 
 
 def _target(settings: Settings, options: contract.Options, share: Share) -> Target:
-    """Where a worker on a node runs."""
+    """The target of a worker on a node of the cluster."""
     return Target(
         address=settings.cluster.address,
         token_file=str(settings.token_file or ""),
@@ -113,7 +116,7 @@ def _target(settings: Settings, options: contract.Options, share: Share) -> Targ
 
 
 def _environment(daemon: Mapping[str, str]) -> dict[str, str]:
-    """The daemon's environment without the variables meant for it alone, and with the path of this package."""
+    """The daemon's environment, without the variables meant only for the daemon, and with the path of this package."""
     environment = {name: value for name, value in daemon.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), daemon.get("PYTHONPATH", "")]))
     return environment

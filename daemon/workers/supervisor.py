@@ -1,5 +1,5 @@
-"""The workers: start, feed, end, kill. A worker's output and exit reach the mailbox through its `worker_process`; the
-dispatcher applies them to the jobs.
+"""The workers: starts them, sends them jobs, ends and kills them. `worker_process` posts a worker's messages and exit;
+`daemon.scheduling.outcomes` applies those to the jobs.
 """
 
 import logging
@@ -29,7 +29,7 @@ class WorkerState(StrEnum):
 
 
 class Link(Protocol):
-    """A worker process as this module sees it: a `worker_process.WorkerProcess`, or a stand-in of the tests."""
+    """The interface of a worker process: `worker_process.WorkerProcess`, or a replacement in tests."""
 
     @property
     def pid(self) -> int: ...
@@ -41,7 +41,7 @@ class Link(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What a worker takes of a node of the cluster."""
+    """The share of a cluster node that a worker reserves."""
 
     node: str  # its name
     node_id: str
@@ -52,7 +52,7 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Seat:
-    """Where a worker computes."""
+    """The device on which a worker computes, and its share of the CPU."""
 
     device: str = "cpu"  # its name, such as "cuda:1"; of several, separated by commas
     environment: Mapping[str, str] = field(default_factory=dict)  # makes its libraries see this device alone
@@ -70,16 +70,18 @@ class Seat:
         return None if self.remote is None else self.remote.node
 
     def adapt(self, options: Mapping[str, object]) -> dict[str, object]:
-        """The load options for a worker there: its only GPU has another number than in config.toml."""
+        """The load options for a worker on this seat: the only GPU that it sees has the number 0, whatever config.toml
+        calls it.
+        """
         is_numbered = str(options.get("device", "")).startswith("cuda:")
         return {**options, "device": "cuda"} if self.has_own_gpu and is_numbered else {**options}
 
     def is_on_gpu(self, described: str) -> bool:
-        """True if a worker there computes on a GPU. described: as `describe` returns it."""
+        """True if a worker on this seat computes on a GPU. described: a device as `describe` returns it."""
         return described.startswith("cuda") or (self.remote is not None and described.startswith(self.device))
 
     def describe(self, reported: str) -> str:
-        """The device that a worker there reported, by the name that it has elsewhere: "cuda:1 (NVIDIA H200)"."""
+        """Replace the device name that a worker reported by the daemon's name for it: "cuda:1 (NVIDIA H200)"."""
         if self.remote is not None and reported.startswith("cpu"):
             return f"{self.remote.node}:{reported}"
         if not self.has_own_gpu or reported.startswith("cpu"):
@@ -115,17 +117,17 @@ class Worker:
 
     @property
     def deadline(self) -> float | None:
-        """The time from which the worker counts as hanging; None while it has nothing to do."""
+        """The monotonic time at which the worker counts as hanging; None while it is idle."""
         return None if self.state is WorkerState.IDLE else self.last_message + self.timeout
 
     @property
     def may_be_joined(self) -> bool:
-        """True if the worker takes further jobs beside those it is busy with."""
+        """True if the worker accepts further jobs while it is busy."""
         is_willing = self.state is WorkerState.BUSY and self.loaded is not None and self.loaded.takes_more_jobs
         return is_willing and not any(job.alone for job in self.jobs.values())
 
     def give(self, jobs: Mapping[str, Job], works: list[dict[str, object]], now: float) -> None:
-        """Give it jobs, and send their works."""
+        """Assign jobs to the worker, and send it their works as one batch. `now`: monotonic seconds."""
         self.jobs |= jobs
         held_before = self.batch_size if self.batches else 0
         self.last_outcome = self.last_outcome if self.batches else now
@@ -138,12 +140,12 @@ class Worker:
         self.connection.send(message)
 
     def end(self, now: float) -> None:
-        """Close its stdin: it finishes its current work and exits."""
+        """Close the worker's stdin, so that it finishes its current work and exits."""
         self.state, self.last_message = WorkerState.ENDING, now
         self.connection.close()
 
     def kill(self, why: contract.FailureKind | None = None) -> None:
-        """Kill it and its process group now."""
+        """Kill the worker and its process group now. `why`: the failure of its jobs; None: the worker has no fault."""
         self.why_killed = self.why_killed or why
         self.connection.kill()
 
@@ -158,7 +160,7 @@ class Workers:
         self._count = 0
         self._living: dict[int, Worker] = {}
         self.starts: Counter[str] = Counter()  # by processor
-        self.ends: Counter[tuple[str, str]] = Counter()  # by processor and why: "asked", "timeout", "crashed" …
+        self.ends: Counter[tuple[str, str]] = Counter()  # by processor and reason: "asked", "timeout", "crashed" …
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(list(self._living.values()))
@@ -170,7 +172,7 @@ class Workers:
         return self._living.get(number)
 
     def spawn(self, processor: str, options: contract.Options, seat: Seat) -> Worker:
-        """Start a worker that loads `processor` on its seat; WorkerLoaded, LoadFailed or WorkerExited will follow.
+        """Start a worker that loads `processor` on `seat`; a WorkerLoaded, LoadFailed or WorkerExited follows.
 
         Raises:
             OSError: no process could be started.
@@ -201,7 +203,7 @@ class Workers:
         return worker
 
     def next_deadline(self) -> float | None:
-        """The earliest deadline of a worker. A killed worker has none, because its exit follows."""
+        """The earliest deadline of the workers, in monotonic seconds; None: there is none. Killed workers have none."""
         deadlines = [worker.deadline for worker in self if worker.why_killed is None]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -217,7 +219,7 @@ class Workers:
 
 
 def describe_exit(exited: WorkerExited) -> str:
-    """Explain to the person who dropped the file how a worker exited."""
+    """A sentence about how a worker exited, for the person who dropped the file."""
     if exited.reason:
         return exited.reason
     if exited.exit_status < 0:

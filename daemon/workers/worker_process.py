@@ -1,9 +1,9 @@
 """The I/O loop of one worker process, on a thread of its own: messages in and out, its memory, its exit.
 
-It changes no job: messages, and finally WorkerExited, go into the mailbox. Whatever the process does, its exit is
-reported, and the daemon neither blocks on it nor grows because of it: no write blocks, buffers are bounded, and the
-exit is observed on the process itself (pidfd_open(2)), not on pipes that a grandchild may hold open. A worker that
-breaks the protocol, or exceeds its memory limit, is killed with all its descendants.
+The thread changes no job: it puts the messages, and finally WorkerExited, into the mailbox. Whatever the worker does,
+the thread reports its exit, never blocks on a write, and uses bounded buffers. It watches the process itself
+(pidfd_open(2)), not its pipes, which a grandchild may hold open. It kills a worker that breaks the protocol or exceeds
+its memory limit, with all its descendants.
 """
 
 import contextlib
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 64 * 1024
-_LAST_CHUNKS = 64  # read from the pipes of a process that has exited; others may go on filling them
+_LAST_CHUNKS = 64  # limit of what is read after the exit of the process, because its descendants may continue to write
 _EXIT_SECONDS = 10.0  # for a worker that closed its stdin or stdout to exit
-_HUNTS = 100  # searches of /proc for processes that a worker left behind
+_HUNTS = 100  # maximum number of searches of /proc for processes that a worker left behind
 
 
 class WorkerProcess:
@@ -60,11 +60,11 @@ class WorkerProcess:
         self._is_released = False
         self._selector = selectors.DefaultSelector()
         self._unsent = bytearray()
-        self._is_closing = False  # stdin, once everything is sent
+        self._is_closing = False  # close stdin once everything is sent
         self._decoder = Decoder(number=number)
         self._stderr_tail = StderrTail(number=number, log=logging.getLogger(log_name))
         self._has_exited = False
-        self._why: FailureKind | None = None  # it was killed by this thread, for this reason
+        self._why: FailureKind | None = None  # why this thread killed the worker; None: it did not
         self._reason = ""
         self._exit_by: float | None = None  # when a worker that closed a pipe must have exited
         self._memory = memory.MemoryMonitor(limit)
@@ -93,7 +93,9 @@ class WorkerProcess:
         return self._process.pid
 
     def send(self, message: protocol.Message | None) -> None:
-        """Send a message once the process reads. Never blocks; if the process is gone, its exit is reported instead."""
+        """Queue a message for the process; None: close its stdin. Never blocks. If the process is gone, the message is
+        discarded, and the exit is reported.
+        """
         if self._is_released:
             return
         self._outgoing.put(message)
@@ -105,11 +107,11 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """Kill the process and its group now."""
-        if self._process.returncode is None:  # not reaped: no other process has its number
+        if self._process.returncode is None:  # not reaped yet, so no other process has its number
             _kill_group(self._process.pid)
 
     def release(self) -> None:
-        """Free the descriptors after the exit was reported; what is sent from now on is discarded."""
+        """Close the descriptors after the exit was reported. Messages that are sent afterwards are discarded."""
         self._is_released = True
         os.close(self._wake)
         self._selector.close()
@@ -174,7 +176,7 @@ class WorkerProcess:
             while self._unsent:
                 del self._unsent[: os.write(self._stdin.fileno(), self._unsent[:_CHUNK_BYTES])]
         except BlockingIOError:
-            with contextlib.suppress(KeyError):  # it is registered already
+            with contextlib.suppress(KeyError):  # the pipe is registered already
                 self._selector.register(self._stdin, selectors.EVENT_WRITE, self._write)
             return
         except OSError:  # EPIPE: it closed its stdin, or has just died
@@ -222,7 +224,7 @@ class WorkerProcess:
         return chunk
 
     def _expect_end(self) -> None:
-        """Its stdin or stdout is closed, so it can do no more work: it must exit soon."""
+        """Expect the worker to exit soon: it has closed its stdin or stdout, and can do no more work."""
         self._exit_by = self._exit_by or time.monotonic() + _EXIT_SECONDS
 
     def _unwatch(self, pipe: IO[bytes]) -> None:
@@ -232,11 +234,11 @@ class WorkerProcess:
     # ---------------------------------------------------------------------------------------- the exit
 
     def _finish(self) -> None:
-        """Kill its descendants, read the rest of its output, and report its exit."""
+        """Kill the descendants of the exited worker, read the rest of its output, and report its exit."""
         process = self._process
         _kill_group(process.pid)  # until the leader is reaped, its number names this group and no other
         _kill_marked(self._mark)
-        with contextlib.suppress(Exception):  # its last output is worth less than the report of its exit
+        with contextlib.suppress(Exception):  # the report of the exit matters more than the last output
             for _ in range(_LAST_CHUNKS):
                 self._read_stdout()
                 self._read_stderr()
@@ -263,10 +265,10 @@ def _kill_group(leader: int) -> None:
 
 
 def _kill_marked(mark: str) -> None:
-    """Kill descendants that left the group (setsid(2)): they still have the mark in their environment.
+    """Kill descendants that left the process group with setsid(2), found by `mark` in their environment.
 
-    Repeat until two searches in a row find none: a process that forks and exits while /proc is read is not listed any
-    more, and its child not yet.
+    Repeat until two searches in a row find none: one search can miss a process that forks and exits meanwhile, and its
+    child as well.
     """
     misses = 0
     for _ in range(_HUNTS):
@@ -283,5 +285,5 @@ def _kill_marked(mark: str) -> None:
 def _holds(environment: Path, mark: str) -> bool:
     try:
         return mark.encode() in environment.read_bytes()
-    except OSError:  # another user's, or it has exited
+    except OSError:  # the process belongs to another user, or has exited
         return False

@@ -1,10 +1,11 @@
-"""The far half of a remote worker: what a node does for the near half, which calls the methods of `FarHalf`.
+"""The far half of a remote worker: runs on the node; the near half calls the methods of `FarHalf`.
 
-It decides nothing, and keeps nothing but the files of running jobs. It never calls back: the near half asks for what is
-new (`receive`) and fetches files itself. It ends itself, with its worker and its files, when it hears nothing for
-`SILENCE_SECONDS`: after a partition of the network, the daemon has given the same jobs to another worker long ago.
+The far half makes no decisions, and stores only the files of running jobs. It never calls the near half, which asks for
+news (`receive`) and fetches files itself. After `SILENCE_SECONDS` without a call, the far half kills its worker,
+removes its files and exits: after a partition of the network, the daemon has long given the same jobs to another
+worker.
 
-Calls may arrive in any order and several at once.
+Calls may arrive in any order, and several at the same time.
 """
 
 import os
@@ -31,7 +32,7 @@ _END_SECONDS = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """The first answer of a far half."""
+    """The answer of a far half to the first call."""
 
     version: str  # of inboxd
     python: str
@@ -39,7 +40,7 @@ class Hello:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something new. Numbers ascend by 1, so that a repeated answer does no harm."""
+    """A line or exit of the worker. Numbers ascend by 1, so that the near half can ignore a repeated event."""
 
     number: int
     kind: Literal["line", "log", "exit"]
@@ -50,7 +51,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class News:
-    """What is new since the last call of `receive`."""
+    """The events and changed files since the last call of `receive`."""
 
     events: list[Event]
     saved: dict[str, list[Entry]]  # by running job: its checkpoints, where they changed
@@ -59,14 +60,14 @@ class News:
 
 @dataclass(kw_only=True)
 class _Job:
-    """A running job, and what the near half knows of its checkpoints."""
+    """A running job, and the checkpoints that were last reported to the near half."""
 
     folder: Path
     known: list[Entry] = field(default_factory=list)
 
 
 def installed_version() -> str:
-    """The version of inboxd on this machine; "": it was not installed as a package."""
+    """The version of inboxd on this machine; "": inboxd is not installed as a package."""
     try:
         return version("inboxd")
     except PackageNotFoundError:
@@ -74,7 +75,7 @@ def installed_version() -> str:
 
 
 class FarHalf:
-    """Its public methods are those that a near half may call; any may raise OSError or ValueError."""
+    """The methods that a near half may call: all public ones. Each may raise OSError or ValueError."""
 
     def __init__(self, above: Path | None = None, *, silence_seconds: float = SILENCE_SECONDS):
         self._folder = FarFolder(above)
@@ -102,11 +103,13 @@ class FarHalf:
     def start(
         self, processor: str, python: str | None, environment: Mapping[str, str], memory_max: str, folder: str
     ) -> None:
-        """Start the worker process. memory_max: the option of the processor. folder: that it runs in, if it is here."""
+        """Start the worker process. memory_max: the option of the processor. folder: the working folder, if the node
+        has it; see `FarWorker.start`.
+        """
         self._worker.start(["processors.worker", processor], python, {**environment}, memory_max, folder)
 
     def start_models(self, arguments: list[str]) -> None:
-        """Start the program that manages weights instead of a worker."""
+        """Start `processors.models_cli`, which manages weights, instead of a worker."""
         self._worker.start(["processors.models_cli", *arguments], None, {}, "100%", os.curdir)
 
     def send(self, line: bytes) -> None:
@@ -118,7 +121,7 @@ class FarHalf:
         self._worker.close()
 
     def receive(self, after: int) -> News:
-        """Return what is new since the event numbered `after`; wait for a while if nothing is."""
+        """Return the news since event number `after`; if there are none, wait up to about `POLL_SECONDS` for some."""
         until = time.monotonic() + POLL_SECONDS
         while True:
             with self._new:
@@ -135,7 +138,7 @@ class FarHalf:
     # ---------------------------------------------------------------------------------------- files
 
     def begin(self, job: str, attempt: int, saved: list[str], files: list[SmallFile]) -> None:
-        """Create the folders of an attempt, and its small files. saved: the folders among its checkpoints."""
+        """Create the folders of an attempt, and write its small files. saved: the folders among its checkpoints."""
         folder = self._folder.of_job(job, attempt)
         for name in ("source", "sidecars", "outputs", *(os.path.join("checkpoints", each) for each in saved)):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -145,11 +148,11 @@ class FarHalf:
                 arriving.commit(file.sha256, mtime_ns=file.mtime_ns, is_durable=False)
 
     def put(self, job: str, attempt: int, path: str, offset: int, chunk: bytes) -> None:
-        """Write a chunk of a file of an attempt. job: "" for the layouts that all jobs share."""
+        """Write a chunk of a file of an attempt. offset: in bytes. job: "" for a layout, which all jobs share."""
         self._arrival(self._path(job, attempt, path)).put(offset, chunk)
 
     def commit(self, job: str, attempt: int, path: str, sha256: str, mtime_ns: int) -> None:
-        """Verify a file whose chunks have all arrived."""
+        """Verify a file after its last chunk, and rename it to its final name."""
         target = self._path(job, attempt, path)
         arriving = self._arrival(target)
         with self._opening:
@@ -157,8 +160,9 @@ class FarHalf:
         arriving.commit(sha256, mtime_ns=mtime_ns, is_durable=False)
 
     def adopt(self, job: str, attempt: int, path: str, shared: str, size_bytes: int, mtime_ns: int) -> bool:
-        """Use the file `shared` of a folder that the daemon's machine has, too, in place of a file that would arrive.
-        Return False if it cannot be read here, or is another one."""
+        """Use the file `shared`, from a folder that both machines have, so that the near half need not send it.
+
+        Return False if the node cannot read that file, or if its size or time differs."""
         try:
             with Path(shared).open("rb") as file:
                 facts = os.fstat(file.fileno())
@@ -170,7 +174,7 @@ class FarHalf:
         return True
 
     def run(self, works: list[dict[str, object]]) -> None:
-        """Give the worker a batch whose files have arrived. Their paths are relative to the folder of the attempt."""
+        """Give the worker a batch whose files have arrived. Paths in `works` are relative to the attempt's folder."""
         for work in works:
             folder = self._folder.of_job(str(work["job"]), int(str(work["attempt"])))
             checkpoints = folder / "checkpoints"
@@ -186,19 +190,19 @@ class FarHalf:
         self._worker.write(protocol.encode(protocol.Batch(works=works)))
 
     def read_small(self, job: str, attempt: int, paths: list[str]) -> list[bytes]:
-        """The content of several small files."""
+        """Read several small files of an attempt."""
         return [read_chunk(self._path(job, attempt, path), 0, SMALL_BYTES) for path in paths]
 
     def read(self, job: str, attempt: int, path: str, offset: int) -> bytes:
-        """A chunk of a file of an attempt, such as "outputs/NAME"; b"" at its end."""
+        """Read a chunk of a file of an attempt, such as "outputs/NAME", from `offset` in bytes; b"" at its end."""
         return read_chunk(self._path(job, attempt, path), offset)
 
     def digest(self, job: str, attempt: int, path: str) -> str:
-        """The SHA-256 of such a file."""
+        """Compute the SHA-256 of a file of an attempt."""
         return digest_of(self._path(job, attempt, path))
 
     def list_saved(self, job: str, attempt: int) -> list[Entry]:
-        """The checkpoints of an attempt."""
+        """List the checkpoints of an attempt."""
         return list_folder(self._folder.of_job(job, attempt) / "checkpoints")
 
     def end(self, job: str, attempt: int) -> None:
@@ -209,7 +213,7 @@ class FarHalf:
     # ---------------------------------------------------------------------------------------- its own end
 
     def note_call(self) -> None:
-        """Note that the near half lives. Called with each call."""
+        """Note that the near half is alive. `ray_link` calls this before each method."""
         self._heard = time.monotonic()
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
 """The folder of one far half on its node: the files of running jobs, below the system's folder for temporary files.
 
-Each folder is locked while its far half lives. The next far half on the node removes those that are not, because a
-process that was killed leaves its files.
+A far half locks its folder while it runs. The next far half on the node removes all unlocked folders, because a process
+that was killed leaves its files behind.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _YOUNG_SECONDS = 60.0  # a folder may not be locked yet
 
 
 class FarFolder:
-    """A new folder, for this user only."""
+    """A new folder that only this user may enter."""
 
     def __init__(self, above: Path | None = None):
         above = above or Path(tempfile.gettempdir())
@@ -45,7 +45,7 @@ class FarFolder:
 
 
 def _sweep(above: Path) -> None:
-    """Remove the folders of this user that no process holds."""
+    """Remove the folders of this user that no process has locked."""
     for folder in above.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():

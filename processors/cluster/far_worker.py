@@ -1,4 +1,4 @@
-"""The process of a far half, usually a worker: start it, write lines to it, collect its lines, its log and its exit."""
+"""Runs the child process of a far half, usually a worker: writes lines to it, and reports its lines, log and exit."""
 
 import contextlib
 import os
@@ -20,8 +20,9 @@ _EXIT_SECONDS = 5.0  # for its output to end, once the process has; a grandchild
 
 
 class FarWorker:
-    """on_line, on_log, on_exit: called from threads of this object, with a line of the worker's stdout, a part of its
-    stderr, and finally its exit status (negative: killed by that signal), and whether it ran out of memory."""
+    """The child process. Its threads call `on_line` with a line of stdout, `on_log` with a part of stderr, and finally
+    `on_exit` with the exit status (negative: the signal that killed it) and whether it ran out of memory.
+    """
 
     def __init__(
         self,
@@ -38,11 +39,14 @@ class FarWorker:
     def start(
         self, module: list[str], python: str | None, environment: dict[str, str], memory_max: str, folder: str
     ) -> None:
-        """Start it. module: that it runs, and its arguments. memory_max: as the option of the processor; "80%" is of
-        this node's memory. folder: where it runs, if that exists here.
+        """Start the process.
+
+        module: the Python module to run, and its arguments. python: the interpreter; None: this one. memory_max: the
+        option of the processor; a percentage refers to this node's memory. folder: the working folder, if it exists
+        here.
 
         Raises:
-            OSError: that failed.
+            OSError: the process could not be started.
         """
         command = [python or sys.executable, "-P", "-m", *module]
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
@@ -56,20 +60,20 @@ class FarWorker:
             raise self._error
 
     def write(self, line: bytes) -> None:
-        """Send it a line. If it is gone, its exit is reported instead."""
+        """Write a line to the process. If the process is gone, do nothing: its exit is reported."""
         assert self._process is not None and self._process.stdin is not None
         with self._writing, contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
     def close(self) -> None:
-        """Close its stdin: it exits after its current work."""
+        """Close the stdin of the process, so that it exits after its current work."""
         if self._process is not None and self._process.stdin is not None:
             with self._writing, contextlib.suppress(OSError):
                 self._process.stdin.close()
 
     def kill(self) -> None:
-        """Kill it and its process group."""
+        """Kill the process and its group."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -105,7 +109,7 @@ class FarWorker:
         self._on_exit(process.wait(), is_out_of_memory)
 
     def _wait(self, process: subprocess.Popen[bytes], limit: int) -> bool:
-        """Wait for the exit; kill a process that holds too much. True if memory ended."""
+        """Wait for the exit; kill the process if it uses more than `limit` bytes of memory. True if memory ran out."""
         monitor, is_too_large = memory.MemoryMonitor(limit), False
         pidfd = os.pidfd_open(process.pid)
         try:

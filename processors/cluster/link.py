@@ -1,24 +1,24 @@
-"""The calls from a near half to its far half, whatever carries them. No I/O."""
+"""The interface through which a near half calls its far half. No I/O: see `ray_link` for the implementation."""
 
 from typing import Protocol
 
 
 class Lost(Exception):
-    """The far half, its node or the connection is gone; the message says which. No file is at fault."""
+    """The far half, its node or the connection is gone; the message says which. The job's file did not cause this."""
 
 
 class FarError(Exception):
-    """The far half could not carry out a call; the message is that of its exception."""
+    """A call failed on the far half; the message is that of its exception."""
 
 
 class Reply(Protocol):
-    """A call that is under way."""
+    """A call in progress."""
 
     def wait(self, seconds: float) -> object:
-        """Return its value.
+        """Wait for the value that the call returns.
 
         Raises:
-            Lost: there is none within this time, or there will be none.
+            Lost: no value arrived within `seconds`, or none can arrive any more.
             FarError: the call failed.
         """
         ...
@@ -28,8 +28,8 @@ class Link(Protocol):
     """The connection to one far half."""
 
     def call(self, method: str, *arguments: object) -> Reply:
-        """Call a method of `far.FarHalf`. Calls may run at the same time and in any order: wait for those that come
-        before."""
+        """Start a call of a method of `far.FarHalf`. Calls may run at the same time and in any order, so wait for a
+        call before you start one that depends on it."""
         ...
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
 """The near half of a remote worker: `python -m processors.cluster.near NAME TARGET`, a child of the daemon.
 
-It speaks `processors.protocol` on its pipes, as `processors.worker` does, and has the work done by a far half. It alone
-touches the daemon's folders. Whatever it hears of a job that it does not have, or of another attempt, it discards.
+The near half uses `processors.protocol` on its pipes, as `processors.worker` does, while a far half does the work. Only
+the near half accesses the daemon's folders. It discards messages about jobs that it does not have, or about other
+attempts.
 
-Three threads: the main one reads the daemon's messages and sends files; `receive` asks the far half for news, and
-notices when it no longer answers; `deliver` fetches files and passes the worker's messages on, in their order.
+It has three threads. The main thread reads the daemon's messages and sends files. `receive` asks the far half for news,
+and notices when the far half no longer answers. `deliver` fetches files, and passes the worker's messages on in order.
 """
 
 import contextlib
@@ -62,7 +63,7 @@ class _Saved:
 
 
 class NearHalf:
-    """One remote worker. connect: makes the link to its far half, or raises `Unavailable`. end: of this process."""
+    """One remote worker. connect: makes the link to its far half, or raises `Unavailable`. end: ends this process."""
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class NearHalf:
         self._out = messages_out
         self._link: Link
         self._files: NearFiles
-        self._jobs: dict[str, RemoteJob] = {}  # without an outcome yet
+        self._jobs: dict[str, RemoteJob] = {}  # by id; without an outcome yet
         self._layouts: Path | None = None
         self._is_loaded = self._is_closing = self._is_ended = False
         self._state = threading.RLock()  # of the fields above, and of `_out`
@@ -165,7 +166,7 @@ class NearHalf:
                 self._deliveries.put(_Saved(None, news.layouts))
 
     def _sort(self, event: Event) -> None:
-        """Pass progress and the log on at once; what may need files waits for its turn."""
+        """Pass progress and the log on at once; queue all else for `deliver`, because it may need files."""
         if event.kind == "log":
             self._tail = (self._tail + event.data)[-_TAIL_BYTES:]
             os.write(2, event.data)
@@ -191,25 +192,25 @@ class NearHalf:
                     self._pass_on(event.data)
 
     def _save(self, save: Callable[..., None], *arguments: object) -> None:
-        """Save checkpoints or layouts; a failure costs no more than time."""
+        """Save checkpoints or layouts. A failure is only logged: it costs the next attempt time, and nothing else."""
         try:
             save(*arguments)
         except (OSError, FarError, ValueError) as error:
             log.warning("cannot save what the node %s has finished: %s", self._target.node, error)
 
     def _pass_on(self, line: bytes) -> None:
-        """Pass a message of the far worker on, once its files are here."""
+        """Pass a message of the far worker on, after its files have been fetched."""
         try:
             message = protocol.decode(line)
         except ValueError:
-            self._write(line)  # the daemon counts what is no message
+            self._write(line)  # the daemon counts invalid lines
             return
         match message:
             case protocol.WorkerLoaded():
                 self._is_loaded = True
                 self._send(message)
             case protocol.LoadFailed():
-                self._is_loaded = True  # no further report is due
+                self._is_loaded = True  # so that `_end_all` sends no second report
                 self._send(dataclasses.replace(message, message=f"On the node {self._target.node}: {message.message}"))
             case WorkProgress(job=None) | protocol.BatchDone():
                 self._send(message)
@@ -250,7 +251,7 @@ class NearHalf:
         self._save(self._files.save_checkpoints, job, entries)
 
     def _of_node(self, failed: protocol.WorkFailed) -> protocol.WorkFailed:
-        """Its disk is not one of the daemon's, so the daemon must not wait for its own."""
+        """Report a disk error of the node as UNAVAILABLE, so that the daemon does not wait for its own disks."""
         if failed.kind is not FailureKind.STORAGE:
             return failed
         message = f"The disk of the node {self._target.node} failed: {failed.message}"
@@ -262,7 +263,7 @@ class NearHalf:
         self._close(job, protocol.WorkFailed(job=job.id, attempt=job.attempt, kind=kind, message=protocol.cut(message)))
 
     def _close(self, job: RemoteJob, outcome: protocol.WorkFinished | protocol.WorkFailed) -> None:
-        """Report the outcome of a job, unless another thread has."""
+        """Report the outcome of a job, unless another thread has reported one."""
         with self._state:
             if self._is_ended or self._jobs.pop(job.id, None) is None:
                 return
@@ -271,7 +272,7 @@ class NearHalf:
             self._link.call("end", job.id, job.attempt)
 
     def _on_exit(self, event: Event) -> None:
-        """The worker on the node has exited. The far half lives, so nothing but the worker's own work is the cause."""
+        """End after an exit of the worker on the node. The far half is alive, so the worker's own work is the cause."""
         if self._is_closing and not self._jobs:
             self._quit(0)
         for job in list(self._jobs.values()):
@@ -285,12 +286,12 @@ class NearHalf:
         self._end_all(FailureKind.CRASHED, message.strip())
 
     def _lose(self, why: str) -> NoReturn:
-        """The far half, the node or the connection is gone: no file is at fault."""
+        """Fail all jobs as UNAVAILABLE, because the far half, the node or the connection is gone."""
         log.error("%s", why)
         self._end_all(FailureKind.UNAVAILABLE, why)
 
     def _end_all(self, kind: FailureKind, message: str) -> NoReturn:
-        """Fail all that is open, and end."""
+        """Fail the load, if it is not reported yet, and all jobs without an outcome; then end the process."""
         with self._state:
             if not self._is_loaded:
                 self._send(protocol.LoadFailed(kind=kind, message=protocol.cut(message)))
@@ -311,7 +312,7 @@ class NearHalf:
         self._end(status)
 
     def _guard(self, task: Callable[[], None]) -> None:
-        """Run the task of a thread: its end is that of the process."""
+        """Run the task of a thread; if it fails, end the process."""
         try:
             task()
         except Lost as error:
@@ -324,7 +325,9 @@ class NearHalf:
 
     @contextlib.contextmanager
     def _pulse(self) -> Iterator[None]:
-        """Report progress: the connection has limits of its own, and the daemon's timeout may be shorter."""
+        """Report progress to the daemon during the context, so that its timeout does not end a slow connection attempt,
+        which has limits of its own.
+        """
         is_over = threading.Event()
 
         def report() -> None:

@@ -1,5 +1,5 @@
-"""What the near half carries between the daemon's folders and its far half: originals and sidecars there, outputs,
-checkpoints and layouts back. Each file is verified by its SHA-256 where it arrives.
+"""Transfers files between the daemon's folders and the far half: originals, sidecars and earlier checkpoints to the
+node; outputs, checkpoints and layouts back. The receiving side verifies the SHA-256 of each file.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ from processors.contract import WorkProgress
 from processors.protocol import OutputFile
 
 CALL_SECONDS = 60.0  # for one chunk, on a slow link; the near half notices the loss of a node sooner
-_CALLS_AT_ONCE = 4  # chunks under way
-_RESULT = ".result.json"  # of a saved result of a step: it marks its folder as complete, so it arrives last
+_CALLS_AT_ONCE = 4  # chunks in transfer at the same time
+_RESULT = ".result.json"  # this file marks the saved result of a step as complete, so it is fetched last
 
 
 @dataclass(kw_only=True)
@@ -38,19 +38,19 @@ class RemoteJob:
     attempt: int
     outputs: Path
     checkpoints: Path | None
-    saved: dict[str, Entry] = field(default_factory=dict)  # the checkpoints that are the same on both sides, by path
+    saved: dict[str, Entry] = field(default_factory=dict)  # the checkpoints that are equal on both machines, by path
 
 
 class NearFiles:
-    """send_progress: keeps the daemon's timeout from ending a transfer that goes on. shared: a folder that the node has
-    at the same path; "": none."""
+    """Transfers the files of one worker. send_progress: reports progress, so that the daemon's timeout does not end a
+    long transfer. shared: a folder that the node has at the same path; "": none."""
 
     def __init__(self, link: Link, send_progress: Callable[[WorkProgress], None], *, shared: str = ""):
         self._link = link
         self._shared = os.path.realpath(shared) if shared else ""
         self._send_progress = send_progress
-        self._layouts: dict[str, Entry] = {}  # that are the same on both sides
-        self._of_layouts = threading.Lock()  # uploads and downloads are of two threads
+        self._layouts: dict[str, Entry] = {}  # by path; equal on both machines
+        self._of_layouts = threading.Lock()  # uploads and downloads run on different threads
 
     # ---------------------------------------------------------------------------------------- there
 
@@ -81,8 +81,8 @@ class NearFiles:
         return {**work, "source": os.path.join("source", source.name), "sidecars": there}
 
     def _is_read_there(self, job: RemoteJob, path: Path, name: str) -> bool:
-        """True if the node reads the file itself, in the folder that both machines share."""
-        real = Path(os.path.realpath(path))  # the daemon's paths lead through its descriptors
+        """True if the node can read the file itself, in the folder that both machines share."""
+        real = Path(os.path.realpath(path))  # resolve the daemon's paths, which go through descriptors
         if not self._shared or not real.is_relative_to(self._shared):
             return False
         facts = real.stat()
@@ -112,19 +112,19 @@ class NearFiles:
         with self._of_layouts:
             for entry in list_folder(folder):
                 if entry != self._layouts.get(entry.path) and not entry.is_folder and "/" not in entry.path:
-                    with contextlib.suppress(FileNotFoundError):  # forgotten since
+                    with contextlib.suppress(FileNotFoundError):  # removed since it was listed
                         self._send_file(None, folder / entry.path, entry.path)
                         self._layouts[entry.path] = entry
 
     # ---------------------------------------------------------------------------------------- back
 
     def download_outputs(self, job: RemoteJob, files: Sequence[OutputFile]) -> None:
-        """Fetch the outputs of an attempt into its folder, durable.
+        """Fetch the outputs of an attempt into its folder, and make them durable.
 
         Raises:
             Lost, FarError: as `link.Reply`.
-            OSError: one cannot be written.
-            ValueError: one was damaged on its way.
+            OSError: an output cannot be written.
+            ValueError: an output was damaged in transfer.
         """
         total, done = sum(file["size_bytes"] for file in files), 0
         small = self._fetch_small(job, files) if total <= SMALL_BYTES else {}
@@ -153,7 +153,7 @@ class NearFiles:
         return dict(zip(names, contents, strict=True))
 
     def save_checkpoints(self, job: RemoteJob, present: Iterable[Entry]) -> None:
-        """Make the checkpoints here those of the node. A failure costs time only, in the next attempt.
+        """Make the checkpoints here equal to those on the node. A failure only makes the next attempt repeat work.
 
         Raises:
             Lost: as `link.Reply`.
@@ -173,7 +173,7 @@ class NearFiles:
         job.saved = {path: entry for path, entry in job.saved.items() if path in entries}
 
     def save_layouts(self, folder: Path, present: Iterable[Entry]) -> None:
-        """Take over the layouts that the node has learned.
+        """Fetch the layouts that the worker on the node has learned or changed.
 
         Raises:
             Lost: as `link.Reply`.
@@ -188,7 +188,7 @@ class NearFiles:
                 self._layouts[name] = entry
 
     def _fetch(self, key: tuple[str, int], name: str, entry: Entry, target: Path, *, sha256: str | None = None) -> None:
-        """Fetch a file of the node. sha256: of a file that no longer changes; otherwise the node is asked for it."""
+        """Fetch a file of the node. sha256: digest of a file that no longer changes; None: ask the node for it."""
         digest = sha256 or str(self._link.call("digest", *key, name).wait(CALL_SECONDS))
         offsets = range(0, entry.size_bytes, CHUNK_BYTES)
         replies = (self._link.call("read", *key, name, offset) for offset in offsets)
@@ -203,8 +203,10 @@ class NearFiles:
 
 
 def _read_small(files: Sequence[tuple[Path, str]]) -> list[SmallFile]:
-    """The first of the files that are small together, the original being the first of all. files: their paths here, and
-    on the node."""
+    """Read files in their order, the original first, until the next one would exceed `SMALL_BYTES` in total.
+
+    files: (path here, path on the node).
+    """
     small: list[SmallFile] = []
     left = SMALL_BYTES
     for path, name in files:
@@ -219,7 +221,7 @@ def _read_small(files: Sequence[tuple[Path, str]]) -> list[SmallFile]:
 
 
 def _several(replies: Iterable[Reply]) -> Iterator[object]:
-    """The values of calls, of which several are under way at a time."""
+    """Yield the values of calls in order, with up to `_CALLS_AT_ONCE` calls in progress."""
     waiting: deque[Reply] = deque()
     for reply in replies:
         waiting.append(reply)
@@ -230,12 +232,14 @@ def _several(replies: Iterable[Reply]) -> Iterator[object]:
 
 
 def _is_scratch(path: str) -> bool:
-    """True for a checkpoint that is being written; the folder of an unfinished step has the same suffix."""
+    """True for a checkpoint that is still being written, and for the folder of an unfinished step."""
     return path.endswith(".part")
 
 
 def _sync_folders(folder: Path, outputs: Path) -> None:
-    """Make the names in the folders below an attempt's own durable; the daemon does so for that one."""
+    """Sync the folders below `outputs`, from `folder` upward, to make the names in them durable. The daemon syncs
+    `outputs` itself.
+    """
     while folder != outputs and folder.is_relative_to(outputs):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Weights on the nodes of a cluster: runs `processors.models_cli` there, on all nodes at the same time."""
+"""Manages weights on the nodes of a cluster: runs `processors.models_cli` on all nodes at the same time."""
 
 import os
 import sys
@@ -11,7 +11,9 @@ from processors.cluster.near import ANSWER_SECONDS, START_SECONDS
 from processors.cluster.nodes import Node, Target, named
 from processors.contract import Unavailable
 
-OnLine = Callable[[str, str, bool], None]  # with the name of the node, a line, and whether it is one of stderr
+OnLine = Callable[
+    [str, str, bool], None
+]  # arguments: name of the node, a line of output, whether the line is from stderr
 
 
 def run(address: str, token_file: str, arguments: Sequence[str], on_line: OnLine) -> int:
@@ -48,7 +50,7 @@ def run_on(node: str, link: Link, arguments: Sequence[str], on_line: OnLine) -> 
 
 
 def _follow(node: str, link: Link, on_line: OnLine) -> int:
-    """Pass its lines on until it exits."""
+    """Pass the lines of the program on until it exits; return its exit code."""
     number, log = 0, b""
     while True:
         news = link.call("receive", number).wait(ANSWER_SECONDS)
@@ -73,7 +75,7 @@ def _text(line: bytes) -> str:
 
 
 def _target(node: Node, address: str, token_file: str) -> Target:
-    """A far half that takes nothing of what the node offers."""
+    """The target of a far half that reserves no CPU or GPU of the node."""
     return Target(
         address=address,
         token_file=token_file,

@@ -1,4 +1,4 @@
-"""The nodes of a cluster, as `watch` reports them to the daemon, and what a near half knows of its own. No I/O."""
+"""The nodes of a cluster, as `watch` reports them to the daemon, and the target of a near half. No I/O."""
 
 import json
 import re
@@ -34,11 +34,11 @@ class Target:
     address: str  # of the cluster: "auto", or HOST:PORT
     token_file: str  # with the token of the cluster; "": Ray's own settings
     models: str  # the folder of weights on the node
-    node: str  # its name
+    node: str  # name of the node
     node_id: str
-    cpus: float  # that the worker takes of those that the node offers
+    cpus: float  # that the worker reserves, of those that the node offers to Ray
     gpus: float
-    threads: int  # its share of the node's cores
+    threads: int  # the worker's share of the node's cores
     memory_max: str  # the option of the processor; "80%" is of the node's memory
     python: str | None = None  # interpreter on the node; None: that of Ray
     shared: str = ""  # a folder that the node has at the same path as the daemon's machine; "": none
@@ -69,7 +69,7 @@ def decode_target(text: str) -> Target:
 
 
 def named(nodes: Sequence[Node]) -> list[Node]:
-    """The nodes with names that are unique and have no ":", which separates a node from its device."""
+    """Return the nodes with unique names without ":", which separates the names of a node and its device."""
     names = [re.sub(r"[:\s]", "-", node.name) for node in nodes]
     return [
         replace(node, name=name if names.count(name) == 1 else f"{name}-{node.id[:6]}")

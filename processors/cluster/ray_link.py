@@ -1,7 +1,7 @@
-"""The connection to a Ray cluster. The only module that imports Ray; it does so when it connects.
+"""The connection to a Ray cluster. Only this module imports Ray, and only when it connects.
 
-Ray's own limits are long: a frozen node counts as dead after a minute, and a resource that nobody has is waited for
-forever. So every call here has a limit of its own.
+Ray's own time limits are long: Ray considers a frozen node dead after a minute, and waits forever for a resource that
+no node has. Every call here therefore has its own time limit.
 """
 
 import contextlib
@@ -22,8 +22,10 @@ from processors.contract import Unavailable
 
 NAMESPACE = "inboxd"
 CONNECT_SECONDS = 45.0  # Ray's own attempts take up to 30 s
-_CALLS_AT_ONCE = 16  # that a far half carries out: `receive` waits, chunks arrive
-_GCS_SECONDS = 3600  # Ray kills a process that has no contact to the head for this time; we give up sooner, and say why
+_CALLS_AT_ONCE = 16  # calls that a far half carries out at the same time: `receive` waits while chunks arrive
+_GCS_SECONDS = (
+    3600  # Ray kills a process without contact to the head after this time; this code gives up sooner, with a reason
+)
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 500  # characters of an error of Ray
 _SETTINGS = {
@@ -46,8 +48,8 @@ class _RayNode(TypedDict):
 
 
 class Remote:
-    """The actor: a far half whose arguments and values travel as bytes, because Ray's own encoding refuses the names of
-    files that are not UTF-8."""
+    """The Ray actor: a far half whose arguments and values are pickled to bytes, because Ray's own encoding refuses
+    file names that are not UTF-8."""
 
     def __init__(self) -> None:
         self._half = FarHalf()
@@ -63,7 +65,7 @@ def connect(address: str, token_file: str) -> None:
     """Connect this process to the cluster as a driver.
 
     Raises:
-        Unavailable: that is not possible; the message says what to do.
+        Unavailable: this process cannot connect; the message says what to do.
     """
     os.environ.update(_SETTINGS)
     if token_file:
@@ -82,12 +84,12 @@ def connect(address: str, token_file: str) -> None:
     with _limit(CONNECT_SECONDS, f"The Ray cluster at {address} does not answer."):
         try:
             ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
-        except Exception as error:  # Ray raises many kinds, some of them its own
+        except Exception as error:  # Ray raises many types of exceptions, some of its own
             raise Unavailable(_describe_failure(address, error)) from error
 
 
 def living_nodes() -> list[Node]:
-    """The nodes of the connected cluster that Ray believes to be alive.
+    """The nodes of the connected cluster that Ray considers alive.
 
     Raises:
         Lost: the head does not answer.
@@ -139,7 +141,7 @@ class RayLink:
 
 
 class RayReply:
-    """A call that is under way."""
+    """A call in progress."""
 
     def __init__(self, ray: ModuleType, reference: object, node: str, method: str):
         self._ray, self._reference = ray, reference
@@ -196,7 +198,7 @@ def _text(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _limit(seconds: float, message: str) -> Iterator[None]:
-    """End the process after this time, because Ray may block in C++, where no exception reaches."""
+    """End the process if the context takes longer: Ray may block in C++ code, which no exception can interrupt."""
 
     def end() -> None:
         os.write(2, f"{message}\n".encode())

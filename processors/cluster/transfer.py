@@ -1,4 +1,4 @@
-"""Files in chunks, and what a folder contains. Both halves use it."""
+"""Transfers files in chunks, and lists folders. Both halves use this module."""
 
 import contextlib
 import hashlib
@@ -10,13 +10,13 @@ from pathlib import Path, PurePath
 from typing import Self
 
 CHUNK_BYTES = 4 * 1024 * 1024  # larger messages take longer to repeat, smaller ones cost more calls
-SMALL_BYTES = 64 * 1024  # of the files that travel with a call, all together: Ray passes 100 KB without its store
+SMALL_BYTES = 64 * 1024  # total size of the files sent with one call: Ray passes up to 100 KB without its object store
 _SCRATCH = ".arriving"  # suffix of a file that is not complete yet
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmallFile:
-    """A complete file that travels with a call."""
+    """A complete file that is sent as an argument of a call."""
 
     path: str  # relative
     content: bytes
@@ -38,10 +38,10 @@ class Entry:
 
 
 def check_path(path: str) -> str:
-    """Return a relative path that stays within its folder.
+    """Return `path` if it is relative and stays within its folder.
 
     Raises:
-        ValueError: it does not.
+        ValueError: the path is absolute or leads out of its folder.
     """
     pure = PurePath(path)
     if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\0" in path:
@@ -50,7 +50,7 @@ def check_path(path: str) -> str:
 
 
 def list_folder(folder: Path) -> list[Entry]:
-    """All regular files and folders below `folder`, sorted; none if it does not exist. What vanishes is left out."""
+    """All regular files and folders below `folder`, sorted; none if it does not exist. Omits vanished files."""
     found = []
     for where, folders, files in os.walk(folder):
         for name in folders:
@@ -86,7 +86,7 @@ def digest_of(path: Path) -> str:
 
 
 class Arriving:
-    """A file that arrives in chunks, in any order. It appears under its name once it is complete and was verified."""
+    """A file that arrives in chunks, in any order. `commit` verifies it and gives it its final name."""
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)

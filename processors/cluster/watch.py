@@ -1,5 +1,6 @@
 """Reports the nodes of a cluster: `python -m processors.cluster.watch ADDRESS [TOKEN_FILE]` prints a line of
-`nodes.Report` every `EVERY_SECONDS`, until its parent ends. If there is no cluster, it says why on stderr, and exits.
+`nodes.Report` every `EVERY_SECONDS`, until its parent ends. If it cannot connect, it prints the reason to stderr and
+exits.
 """
 
 import sys
