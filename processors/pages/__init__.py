@@ -1,7 +1,8 @@
-"""Pages: any image, TIFF or PDF as upright RGB images of bounded size, one in memory at a time.
+"""Pages: reads an image, TIFF or PDF as upright RGB images of bounded size, one in memory at a time.
 
-Owns the decoding of images for every processor, and its limits; does not know what they are used for. Detects formats
-by content. Pillow, pillow_heif and pypdfium2 are imported on first use, so that the daemon may import this.
+This package decodes images for every processor, and enforces the limits; it does not know what the pages are used for.
+It detects formats by content. Pillow, pillow_heif and pypdfium2 are imported on first use, so that the daemon can
+import this package.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,9 @@ _UNOPENABLE = "Internal error while opening this file; see the log."
 def open_pages(
     source: Path, media_type: str, *, max_pixels: int, dpi: int = 200, password: str | None = None
 ) -> Iterator[Pages]:
-    """Open `source`, to continue after a page that fails; `read_pages` is simpler.
+    """Open `source`, and read single pages, even after one that fails. See `read_pages` for a simpler way.
+
+    max_pixels: of each image. dpi: at which pages of a PDF are rendered. password: of an encrypted PDF.
 
     Raises:
         BadInput: no page can be read; the message says what to do.
@@ -61,13 +64,15 @@ class _GuardedPages:
 def read_pages(
     source: Path, media_type: str, *, max_pixels: int, dpi: int = 200, password: str | None = None
 ) -> Iterator[Page]:
-    """Yield each page, decoded on demand. Raises what `open_pages` and `Pages.read` raise, at the first bad page."""
+    """Yield each page, decoded on demand. Arguments and errors: see `open_pages`. Ends with an error at the first page
+    that cannot be decoded.
+    """
     with open_pages(source, media_type, max_pixels=max_pixels, dpi=dpi, password=password) as pages:
         for number in range(1, pages.total + 1):
             yield pages.read(number)
 
 
 def count_pages(source: Path, media_type: str, password: str | None = None) -> int:
-    """The number of pages, without decoding any. Raises what `open_pages` raises."""
+    """The number of pages, without decoding any. Arguments and errors: see `open_pages`."""
     with open_pages(source, media_type, max_pixels=1, password=password) as pages:
         return pages.total

@@ -1,4 +1,4 @@
-"""Form fields and annotations of a PDF page, drawn into the page so that they count as its text.
+"""Draws the form fields and annotations of a PDF page into the page, so that their text is read with it.
 
 pypdfium2 is imported on first use.
 """
@@ -28,21 +28,21 @@ class CheckBox:
 
 @dataclass(frozen=True, kw_only=True)
 class Annotations:
-    """The annotations that were drawn into the page, and those that no viewer draws there."""
+    """The annotations of a page: those that were drawn into it, and those whose text is not drawn."""
 
     check_boxes: tuple[CheckBox, ...] = ()
     missing: tuple[str, ...] = ()  # descriptions of annotations whose text is not drawn on the page
-    comments: tuple[str, ...] = ()  # on marked text, which some programs copy into them
+    comments: tuple[str, ...] = ()  # comments on marked text; some programs copy that text into them
 
     def report(self, text: str) -> tuple[str, ...]:
-        """The reasons for a review of a page with this text."""
+        """The reasons for a review of the page. text: that of the page."""
         read = "".join(text.split())
         new = (each for each in self.comments if "".join(each.split()) not in read)
         return (*self.missing, *(_COMMENT.format(_shortened(each)) for each in new))
 
 
 def flatten(pdf: "PdfDocument", number: int) -> tuple["PdfPage", Annotations]:
-    """Open page `number` (from 0) with its form fields and annotations drawn into it, as far as they are visible."""
+    """Open page `number` (from 0), and draw its visible form fields and annotations into it."""
     from pypdfium2 import raw
 
     page = pdf[number]
@@ -80,7 +80,7 @@ def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
 
 
 def _marks() -> set[int]:
-    """The annotations that mark a place, and may have a comment in a window of their own."""
+    """The types of annotations that mark a place and may have a comment in a pop-up window."""
     from pypdfium2 import raw
 
     names = ("HIGHLIGHT", "UNDERLINE", "STRIKEOUT", "SQUIGGLY", "SQUARE", "CIRCLE", "INK", "LINE", "POLYGON", "CARET")
@@ -113,7 +113,7 @@ def _is_check_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> bool:
 
 
 def _is_checked(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> bool:
-    """True if the drawn appearance is checked; without a state, if the field's value is."""
+    """True if the drawn appearance is a checked box; if the annotation has no appearance state, if its value is."""
     from pypdfium2 import raw
 
     state = _text(annotation, b"AS")

@@ -1,5 +1,4 @@
-"""What a PDF file contains beside its pages: attached files, and forms of another kind. pypdfium2 is imported on first
-use."""
+"""Content of a PDF file that is on no page: attached files, and XFA forms. pypdfium2 is imported on first use."""
 
 import ctypes
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ _DATA = (".xml", ".json", ".csv")  # for programs, as of an e-invoice; the pages
 
 
 def read_attachment(source: Path, names: Sequence[str], max_bytes: int, password: str | None = None) -> bytes | None:
-    """The first attachment that has one of these names (in lower case) and is not larger; None if there is none."""
+    """Read the first attachment with one of `names` (in lower case) and at most `max_bytes`; None: there is none."""
     import pypdfium2
     from pypdfium2 import raw
 

@@ -1,4 +1,4 @@
-"""Check boxes that a page draws: squares beside words, empty or with a mark. Pure."""
+"""Finds check boxes that are drawn on a page: squares beside words, empty or with a mark. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,22 +11,26 @@ from processors.pages.page import PlacedWord
 if TYPE_CHECKING:
     from processors.pages.page import Box
 
-_CONTRAST = 24  # of 255, to the surroundings: darker is drawn
+_CONTRAST = 24  # of 255: a pixel counts as ink if it is this much darker than its surroundings
 _SURROUNDINGS = 2  # sides of the largest square
 _SMALLEST, _LARGEST = 5.0, 20.0  # points, of a side
 _SQUARE = 1.15  # longest to shortest side
-_STRAIGHT = (0.8, 1.3, 2.1)  # smallest sides: shorter strokes are no sides; tried in this order
+_STRAIGHT = (
+    0.8,
+    1.3,
+    2.1,
+)  # in smallest sides: minimum lengths of a stroke that may be a side, in the order to try them
 _EDGE = 0.08  # of a side: where its line is, also if the page is skewed
 _THICKEST = 0.2  # of a side
 _DRAWN = 0.88  # share of a side that its line covers
-_RING, _CORE = 0.15, 0.25  # of a side: what lies further in is a filling, a mark
-_EMPTY, _FILLED = 0.02, 0.95  # share of ink within: none is no mark; more is a bullet
+_RING, _CORE = 0.15, 0.25  # of a side: ink further inside the square belongs to a mark
+_EMPTY, _FILLED = 0.02, 0.95  # minimum and maximum share of ink inside a marked box; a fuller square is a bullet
 _PAPER, _TINT = 75, 10  # percentile of the gray values around it; of 255
 _TOUCHING = 0.25  # sides to the next glyph of a word; a check box stands apart
 _CROSSING = 1  # pixels beside a square in which a mark that crosses it has ink
 _BESIDE = 3.0  # sides between a box and the next word
 _SAME_SIZE, _ALIGNED = 1.2, 0.5  # ratio of the sides, and shift in sides, of boxes in one row or column
-_MARKS = frozenset("xX×✓✔√✗✘vVyY\\/|+*·.,-–_■▪●•█")  # characters that a mark is taken for
+_MARKS = frozenset("xX×✓✔√✗✘vVyY\\/|+*·.,-–_■▪●•█")  # characters as which text layers and OCR show a mark
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,9 @@ class Square:
 def find_check_boxes(
     picture: np.ndarray, words: Sequence[PlacedWord], pixels_per_point: float
 ) -> list[tuple["Box", bool]]:
-    """The boxes in an RGB picture, uint8, shape (height, width, 3), and whether each is checked.
+    """Find the check boxes of a page; return each box in pixels, and whether it is checked.
 
-    `picture`: the page without `words`.
+    picture: the page without `words`: RGB, uint8, shape (height, width, 3). words: in pixels of the picture.
     """
     import cv2
 
@@ -66,14 +70,15 @@ def find_check_boxes(
 
 
 def is_mark(text: str) -> bool:
-    """True if text in a box may be its mark; other letters and digits are a text that has a frame."""
+    """True if the text in a box may be its mark. Other letters and digits are a text with a frame around it."""
     return set(text) <= _MARKS
 
 
 def find_squares(ink: np.ndarray, gray: np.ndarray, smallest: float, largest: float) -> list[Square]:
-    """The outlines of squares with sides of that many pixels, also those that a mark crosses.
+    """Find the outlines of squares, even of those that a mark crosses.
 
-    `ink`: what is drawn in `gray`, which is uint8; bool, shape (height, width).
+    ink: True where something is drawn in `gray`: bool, shape (height, width). gray: uint8, shape (height, width).
+    smallest, largest: sides in pixels.
     """
     import cv2
 
@@ -93,7 +98,7 @@ def find_squares(ink: np.ndarray, gray: np.ndarray, smallest: float, largest: fl
 
 
 def _strokes(drawn: np.ndarray, length: int) -> np.ndarray:
-    """Level and upright lines at least that long."""
+    """The horizontal and vertical lines of at least `length` pixels: uint8, shape (height, width)."""
     import cv2
 
     across, down = (
@@ -116,7 +121,7 @@ def _square(ink: np.ndarray, gray: np.ndarray, place: Sequence[int]) -> Square |
 
 
 def _is_tinted(ink: np.ndarray, gray: np.ndarray, place: Sequence[int]) -> bool:
-    """True if it is filled with a color darker than the paper, as in the legend of a diagram."""
+    """True if the square is filled with a color darker than the paper, as in the legend of a diagram."""
     left, top, width, height = place
     across, down = width // 2, height // 2
     rows, columns = slice(max(0, top - down), top + height + down), slice(max(0, left - across), left + width + across)
@@ -126,7 +131,7 @@ def _is_tinted(ink: np.ndarray, gray: np.ndarray, place: Sequence[int]) -> bool:
 
 
 def _has_sides(ink: np.ndarray, place: Sequence[int]) -> bool:
-    """True if all sides are straight and thin: those of round letters and of most others are not."""
+    """True if all sides are straight and thin, unlike those of most letters."""
     left, top, width, height = place
     rows, columns = slice(top, top + height), slice(left, left + width)
     above, before = max(0, top - max(2, height // 16)), max(0, left - max(2, width // 16))
@@ -136,7 +141,7 @@ def _has_sides(ink: np.ndarray, place: Sequence[int]) -> bool:
 
 
 def _is_side(ink: np.ndarray, side: int) -> bool:
-    """True if its upper side is a straight, thin line. `ink`: also a little of what is above it."""
+    """True if the upper side is a straight, thin line. ink: the square, and a little of the area above it."""
     first = np.where(ink.any(axis=0), ink.argmax(axis=0), len(ink))
     is_below = np.arange(len(ink))[:, None] >= first
     thickness = (is_below & (ink == 0)).argmax(axis=0) - first
@@ -162,7 +167,7 @@ def _is_cell(square: Square, squares: Sequence[Square]) -> bool:
 
 
 def _is_in_word(ink: np.ndarray, square: Square) -> bool:
-    """True if glyphs are close to it on both sides, as to a letter within a word; a mark that crosses it is none."""
+    """True if glyphs are close to the square on both sides, as for a letter in a word. A mark across it is no glyph."""
     left, top, right, bottom = map(int, square.box)
     gap, quarter = max(3, round(_TOUCHING * square.side)), (bottom - top) // 4
     rows = ink[top + quarter : bottom - quarter]
@@ -172,7 +177,7 @@ def _is_in_word(ink: np.ndarray, square: Square) -> bool:
 
 
 def choose(squares: Sequence[Square], words: Sequence["Box"]) -> list[Square]:
-    """The squares that have a word beside them, and those in a row or column of squares with words on their line."""
+    """Select the squares beside a word, and those in a row or column with such squares. words: boxes in pixels."""
     if not squares or not words:
         return []
     places = np.array(words)
@@ -181,7 +186,7 @@ def choose(squares: Sequence[Square], words: Sequence["Box"]) -> list[Square]:
 
 
 def _is_beside(square: Square, words: np.ndarray, most: float) -> bool:
-    """True if a word follows or precedes it on its line, at most so many sides away."""
+    """True if a word is beside the square on its line, at a distance of at most `most` sides."""
     left, top, right, bottom = square.box
     on_line = (words[:, 1] <= (top + bottom) / 2) & ((top + bottom) / 2 <= words[:, 3])
     gaps = np.maximum(words[:, 0] - right, left - words[:, 2])

@@ -1,4 +1,4 @@
-"""The content of a PDF page: the text that a person can see, and the page without it, which only OCR can read."""
+"""Reads the content of a PDF page: the visible text of its text layer, and a picture of all else for OCR."""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _POINTS_PER_INCH = 72
 _UNKNOWN = "\ufffd"
-_MOST_UNKNOWN = 0.05  # share of characters without a meaning; more of them are read by OCR
+_MOST_UNKNOWN = 0.05  # share of characters without a meaning, above which OCR reads them
 _PADDING = 3  # pixels around a glyph
 
 
@@ -45,7 +45,9 @@ class Content:
 
 
 def read_content(page: "PdfPage", picture: np.ndarray, annotations: Annotations, scale: float) -> Content:
-    """`picture`: the page rendered at `scale` pixels per point, RGB, uint8, shape (height, width, 3)."""
+    """Read the content of a page. picture: the page rendered at `scale` pixels per point: RGB, uint8, shape (height,
+    width, 3).
+    """
     text = page.get_textpage()
     try:
         layer = read_layer(page, text, read_characters(text), scale)
@@ -63,7 +65,7 @@ def read_content(page: "PdfPage", picture: np.ndarray, annotations: Annotations,
 
 
 def render(page: "PdfPage", scale: float) -> np.ndarray:
-    """The page at `scale` pixels per point: RGB, uint8, shape (height, width, 3)."""
+    """Render the page at `scale` pixels per point: RGB, uint8, shape (height, width, 3)."""
     bitmap = page.render(scale=scale, rev_byteorder=True, force_bitmap_format=_RGB)
     try:
         picture: np.ndarray = bitmap.to_numpy().copy()  # the copy outlives the bitmap, whose buffer it shares
@@ -107,7 +109,9 @@ def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, textless: np
 
 
 def _find_doubtful(layer: Layer, ink: np.ndarray, invisible: Set[int]) -> list[tuple[set[int], str]]:
-    """Groups of visible characters that may be wrong, with those that look so; "" if they certainly are wrong."""
+    """Groups of visible characters (indices) that may be wrong, each with the characters whose glyphs look like others;
+    with "" if the whole group is certainly wrong.
+    """
     visible = [index for index, number in enumerate(layer.objects) if number >= 0 and index not in invisible]
     shown = [index for index in visible if not layer.characters[index].isspace()]
     unknown = sum(layer.characters[index] == _UNKNOWN for index in shown)
@@ -139,7 +143,7 @@ def _boxes(layer: Layer, indices: Set[int]) -> list[Box]:
 
 
 def _add_check_boxes(page: "PdfPage", content: Content, annotations: Annotations, scale: float) -> None:
-    """Replace the pictures of check boxes with [x] and [ ]."""
+    """Add the words [x] and [ ] for check boxes, and erase the boxes from `content.textless`."""
     found: list[tuple[Box, bool]] = []
     if annotations.check_boxes:
         boxes = to_pixels(page, np.array([box.box for box in annotations.check_boxes]), scale)

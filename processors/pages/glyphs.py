@@ -1,8 +1,8 @@
 """Checks whether the glyphs of a text layer look like its characters.
 
-A font's table may map its glyphs to the wrong characters; the layer then looks like text, but is not what the page
-shows. Each glyph, as drawn on the page, is compared with the letters and digits of the standard typefaces. This is
-evidence, not OCR: it says that a font deserves a closer look, and costs some milliseconds.
+A font's table may map its glyphs to the wrong characters. The text layer then contains text, but not the text that the
+page shows. This module compares each glyph, as drawn on the page, with the letters and digits of the standard
+typefaces. This is not OCR: in some milliseconds, it only finds the fonts whose text needs OCR.
 """
 
 from collections import defaultdict
@@ -22,22 +22,23 @@ _SAME = ("Il1", "O0o", "cC", "sS", "vVuU", "wW", "xX", "zZ", "kK", "pP", "5S", "
 _SHARED = str.maketrans("АВЕКМНОРСТХаеорсхΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTXaeopcxABEZHIKMNOPTYXo")
 # letters of Greek and Cyrillic that look like a letter or digit of Latin, in some typeface
 _LIKE_LATIN = set("βγηθικνπρτυχωбвгзийкмнптуфя")
-_ALIKE = 0.85  # to a letter of Latin: 16 or more of 26 Latin letters are in six typefaces, 9 or fewer of 24 others
-_MOST_LATIN, _LEAST_LATIN = 0.5, 3  # share, and number, of the other letters that may look like Latin
+_ALIKE = 0.85  # likeness to a Latin letter: in six typefaces, 16 or more of 26 Latin letters have it, 9 or fewer of 24
+_MOST_LATIN, _LEAST_LATIN = 0.5, 3  # maximum share, and minimum number, of the other letters that look like Latin
 _SIDE = 16  # pixels of a normalized glyph
 _CELL = 60  # points around a reference glyph
 _SAMPLES = 3  # of each character
 _LEAST_HEIGHT = 5  # pixels; a lower glyph has no shape
 _INK = 40  # of 255
-_SHAPE_WEIGHT = 0.15  # of the difference in proportion, beside the correlation
-_MARGIN = 0.12  # by which another character must look more alike
+_SHAPE_WEIGHT = 0.15  # weight of the difference in proportion, relative to the correlation
+_MARGIN = 0.12  # by which the likeness to another character must be higher
 _MOST_WRONG = 0.34  # share of a font's characters that may look like others: italics, ornaments
 
 
 def find_doubtful_fonts(layer: "Layer", ink: np.ndarray, skipped: Set[int]) -> dict[int, str]:
-    """The fonts whose glyphs look like other characters than those of the layer, with these characters.
+    """The fonts whose glyphs look like other characters than the layer says, each with the characters concerned.
 
-    `ink`: what the text contributes to the picture, uint8, shape (height, width); `skipped`: characters to ignore.
+    ink: the contribution of the text to the picture, uint8, shape (height, width). skipped: indices of characters to
+    ignore. Fonts are identified by their address in pdfium.
     """
     samples = _samples(layer, ink, skipped)
     doubtful = {}
@@ -58,7 +59,7 @@ def find_doubtful_fonts(layer: "Layer", ink: np.ndarray, skipped: Set[int]) -> d
 
 
 def _find_latin(by_character: Mapping[str, list[np.ndarray]]) -> list[str]:
-    """The Greek and Cyrillic letters whose glyphs are Latin ones; none unless most are."""
+    """The Greek and Cyrillic letters whose glyphs look Latin; none unless most of the compared letters do."""
     verdicts = {
         character: [alike for crop in crops if (alike := _likeness(crop)) is not None]
         for character, crops in by_character.items()
@@ -70,13 +71,13 @@ def _find_latin(by_character: Mapping[str, list[np.ndarray]]) -> list[str]:
 
 
 def _is_distinct(character: str) -> bool:
-    """True for a small letter of Greek or Cyrillic that no letter of Latin looks like."""
+    """True for a small Greek or Cyrillic letter that does not look like any Latin letter."""
     is_small = "α" <= character <= "ω" or "а" <= character <= "я"
     return is_small and character not in _LIKE_LATIN and character not in _REFERENCE_INDEX
 
 
 def is_doubtful(wrong: list[str], judged: int) -> bool:
-    """True if too many of a font's characters look like others. Digits have few shapes: two are enough."""
+    """True if too many of a font's characters look like others. Two wrong digits are enough."""
     digits = sum(character.isdecimal() for character in wrong)
     return len(wrong) > max(1, _MOST_WRONG * judged) or digits > 1 or len(wrong) == judged > 0
 
@@ -101,7 +102,7 @@ def _crop(ink: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _is_wrong(character: str, crop: np.ndarray) -> bool | None:
-    """True if the glyph looks clearly more like another character; None if it is too small or not alone."""
+    """True if the glyph looks clearly more like another character; None if it cannot be compared."""
     best = _compare(crop)
     return None if best is None else bool(best[_allowed(character)].max() < best.max() - _MARGIN)
 

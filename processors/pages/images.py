@@ -1,4 +1,4 @@
-"""The images of a PDF page: how much of the page they cover, and whether their data is complete.
+"""Examines the images of a PDF page: how much of the page they cover, and whether their data is complete.
 
 pypdfium2 is imported on first use.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _DEEPEST = 8  # form XObjects in form XObjects
 _MOST_IMAGES = 5000  # of a page
-_LEAST_AREA = 0.01  # share of the page; damage of a smaller image is not looked for
+_LEAST_AREA = 0.01  # share of the page; smaller images are not checked for damage
 _LOSSLESS = {"FlateDecode", "LZWDecode", "ASCII85Decode", "ASCIIHexDecode", "RunLengthDecode"}
 _COMPLETE = 0.98  # of the data of an image
 _LARGEST_PART = 0.3  # share of the page
@@ -34,7 +34,7 @@ class PlacedImage:
 
 
 def find_images(page: "PdfPage") -> list[PlacedImage]:
-    """All images, also those within form XObjects, with the place where they are drawn."""
+    """All images of the page, including those in form XObjects, with their positions."""
     from pypdfium2 import raw
 
     found = []
@@ -47,7 +47,7 @@ def find_images(page: "PdfPage") -> list[PlacedImage]:
 
 
 def picture_share(page: "PdfPage", images: list[PlacedImage]) -> float:
-    """The share of the page's area that images cover, together."""
+    """The share of the page's area that the images together cover (0 to 1)."""
     page_left, page_bottom, page_right, page_top = page.get_bbox()
     covered = np.zeros((_GRID, _GRID), bool)
     across, up = _GRID / (page_right - page_left), _GRID / (page_top - page_bottom)
@@ -59,7 +59,10 @@ def picture_share(page: "PdfPage", images: list[PlacedImage]) -> float:
 
 
 def find_beneath(page: "PdfPage", images: list[PlacedImage], parts: Sequence[Box], scale: float) -> list[Box]:
-    """The places of images in which some of the parts are, in pixels: an image is read as one, as it may be rotated."""
+    """The boxes of the images that overlap one of `parts`; both are in pixels, `scale` in pixels per point.
+
+    OCR reads such an image as a whole, because its content may be rotated.
+    """
     if not images or not parts:
         return []
     places = to_pixels(page, np.array([image.box for image in images]), scale)
@@ -97,7 +100,7 @@ def _walk(objects: "Iterator[tuple[FPDF_PAGEOBJECT, np.ndarray]]", depth: int) -
 
 
 def _matrix(drawn: "FPDF_PAGEOBJECT") -> np.ndarray:
-    """Its transformation matrix, as ISO 32000-1, 8.3.3 writes it: points are rows."""
+    """The transformation matrix of an object as in ISO 32000-1, 8.3.3: points are row vectors."""
     from pypdfium2 import raw
 
     found = raw.FS_MATRIX(1, 0, 0, 1, 0, 0)
@@ -106,14 +109,14 @@ def _matrix(drawn: "FPDF_PAGEOBJECT") -> np.ndarray:
 
 
 def _unit_square(matrix: np.ndarray) -> tuple[float, float, float, float]:
-    """The bounds of an image, which is drawn in the unit square."""
+    """The bounds of the transformed unit square, in which an image is drawn: left, bottom, right, top in user space."""
     corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) @ matrix
     (left, bottom), (right, top) = corners[:, :2].min(axis=0), corners[:, :2].max(axis=0)
     return float(left), float(bottom), float(right), float(top)
 
 
 def filters(image: PlacedImage) -> list[str]:
-    """The names of its filters, in the order in which they are applied to decode it."""
+    """The names of an image's filters, in the order in which they are applied to decode it."""
     from pypdfium2 import raw
 
     names = []
@@ -125,7 +128,7 @@ def filters(image: PlacedImage) -> list[str]:
 
 
 def encoded_data(image: PlacedImage) -> bytes:
-    """Its data after all filters but those of images, such as DCTDecode."""
+    """The data of an image after all filters except those of image formats, such as DCTDecode."""
     from pypdfium2 import raw
 
     size = raw.FPDFImageObj_GetImageDataDecoded(image.drawn, None, 0)
@@ -135,7 +138,7 @@ def encoded_data(image: PlacedImage) -> bytes:
 
 
 def find_damage(page: "PdfPage", images: list[PlacedImage]) -> tuple[str, ...]:
-    """Faults in the data of the images that are large enough to matter."""
+    """Describe the damage in the data of the images, except of small ones."""
     width, height = page.get_size()
     found: dict[str, None] = {}
     for image in images:
@@ -155,7 +158,7 @@ def _damage(page: "PdfPage", image: PlacedImage) -> str:
 
 
 def _decoded_share(page: "PdfPage", image: PlacedImage) -> float:
-    """The share of the required data that the image has."""
+    """The share of the required data that the image contains (0 to 1)."""
     from pypdfium2 import raw
 
     facts = raw.FPDF_IMAGEOBJ_METADATA()

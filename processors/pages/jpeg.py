@@ -1,9 +1,10 @@
 """Checks whether a JPEG image is complete. Decoders fill in missing data, and decode garbage, without an error.
 
-The height in the header is enlarged by some rows of blocks. An intact image has no data for them: the decoder fills
-them with gray. If it finds data there, or gray before them, then some data in the middle or at the end is wrong or
-missing. This works for baseline images of one scan without restart markers, as scanners and cameras write them. Of all
-images, libjpeg's own warnings are evidence, which Pillow does not pass on.
+The check raises the height in the header by some rows of blocks, and decodes the image. For the added rows, an intact
+image has no data, so the decoder fills them with gray. If the added rows have other content, or gray begins before
+them, then some data in the middle or at the end is wrong or missing. This works for baseline images of one scan without
+restart markers, as scanners and cameras write them. For all images, the check also uses the warnings of libjpeg, which
+Pillow does not pass on.
 """
 
 import io
@@ -25,11 +26,11 @@ _UNSUPPORTED = {0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0x
 _UNSUPPORTED |= {0xCB: "lossless", 0xCD: "hierarchical", 0xCE: "hierarchical", 0xCF: "hierarchical"}
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
-_REDUCED = 8  # the scale at which it is decoded fastest
+_REDUCED = 8  # the scale at which libjpeg decodes fastest
 _WARNINGS = ("Corrupt JPEG data", "Premature end")  # of libjpeg; others are about headers
 _SURPLUS, _PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9"), 4  # bytes, as some cameras write
 _MORE_ROWS = 2  # of blocks
-_MOST_BLOCKS_LEFT = 1  # that the bits at the end of an intact image may decode to
+_MOST_BLOCKS_LEFT = 1  # added blocks that the padding bits of an intact image may decode to
 _MIDDLE = 128  # of 255: gray values are stored as differences from it
 _FILL = {"L": 128, "RGB": 128, "CMYK": 127}  # of 255, the gray of a block without data; CMYK is inverted
 _NOISE = b"\x5a" * 4096  # decodes to blocks that are not gray
@@ -55,7 +56,7 @@ class _Header:
 
 
 def find_damage(data: bytes) -> str:
-    """What is wrong with the data of a JPEG image, for a review; "" if nothing is found."""
+    """The damage in the data of a JPEG image, as a reason for a review; "" if none is found."""
     return _find_gray(data) or _find_warning(data) or _find_impossible_gray(data)
 
 
@@ -96,10 +97,11 @@ def _find_gray(data: bytes) -> str:
 
 
 def _find_impossible_gray(data: bytes) -> str:
-    """The damage that shows as blocks whose mean is lighter than white, or darker than black.
+    """Find damage by blocks whose mean is lighter than white or darker than black.
 
-    A block stores by how much its mean differs from the one before. So a wrong bit changes all blocks after it, and
-    letters turn white where decoders limit them. Half as large a quantization step shows values that are not limited.
+    A block stores the difference of its mean from that of the previous block. A wrong bit therefore changes all later
+    blocks, up to values outside the range, which decoders clip. This function halves the quantization step, so that
+    such values stay within the range and are not clipped.
     """
     header = _read_header(data)
     step = data[header.step_at] if header.is_luminance and header.step_at else 0
@@ -193,7 +195,7 @@ def _decoded_means(data: bytes) -> "np.ndarray | None":
 
 
 def _decoded_blocks(data: bytes, header: _Header) -> "np.ndarray | None":
-    """Which minimum coded units have data, in their order, of an image with some more rows of them."""
+    """Which minimum coded units contain data, in their order, after some rows were added to the image."""
     import numpy as np
     from PIL import Image
 
@@ -217,6 +219,6 @@ def _decoded_blocks(data: bytes, header: _Header) -> "np.ndarray | None":
 
 
 def _is_fill(data: bytes, header: _Header, first: int, last: int) -> bool:
-    """True if the gray blocks from `first` to `last` are no part of the image: more data changes them."""
+    """True if the decoder filled in the gray blocks from `first` to `last`: with further data, they change."""
     blocks = _decoded_blocks(data + _NOISE + _END, header)
     return blocks is not None and bool(blocks[first:last].any())

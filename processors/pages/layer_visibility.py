@@ -1,8 +1,8 @@
-"""What draws the characters of a PDF page's text layer, and which of them a person can see.
+"""Finds the objects that draw the characters of a PDF page's text layer, and the characters that a person can see.
 
-The page is rendered with its text and without it: a character whose place looks the same both times is not visible,
-whatever the reason (invisible, in the color of its background, covered, clipped, in a layer that is switched off). The
-second picture is the rest of the page: all that the text layer does not contain.
+The page is rendered with its text and without it. A character whose place looks the same in both pictures is not
+visible: it is transparent, has the color of its background, is covered, clipped, or in a layer that is switched off.
+The second picture shows the rest of the page: all content that is not in the text layer.
 """
 
 import ctypes
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage
 
 TILTED = -1
-_LEVEL = 0.1  # quarter turns from level or upright; a glyph that is tilted more has another shape
+_LEVEL = 0.1  # quarter turns from horizontal or vertical, up to which a glyph does not count as `TILTED`
 _FINE = 1000  # device units per point, as pdfium returns integers
 _VISIBLE = 8  # of 255: the least difference from its background that a person sees
-_BAND = 0.25  # of a letter's height at the top and bottom that may show beside what covers it
-_IDEOGRAPHS = "\u2e80"  # and above: some have nothing in their middle, such as U+4E8C, two strokes
-_SPARSE = 8  # pixels from one to the next that show the color of the paper
+_BAND = 0.25  # share of a letter's height, at the top and at the bottom, that does not make a covered letter visible
+_IDEOGRAPHS = "\u2e80"  # from here on, characters may have an empty middle, such as the two strokes of U+4E8C
+_SPARSE = 8  # pixels between the samples of the paper's color
 _FILLED = (0, 2, 4, 6)  # text rendering modes (ISO 32000-1, table 106)
-_LEAST_HEIGHT = 8  # pixels; of a lower letter no band is left out
+_LEAST_HEIGHT = 8  # pixels; lower letters are checked without the bands
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Layer:
 
 
 def read_layer(page: "PdfPage", text: "PdfTextPage", characters: list[str], scale: float) -> Layer:
-    """`characters`: those of `text`, see `text_layer.to_characters`; `scale`: pixels per point."""
+    """Read the layer of a page. characters: of `text`, see `text_layer.to_characters`; scale: pixels per point."""
     from pypdfium2 import raw
 
     sides = [ctypes.c_double() for _ in range(4)]
@@ -73,7 +73,9 @@ def read_layer(page: "PdfPage", text: "PdfTextPage", characters: list[str], scal
 
 
 def to_pixels(page: "PdfPage", boxes: np.ndarray, scale: float) -> np.ndarray:
-    """Convert boxes from PDF user space (left, bottom, right, top) to pixels of the page's image (left, top, …)."""
+    """Convert boxes, float64, shape (n, 4), from PDF user space (left, bottom, right, top) to pixels of the page's
+    image (left, top, right, bottom). scale: pixels per point.
+    """
     from pypdfium2 import raw
 
     width, height = page.get_size()
@@ -90,7 +92,7 @@ def to_pixels(page: "PdfPage", boxes: np.ndarray, scale: float) -> np.ndarray:
 
 @contextmanager
 def without_text(layer: Layer) -> Iterator[None]:
-    """Render the page without its text objects."""
+    """Hide the text objects of the page during the context."""
     from pypdfium2 import raw
 
     for each in layer.drawn:
@@ -103,7 +105,10 @@ def without_text(layer: Layer) -> Iterator[None]:
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The largest difference of a color channel: uint8, shape (height, width)."""
+    """The largest difference of any color channel, per pixel: uint8, shape (height, width).
+
+    one, other: RGB, uint8, shape (height, width, 3).
+    """
     import cv2
 
     red, green, blue = cv2.split(cv2.absdiff(one, other))
@@ -111,7 +116,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def find_invisible(layer: Layer, ink: np.ndarray) -> Set[int]:
-    """The invisible characters. `ink`: the contribution of the text, uint8, shape (height, width)."""
+    """The indices of the invisible characters. ink: contribution of the text, uint8, shape (height, width)."""
     visible = ink >= _VISIBLE
     height, width = visible.shape
     hidden = set()
@@ -127,7 +132,10 @@ def find_invisible(layer: Layer, ink: np.ndarray) -> Set[int]:
 
 
 def _is_seen(ink: np.ndarray, character: str) -> bool:
-    """True if more of a letter shows than the tips that stick out above or below what covers it."""
+    """True if more of a letter is visible than tips above or below an object that covers it.
+
+    ink: that of the character's box: bool, shape (height, width).
+    """
     if not character.isalnum() or character >= _IDEOGRAPHS or len(ink) < _LEAST_HEIGHT:
         return bool(ink.any())
     band = int(len(ink) * _BAND)
@@ -135,9 +143,9 @@ def _is_seen(ink: np.ndarray, character: str) -> bool:
 
 
 def count_covered(layer: Layer, invisible: Set[int], rest: np.ndarray) -> int:
-    """How many invisible characters something hides: others are drawn invisibly or in the color of the paper.
+    """The number of invisible characters that are covered or switched off, rather than drawn in the color of the paper.
 
-    `rest`: the page without its text.
+    rest: the page without its text: RGB, uint8, shape (height, width, 3).
     """
     paper = np.median(rest[::_SPARSE, ::_SPARSE].reshape(-1, 3), axis=0)
     colors = {number: fill_color(layer.drawn[number]) for number in {layer.objects[index] for index in invisible}}
@@ -156,7 +164,7 @@ def count_covered(layer: Layer, invisible: Set[int], rest: np.ndarray) -> int:
 
 
 def fill_color(drawn: object) -> np.ndarray | None:
-    """Red, green and blue; None if it is not filled."""
+    """The fill color of a text object: red, green, blue, 0 to 255, shape (3,); None if the text is not filled."""
     from pypdfium2 import raw
 
     channels = [ctypes.c_uint() for _ in range(4)]

@@ -1,4 +1,4 @@
-"""PDF pages whose text is mirrored, as for transfers and printing plates: turned over, so that they can be read.
+"""Turns PDF pages over whose text is mirrored, as for transfers and printing plates, so that they can be read.
 
 pypdfium2 is imported on first use.
 """
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
 
 WARNING = "the text is mirrored on the page; inboxd read it as in a mirror"
-_MOST = 0.5  # share of the characters that are mirrored, on a page to turn over
-_SAMPLED = 1000  # characters
+_MOST = 0.5  # share of mirrored characters above which a page is turned over
+_SAMPLED = 1000  # characters checked, about
 
 
 def turn_over(pdf: "PdfDocument", page: "PdfPage", number: int) -> tuple["PdfPage", bool]:
-    """Turn page `number` (from 0) over if most of its text is mirrored; return it, and whether that was so.
+    """Turn page `number` (from 0) over if most of its text is mirrored; return the page, and whether it was mirrored.
 
-    The page must not be used afterwards, only the one that is returned.
+    After this call, use only the returned page: `page` may be closed.
     """
     from pypdfium2 import raw
 
@@ -35,7 +35,7 @@ def turn_over(pdf: "PdfDocument", page: "PdfPage", number: int) -> tuple["PdfPag
 
 
 def _forward(page: "PdfPage") -> bool | None:
-    """True if mirrored lines run to the right: they are upside down; None if most text is not mirrored."""
+    """True if the mirrored lines run to the right, so that they are upside down; None if most text is not mirrored."""
     from pypdfium2 import raw
 
     text = page.get_textpage()

@@ -1,7 +1,7 @@
 """Characters that pdfium cannot draw: the file does not contain their font, and this machine has none for their script.
 
-They look like hidden text, which is left out. What tells them apart: drawn alone, on an empty page, they still do not
-show, although they have another color than the paper.
+Such characters look like hidden text, which inboxd leaves out. The difference is that they remain invisible even when
+they are drawn alone on an empty page, although their color differs from the paper's.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from processors.pages.layer_visibility import Layer, difference, fill_color, fin
 if TYPE_CHECKING:
     from pypdfium2 import PdfObject, PdfPage
 
-_LATIN = "\u024f"  # and below: pdfium has its own fonts for these letters
+_LATIN = "\u024f"  # up to here, pdfium has its own fonts for the letters
 _LEAST_CONTRAST = 64  # of 255, between a character and the place where it should be
 
 Render = Callable[[], np.ndarray]  # the page: RGB, uint8, shape (height, width, 3)
@@ -25,8 +25,10 @@ Render = Callable[[], np.ndarray]  # the page: RGB, uint8, shape (height, width,
 def find_undrawn(
     page: "PdfPage", layer: Layer, invisible: Set[int], rest: np.ndarray, scale: float, render: Render
 ) -> Set[int]:
-    """The characters among the invisible ones that nothing hides. `rest`: the page without its text; `scale`: its
-    pixels per point."""
+    """The indices of those invisible characters that pdfium could not draw, although nothing hides them.
+
+    rest: the page without its text: RGB, uint8, shape (height, width, 3), at `scale` pixels per point.
+    """
     numbers = {layer.objects[index] for index in invisible if layer.characters[index] > _LATIN}
     numbers = {number for number in numbers if number >= 0 and _lacks_font(layer.drawn[number])}
     found = {index for index in invisible if layer.objects[index] in numbers and _has_contrast(layer, index, rest)}
@@ -57,7 +59,7 @@ def _has_contrast(layer: Layer, index: int, rest: np.ndarray) -> bool:
 
 
 def _find_covers(page: "PdfPage", scale: float) -> list[tuple[int, np.ndarray | None]]:
-    """The page's objects in the order in which they are drawn: address, and the box in pixels of what hides others."""
+    """The page's objects in drawing order: address, and box in pixels if the object hides others, else None."""
     found = []
     for each in page.get_objects(max_depth=1):
         box = to_pixels(page, np.array([each.get_bounds()]), scale)[0] if _hides(each) else None
@@ -66,7 +68,7 @@ def _find_covers(page: "PdfPage", scale: float) -> list[tuple[int, np.ndarray | 
 
 
 def _hides(drawn: "PdfObject") -> bool:
-    """True for pictures, and for shapes that are filled."""
+    """True for pictures, shadings and filled shapes."""
     from pypdfium2 import raw
 
     if drawn.type != raw.FPDF_PAGEOBJ_PATH:
@@ -77,7 +79,7 @@ def _hides(drawn: "PdfObject") -> bool:
 
 
 def _is_covered(layer: Layer, index: int, covers: Sequence[tuple[int, np.ndarray | None]]) -> bool:
-    """True if an object that is drawn later is in the place of the character, or if the order is unknown."""
+    """True if an object that is drawn later covers the center of the character, or if the order is unknown."""
     own = _address(layer.drawn[layer.objects[index]])
     after = next((at for at, (address, _) in enumerate(covers) if address == own), None)
     if after is None:  # within a form
@@ -89,7 +91,7 @@ def _is_covered(layer: Layer, index: int, covers: Sequence[tuple[int, np.ndarray
 
 @contextmanager
 def _alone(page: "PdfPage", kept: set[int]) -> Iterator[None]:
-    """Render the page without its other objects."""
+    """Hide all objects of the page except `kept` (addresses) during the context."""
     from pypdfium2 import raw
 
     others = [each.raw for each in page.get_objects(max_depth=1) if _address(each.raw) not in kept]

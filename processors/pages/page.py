@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 UNREADABLE_PAGE = "Internal error on this page; see the log."
-MAX_PAGES = 10_000  # of one file: a day's work for a model; more is a mistake or an attack
+MAX_PAGES = 10_000  # of one file: a model needs a day for that many; more are a mistake or an attack
 _OUT_OF_MEMORY = ("bad_alloc", "allocate memory", "Insufficient memory")  # messages of onnxruntime and OpenCV
-_LONGEST_SIDE = 65_500  # of an image, as in JPEG: engines would pad longer ones to squares or bands
+_LONGEST_SIDE = (
+    65_500  # maximum side of an image in pixels, as in JPEG: engines would pad longer images to squares or bands
+)
 _THINNEST, _LONGEST_SHAPE = 8, 25  # pixels; long to short side
 
 logger = logging.getLogger(__name__)
@@ -38,11 +40,11 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of
 
 @dataclass(frozen=True, kw_only=True)
 class Doubt:
-    """Words of a text layer that may not be what the page shows."""
+    """Words of a text layer that may differ from what the page shows."""
 
     words: tuple[PlacedWord, ...]
     boxes: tuple[Box, ...]  # where they are drawn
-    characters: str = ""  # those that look like others; "": they have no meaning, so the words are certainly wrong
+    characters: str = ""  # those whose glyphs look like others; "": none has a meaning, so the words are wrong
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +54,14 @@ class Page:
     image: "Image.Image"  # RGB, upright by EXIF, at most `max_pixels`
     source_size: tuple[int, int]  # width, height upright, before any reduction; of a PDF page: at `dpi`
     notes: tuple[str, ...] = ()  # what was lost or changed, such as "reduced from 9000 x 7000 to 2268 x 1764 pixels"
-    warnings: tuple[str, ...] = ()  # what a person should look at: what the page shows and no text can contain
+    warnings: tuple[str, ...] = ()  # reasons for a review: content of the page that its text cannot contain
     text: str = ""  # the visible text layer of a PDF page; "" if it has none
-    words: tuple[PlacedWord, ...] = ()  # the same with positions, without `doubts`; none if it is not horizontal
+    words: tuple[
+        PlacedWord, ...
+    ] = ()  # words of `text` with positions, without `doubts`; none if most text is not horizontal
     doubts: tuple[Doubt, ...] = ()  # words that are not in `words`
-    picture_share: float = 0.0  # of a PDF page's area that images cover: near 1.0 for a scan
-    textless: "Image.Image | None" = None  # the image without `words` and `doubts`; None: they are not in it
+    picture_share: float = 0.0  # share of a PDF page's area that images cover: near 1.0 for a scan
+    textless: "Image.Image | None" = None  # the image without `words` and `doubts`; None: the page has no text layer
     unread: tuple[Box, ...] = ()  # the parts of `textless` that may contain text
 
     @property
@@ -70,7 +74,7 @@ class Pages(Protocol):
     """The pages of an open file."""
 
     total: int
-    warnings: tuple[str, ...]  # what the file contains that is on no page
+    warnings: tuple[str, ...]  # reasons for a review: content of the file that is on no page
 
     def read(self, number: int) -> Page:
         """Page `number`, from 1.
@@ -84,7 +88,7 @@ class Pages(Protocol):
 def unexpected_as_bad_input(where: str, message: str) -> Iterator[None]:
     """Convert an exception from a library, or from a bug here, to `BadInput` with `message`; log the details.
 
-    So it affects only the page at `where`. Errors that are not caused by the page pass through: out of memory, a
+    The error then affects only the page at `where`. Errors that the page did not cause pass through: out of memory, a
     failing disk.
     """
     try:
@@ -117,14 +121,14 @@ def fit(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
 
 
 def reduction_factor(size: tuple[float, float], max_pixels: int) -> float:
-    """The factor by which both sides must shrink: 1.0 if not at all."""
+    """The factor (0 to 1) by which to reduce both sides; 1.0 if the page is small enough."""
     return min(1.0, math.sqrt(max_pixels / (size[0] * size[1])), _LONGEST_SIDE / max(size))
 
 
 def is_thin(size: tuple[float, float], max_pixels: int) -> bool:
     """True if a page of this size, reduced to `max_pixels`, is a strip too thin to read.
 
-    Engines enlarge or pad the short side, so such a strip of some kilobytes would take gigabytes.
+    Engines enlarge or pad the short side, so a strip from a file of some kilobytes would take gigabytes of memory.
     """
     short, long = (side * reduction_factor(size, max_pixels) for side in sorted(size))
     return short < _THINNEST and long > _LONGEST_SHAPE * short

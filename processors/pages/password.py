@@ -6,10 +6,12 @@ _MAX_PASSWORD_BYTES = 1024
 
 
 def read_password(work: Work) -> str | None:
-    """The password for a file, from the first line of NAME.password; None: there is no such file. Never log it.
+    """Read the password for a file from the first line of NAME.password; None: that sidecar does not exist.
+
+    Never log the password.
 
     Raises:
-        BadInput: the file is empty, too long or not UTF-8.
+        BadInput: the sidecar is empty, too long or not UTF-8.
     """
     path = work.sidecars.get("password")
     if path is None:

@@ -30,7 +30,7 @@ def open_pdf(file: BinaryIO, *, max_pixels: int, dpi: int, password: str | None)
         if len(pdf) == 0:
             raise BadInput(_NO_PAGES)
         refuse_too_many(len(pdf))
-        pdf.init_forms()  # renders what was typed into form fields
+        pdf.init_forms()  # so that pdfium renders what people typed into form fields
         yield _PdfPages(pdf, max_pixels, dpi)
     finally:
         pdf.close()
@@ -39,8 +39,8 @@ def open_pdf(file: BinaryIO, *, max_pixels: int, dpi: int, password: str | None)
 def _error_code(file: BinaryIO, password: str | None) -> int | None:
     """The error code of pdfium for the file.
 
-    pdfium sets none for a file without pages, which leaves the code of an earlier file; so set a known code first, then
-    open the file again.
+    For a file without pages, pdfium sets no code, and the code of an earlier file remains. This function therefore
+    first sets a known code, and then opens the file again.
     """
     import pypdfium2
     from pypdfium2 import raw

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "HEIF", "AVIF")  # not EPS, which is a program
-_MAX_BYTES = 800_000_000  # of one decoded image: 200 megapixels in color, as of the largest phone cameras
+_MAX_BYTES = 800_000_000  # of one decoded image: 200 megapixels in color, the size of the largest phone cameras' images
 _MAX_BYTES_AT_ONCE = 2 * _MAX_BYTES  # including the copy when its mode changes
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
 _BYTES_PER_PIXEL_OF_DECODER = {"JPEG2000": 20, "WEBP": 16}  # measured, including all copies; the others take less
@@ -28,8 +28,8 @@ _COLOR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit gra
 _REDUCED_IMAGE = 1  # bit 0 of TIFF's NewSubfileType: a preview of another page (TIFF 6.0, page 36)
 _TAG_SUBFILE, _TAG_ORIENTATION = 254, 274
 _SEQUENCES = ("GIF", "WEBP", "PNG", "HEIF", "AVIF")  # each of their pictures is a page
-_MOST_FRAMES = 50  # of them; more are a film
-_DARK = 1 / 16  # 16-bit gray that stays below this share of its range is data of 12 bits or less
+_MOST_FRAMES = 50  # maximum number of such pictures; a file with more is a film
+_DARK = 1 / 16  # 16-bit gray whose values stay below this share of the range has only 12 bits or less
 _MUCH_METADATA = (
     "This PNG contains too much text, or too large a color profile, in its metadata. Save it without metadata, or as "
     "JPEG, and drop that."
@@ -97,10 +97,11 @@ class _PicturePages:
         self.total = len(self._frames)
 
     def _pages_of_tiff(self) -> list[int | None]:
-        """The frames that are pages. In a file that is cut off: those before, then None for the rest.
+        """The numbers of the frames that are pages. In a file that is cut off, the readable ones, then None for the
+        rest.
 
         Raises:
-            BadInput: not even the first one is found, or there are too many.
+            BadInput: not even the first page can be found, or there are too many pages.
         """
         frames: list[int | None] = []
         walk = enumerate(self._walk())
@@ -114,7 +115,7 @@ class _PicturePages:
         return frames or [0]
 
     def _walk(self) -> Iterator[bool]:
-        """Yield for each frame of a TIFF whether it is a preview. Pillow's own count would first read to the end."""
+        """Yield for each frame of a TIFF whether it is a preview. Pillow's own count would read the complete file."""
         for frame in itertools.count():
             try:
                 self._picture.seek(frame)
@@ -163,10 +164,10 @@ class _PicturePages:
         return _count_frames(self._picture)
 
     def _load(self, picture: "Image.Image") -> None:
-        """Decode it.
+        """Decode the picture.
 
         Raises:
-            BadInput: it is a kind of JPEG that no common program reads.
+            BadInput: the picture is a kind of JPEG that common decoders do not read.
         """
         from processors.pages import jpeg
 
@@ -194,7 +195,11 @@ class _PicturePages:
 
 
 def _refuse_decompression_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:
-    """Check the size in the header before decoding: a file of some kilobytes may need terabytes."""
+    """Check the size in the header before decoding: a file of some kilobytes may need terabytes of memory.
+
+    Raises:
+        BadInput: the image is too large.
+    """
     each = _BYTES_PER_PIXEL.get(picture.mode, _COLOR_BYTES)
     mode = _target_mode(picture)
     converted = 0 if mode == picture.mode else 1 if mode == "L" else _COLOR_BYTES
@@ -209,7 +214,7 @@ def _refuse_decompression_bomb(picture: "Image.Image", size: tuple[int, int]) ->
 
 
 def _target_mode(picture: "Image.Image") -> str:
-    """The mode in which an image is reduced; deep gray has 8 bits by then."""
+    """The mode of Pillow in which to reduce an image; gray of 16 or 32 bits was converted to 8 bits before."""
     if picture.has_transparency_data:
         return "RGBA"
     return "L" if picture.mode in ("1", "L") else "RGB"
@@ -224,7 +229,9 @@ def _count_frames(picture: "Image.Image") -> int:
 
 
 def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tuple[str, ...]]:
-    """Convert to 8-bit RGB with at most `max_pixels`: over a ground if transparent, deep gray scaled."""
+    """Convert to 8-bit RGB with at most `max_pixels`. A transparent image gets a background, and gray of more than 8
+    bits is scaled.
+    """
     from PIL import Image
 
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Pixels that are not square, and the ground behind transparent ones. Pillow is imported on first use."""
+"""Corrects pixels that are not square; chooses the background of transparent ones. Pillow is imported on first use."""
 
 from typing import TYPE_CHECKING
 
@@ -6,14 +6,17 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _SQUARE = 1.15  # ratio of the resolutions; a fax has 204 x 98 dpi (ITU-T T.4)
-_LARGEST_RATIO = 4.0  # a larger one is an error of the file
+_LARGEST_RATIO = 4.0  # a larger ratio is an error of the file
 _OPAQUE = 128  # alpha
 _LIGHT = 170  # gray value
 _SHARE = 0.95  # of the opaque pixels
 
 
 def make_square(image: "Image.Image", dpi: object, max_pixels: int) -> tuple["Image.Image", tuple[str, ...]]:
-    """Stretch an image whose pixels are higher than wide, or wider than high, so that letters have their own shape."""
+    """Stretch an image whose pixels are not square, so that letters have their true shape. Return a note if it did.
+
+    dpi: (horizontal, vertical) as the file states it; invalid values are ignored. max_pixels: of the returned image.
+    """
     x, y = _resolution(dpi)
     ratio = max(x, y) / min(x, y) if min(x, y) > 0 else 1.0
     if not _SQUARE < ratio < _LARGEST_RATIO:

@@ -1,4 +1,4 @@
-"""The text layer of a PDF page: its text, and its words with their positions on the rendered page."""
+"""Reads the text layer of a PDF page: its text, and its words with their positions on the rendered page."""
 
 import ctypes
 import math
@@ -25,7 +25,7 @@ def read_characters(text: "PdfTextPage") -> list[str]:
 
 
 def read_text(page: "PdfPage", omitted: Set[int] = frozenset()) -> str:
-    """The text, without the characters that have these numbers."""
+    """The text of the page, without the characters whose indices are in `omitted`."""
     text = page.get_textpage()
     try:
         if omitted:
@@ -42,7 +42,7 @@ def read_text(page: "PdfPage", omitted: Set[int] = frozenset()) -> str:
 def read_words(page: "PdfPage", scale: float, omitted: Set[int] = frozenset()) -> tuple[PlacedWord, ...]:
     """The words in pixels of the page rendered at `scale` pixels per point; none if most text is not horizontal.
 
-    `omitted`: the numbers of characters to leave out.
+    `omitted`: the indices of characters to leave out.
     """
     from pypdfium2 import raw
 
@@ -96,8 +96,8 @@ def _readable(character: str) -> str:
 def _code(text: "PdfTextPage", number: int) -> int:
     """The code of a character.
 
-    pdfium's code for a hyphen at the end of a line becomes a hyphen; U+0000, its code for a glyph without one, becomes
-    U+FFFD unless the glyph is blank.
+    pdfium's code for a hyphen at the end of a line becomes a hyphen. U+0000, pdfium's code for a glyph without a
+    character, becomes U+FFFD unless the glyph is blank.
     """
     from pypdfium2 import raw
 

@@ -1,7 +1,7 @@
-"""The parts of a picture that may contain text: what a page shows beside its text layer.
+"""Finds the parts of a page that may contain text which is not in its text layer.
 
-Looks for marks of the size of letters that stand side by side, and for pictures; leaves out lines, frames, areas of one
-color and single marks. Whether it really is text only OCR can say.
+Such parts are rows of marks of the size of letters, and pictures. Lines, frames, areas of one color and single marks
+are left out. Only OCR can decide whether a part really contains text.
 """
 
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from processors.pages.page import Box
 
 # All lengths are in points, converted to pixels of the picture (ISO 32000-1, 8.3.2.3: 72 to the inch).
-_ENOUGH_PIXELS = 1.5  # per point: letters are still separate
+_ENOUGH_PIXELS = 1.5  # pixels per point at which the search works: letters are still separate
 _EDGE = 24  # of 255: the least contrast of a mark with its neighborhood
 _LINE = 40.0  # a longer horizontal or vertical stroke is a line, not part of a letter
 _LOWEST, _HIGHEST = 2.5, 80.0  # height of a letter
@@ -21,11 +21,14 @@ _LEAST_LETTERS = 2  # in a row, to be text
 _PICTURE = 40.0  # a larger mark may be a picture or a word whose letters touch
 _LEAST_DETAIL = 0.04  # share of its pixels that are edges, in a picture that is not a line drawing or a frame
 _TOGETHER = 14.0  # words and lines with a smaller gap are read together
-_MARGIN = 4.0  # around what is read
+_MARGIN = 4.0  # margin around each part
 
 
 def find_text_like(picture: np.ndarray, pixels_per_point: float) -> list["Box"]:
-    """Boxes of the parts of an RGB picture, uint8, shape (height, width, 3), that may contain text; none overlap."""
+    """Boxes in pixels of the parts that may contain text. They do not overlap.
+
+    picture: RGB, uint8, shape (height, width, 3).
+    """
     import cv2
 
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
@@ -53,7 +56,7 @@ def find_text_like(picture: np.ndarray, pixels_per_point: float) -> list["Box"]:
 
 
 def covered_share(boxes: list["Box"], size: tuple[int, int]) -> float:
-    """The share of a picture's area in boxes that do not overlap."""
+    """The share (0 to 1) of a picture's area in `boxes`, which must not overlap. size: width, height in pixels."""
     return sum((right - left) * (bottom - top) for left, top, right, bottom in boxes) / (size[0] * size[1])
 
 
@@ -93,7 +96,7 @@ def _is_beside(row: list[int], left: int, top: int, width: int, height: int) -> 
 
 
 def _together(likely: np.ndarray, pixels_per_point: float) -> list[tuple[int, int, int, int]]:
-    """Boxes of what is close to each other, until none overlap."""
+    """Merge marks that are close to each other into boxes that do not overlap."""
     import cv2
 
     if not likely.any():
@@ -117,7 +120,7 @@ def _together(likely: np.ndarray, pixels_per_point: float) -> list[tuple[int, in
 
 
 def _shrunk(dilated: np.ndarray, by: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Undo the dilation of a component's box, which the picture's border cuts off."""
+    """Undo the dilation of a component's box. At the picture's border, the dilation was cut off."""
     left, top, width, height = (int(side) for side in dilated[:4])
     right, bottom = left + width, top + height
     return (

@@ -1,4 +1,4 @@
-"""Formats of images that cannot be read here, by the first bytes of a file: intact files are not called damaged."""
+"""Formats of images that inboxd cannot read, by the first bytes of a file: no message calls an intact file damaged."""
 
 _BRANDS = {b"crx ": "Canon raw", b"jxl ": "JPEG XL"}  # of the ISO base media file format, in bytes 8 to 12
 _BEGINNINGS = {
@@ -27,7 +27,7 @@ _DICOM_AT = 128  # bytes before "DICM" (DICOM PS3.10, 7.1)
 
 
 def describe_unknown(head: bytes) -> str:
-    """Why a file that begins so cannot be read, and what to do."""
+    """A message why inboxd cannot read the file, and what to do. head: the first bytes of the file."""
     if name := _name(head):
         return f"{name} files are not supported. Save it as JPEG, PNG or PDF and drop that."
     if head.startswith(_READABLE):

@@ -1,4 +1,4 @@
-"""Characters of a text layer as words: level or rotated, from left to right, right to left, or down. Pure."""
+"""Groups the characters of a text layer into words, for all rotations and writing directions. Pure."""
 
 import math
 import unicodedata
@@ -35,7 +35,7 @@ class Char:
 
 
 def find_words(chars: Iterable[Char | None], scale: float) -> tuple[PlacedWord, ...]:
-    """The words, in `scale` pixels per point. None is a space."""
+    """Group characters into words. scale: pixels per point of the words' boxes. chars: None is a space."""
     return tuple(word for run in _runs(chars) if (word := _word(run, scale)).text)
 
 
@@ -66,7 +66,7 @@ def _is_next(a: Char, b: Char) -> bool:
 
 
 def _level(char: Char) -> Char:
-    """The character as if the page were turned so that it stands upright."""
+    """The character with its box on a page that is turned so that the character is upright."""
     if not char.angle:
         return char
     cosine, sine = math.cos(math.radians(-char.angle)), math.sin(math.radians(-char.angle))
@@ -90,7 +90,7 @@ def _word(run: Sequence[Char], scale: float) -> PlacedWord:
 
 
 def _logical(run: Sequence[Char]) -> list[Char]:
-    """A word of Hebrew or Arabic from right to left as it stands on the page, whatever its order in the file."""
+    """Sort the characters of a Hebrew or Arabic word from right to left, except numbers and Latin letters in it."""
     if not any(char.is_right_to_left for char in run):
         return list(run)
     clusters: list[list[Char]] = []
@@ -112,7 +112,7 @@ def _logical(run: Sequence[Char]) -> list[Char]:
 
 
 def _normal(text: str) -> str:
-    """Letters instead of ligatures and the shapes that letters take within a word (Unicode 15, 23.8)."""
+    """Replace ligatures and contextual forms of letters by plain letters (Unicode 15, 23.8)."""
     return "".join(
         unicodedata.normalize("NFKC", char) if "\ufb00" <= char <= "\ufdfb" or "\ufe70" <= char <= "\ufefc" else char
         for char in text
@@ -120,6 +120,6 @@ def _normal(text: str) -> str:
 
 
 def _without_soft_hyphens(text: str) -> str:
-    """A soft hyphen shows only at the end of a line, where it is the last character of its word."""
+    """Remove soft hyphens, but replace one at the end of a word by a hyphen: it is visible at the end of a line."""
     end = "-" if len(text) > 1 and text.endswith(_SOFT_HYPHEN) else ""
     return text.replace(_SOFT_HYPHEN, "") + end

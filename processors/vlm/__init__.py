@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["AskOptions", "Vlm", "VlmOptions", "processor"]
 
 _BY_OCR = {"read", "bank-statement", "receipt", "invoice"}  # tasks that OCR can do as well
-_BYTES_OF_A_PIXEL = 250  # activations of a page; an estimate, not measured on a GPU
+_BYTES_OF_A_PIXEL = 250  # bytes of the activations of a page; estimated, not measured on a GPU
 _TOKENS_OF_A_PAGE = 12_000  # the page itself, and the longest answer, that about a statement
 
 
@@ -59,7 +59,7 @@ class Vlm(Processor[VlmOptions, AskOptions]):
     @classmethod
     def plan(cls, options: VlmOptions, recipe: AskOptions, models: Path) -> Plan:
         if options.engine == "openai":
-            return Runnable()  # whether the server answers shows only when it is asked
+            return Runnable()  # only a request shows whether the server answers
         if options.is_served:
             found = weights.find(options.model, models) if options.serves_local_weights else models
             return Runnable() if found else NotReady(why=weights.why_missing(options.model, models))

@@ -1,4 +1,4 @@
-"""Assessment of answers: what is wrong with one, whether it loops, and how certain each of its values is. Pure."""
+"""Assesses answers: finds problems and loops in an answer, and the probability of each of its values. Pure."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 
 class Problem(StrEnum):
-    """The problem of an answer, least serious first: of several bad answers, the least bad one is shown."""
+    """The problems that an answer may have, least serious first: of several bad answers, the best one is shown."""
 
     CUT_OFF = "cut off"  # at the token limit
     LOOP = "loop"  # repeats itself
@@ -30,7 +30,7 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class AssessedAnswer:
-    """An answer, and what is wrong with it."""
+    """An answer, and its problem, if it has one."""
 
     answer: PageAnswer
     problem: Problem | None = None
@@ -52,7 +52,7 @@ _BY_STOP_REASON = {
     StopReason.REFUSED: Problem.REFUSED,
     StopReason.ERROR: Problem.ERROR,
 }
-_MAX_UNIT_CHARACTERS = 40  # of what is repeated, quoted
+_MAX_UNIT_CHARACTERS = 40  # of the repeated text that a message quotes
 _LONGEST_REFUSAL = 500  # characters; a longer text is an answer that begins politely
 _REFUSAL = re.compile(
     r"(i['’]?m (really |very |so )?sorry|sorry|i apologi[sz]e|unfortunately|as an ai|i can(no|['’])?t|i can not"
@@ -62,11 +62,11 @@ _REFUSAL = re.compile(
 )
 _FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(?P<inside>.*?)\n?\s*```\s*\Z", re.DOTALL)
 _LONGEST_UNIT = 400  # characters: a paragraph that is repeated
-_FEWEST_REPEATS = 8  # nobody writes the same line so often in a row; blank cells and dot leaders do repeat
+_FEWEST_REPEATS = 8  # real documents do not repeat a line so often in a row, except blank cells and dot leaders
 _SHORTEST_LOOP = 160  # characters in all
 _SHORTEST_RULE = 800  # the same for loops without a letter or digit: dot leaders, rules, empty table cells
 _LONGEST_TOKEN_UNIT = 128
-_ENDLESS_REPEATS = 24  # strict, as it stops the answer: only what would go on to the limit
+_ENDLESS_REPEATS = 24  # high, because it stops the answer: only a loop that would continue to the token limit
 _ENDLESS_TOKENS = 256
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
@@ -79,7 +79,7 @@ def assess(request: PageRequest, answer: PageAnswer) -> AssessedAnswer:
     if _is_not_a_number(answer):
         unknown = replace(answer, lowest_token_probability=None, token_probabilities=())
         return AssessedAnswer(answer=unknown, problem=Problem.NOT_A_NUMBER)
-    if loop := _describe_loop(answer.text):  # also in an answer that was cut off: a higher limit would not help
+    if loop := _describe_loop(answer.text):  # even if the answer was cut off: a higher limit would not end the loop
         return AssessedAnswer(answer=answer, problem=Problem.LOOP, detail=loop)
     if problem := _BY_STOP_REASON.get(answer.stop_reason):
         return AssessedAnswer(answer=answer, problem=problem, detail=answer.error)
@@ -112,7 +112,7 @@ def _assess_json(answer: PageAnswer, wanted: Mapping[str, object]) -> AssessedAn
 
 
 def is_empty(data: object) -> bool:
-    """True if there is no value in it at all: only empty lists, empty texts and nulls."""
+    """True if JSON data contains no value, only empty lists, empty texts and nulls."""
     if isinstance(data, Mapping):
         return all(map(is_empty, data.values()))
     if isinstance(data, list):
@@ -121,7 +121,7 @@ def is_empty(data: object) -> bool:
 
 
 def _is_not_a_number(answer: PageAnswer) -> bool:
-    """True if the model computed NaN (damaged weights or overflow): the text is meaningless."""
+    """True if the model computed NaN, because of damaged weights or an overflow, so that the text is meaningless."""
     probabilities = (answer.lowest_token_probability, *(probability for _, probability in answer.token_probabilities))
     return any(each is not None and not math.isfinite(each) for each in probabilities)
 
@@ -164,7 +164,10 @@ def is_endless(tokens: Sequence[int]) -> bool:
 
 
 def _periodic_runs(letters: np.ndarray, size: int) -> list[tuple[int, int]]:
-    """(start, end) of each run of at least two units of `size` in which `letters` repeats."""
+    """Find runs in which a unit of `size` letters repeats at least once; return the (start, end) of each.
+
+    letters: shape (n,), a number for each character.
+    """
     same = np.concatenate(([False], letters[size:] == letters[:-size], [False]))
     edges = np.flatnonzero(same[1:] != same[:-1])
     return [
@@ -180,15 +183,16 @@ def value_probabilities(
 ) -> dict[str, float]:
     """The probability of each value that is not a list or an object, by JSON pointer: the lowest of its tokens.
 
-    The lowest token probability separates wrong answers from right ones (area under the ROC curve 0.95 on drawn
-    statements); a mean hides the one digit that is wrong. `token_probabilities`: see `PageAnswer`; `start`: where the
-    JSON, which must be valid, starts in `text`.
+    The lowest token probability separates wrong answers from right ones (area under the ROC curve 0.95 on synthetic
+    statements); a mean would hide a single wrong digit.
+
+    token_probabilities: see `PageAnswer`. start: where the JSON, which must be valid, starts in `text`.
     """
     if not token_probabilities:
         return {}
     found, first = {}, 0
     for pointer, begin, end in _values(text, _skip(text, start), ""):
-        end += text[begin] != '"'  # a number ends only with what follows it
+        end += text[begin] != '"'  # a number ends with the token of the character after it
         while first < len(token_probabilities) and token_probabilities[first][0] <= begin:
             first += 1
         last = first
@@ -200,7 +204,7 @@ def value_probabilities(
 
 
 def _values(text: str, at: int, pointer: str) -> Generator[ValueSpan, None, int]:
-    """The values at and below position `at`, in order; returns where the one at `at` ends."""
+    """Yield the values of the JSON at position `at`, in order; return the position after its end."""
     if text[at] == "{":
         return (yield from _members(text, at, pointer))
     if text[at] == "[":

@@ -45,11 +45,11 @@ _SPLITTABLE = {
     "bank-statement",
     "receipt",
     "invoice",
-}  # tasks whose answers about two halves add up to a page's
+}  # tasks in which the answers about two halves together answer for the page
 _LONGER = 4  # times the token limit
 _SMALLEST_SIDE = 84  # pixels: three of Qwen's tokens; a smaller half is useless
 _MIDDLE = (0.3, 0.7)  # of the height, where a page may be split
-_BLANK = 24  # of 255: most contrast (lightest minus darkest pixel) of a row between two lines
+_BLANK = 24  # of 255: maximum contrast (lightest minus darkest pixel) of a blank row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class PageAttempt:
     @property
     def problem(self) -> Problem | None:
         found = [part.problem for part in self.parts]
-        if None in found:  # half a page, or a region, may well be empty
+        if None in found:  # one half or region of a page may be empty
             found = [problem for problem in found if problem is not Problem.EMPTY]
         worst = [problem for problem in Problem if problem in found]
         return worst[-1] if worst else None
@@ -101,7 +101,7 @@ class PageResult:
 
     @property
     def best(self) -> PageAttempt | None:
-        """The attempt that counts: without a problem, else the least bad and then the longest."""
+        """The attempt to use: one without a problem, else the one with the least serious; if equal, the longest."""
         order = [None, *Problem]
         return min(self.attempts, key=lambda attempt: (order.index(attempt.problem), -len(attempt.text)), default=None)
 
@@ -131,7 +131,7 @@ class RetryLadder:
         return not self.requests
 
     def add_answers(self, answers: Sequence[PageAnswer]) -> None:
-        """Take the answers to `requests`, which then holds those of the next strategy, or none."""
+        """Add the answers to `requests`, and replace `requests` by those of the next strategy, if there is one."""
         parts = tuple(
             assess(request, self._convert(request, answer))
             for request, answer in zip(self.requests, answers, strict=True)
@@ -144,7 +144,7 @@ class RetryLadder:
             self.requests, self._strategy = self._requests(strategy), strategy
 
     def _convert(self, request: PageRequest, answer: PageAnswer) -> PageAnswer:
-        """The answer as Markdown, if the model writes pages in a markup of its own."""
+        """Convert the answer to Markdown, if the model writes pages in its own markup."""
         if self._options.task != "read" or request.json_schema is not None or not answer.text:
             return answer
         converted = self._family.convert(answer.text)
@@ -162,7 +162,7 @@ class RetryLadder:
 
     def _can_use(self, strategy: Strategy) -> bool:
         if strategy is Strategy.REWORDED:
-            return not self._family.only_reads  # such a model was trained with one prompt, and knows no other
+            return not self._family.only_reads  # such a model was trained with one prompt only
         if strategy is not Strategy.HALVES:
             return True
         return self._options.task in _SPLITTABLE and self._image is not None and can_split(self._image)
@@ -181,7 +181,7 @@ class RetryLadder:
         return [self._request(image, prompt, strategy) for image in images]
 
     def _request(self, image: "Image.Image | None", prompt: str, strategy: Strategy) -> PageRequest:
-        # an answer that was cut off once is cut off again, whatever else is changed
+        # once an answer was cut off, all later requests need the higher limit
         longer = strategy is Strategy.LONGER or any(
             attempt.problem is Problem.CUT_OFF for attempt in self.result.attempts
         )
@@ -197,13 +197,15 @@ def can_split(image: "Image.Image") -> bool:
 
 
 def split(image: "Image.Image") -> tuple["Image.Image", "Image.Image"]:
-    """The upper and the lower half, cut at the blank row nearest to the middle, or at the row of least contrast."""
+    """Cut an image into an upper and a lower half, at the blank row nearest to the middle, or at the row with the least
+    contrast.
+    """
     cut = _row_to_cut(np.asarray(image.convert("L")))
     return image.crop((0, 0, image.width, cut)), image.crop((0, cut, image.width, image.height))
 
 
 def _row_to_cut(gray: np.ndarray) -> int:
-    """gray: uint8, shape (height, width)."""
+    """The row at which to cut the page. gray: uint8, shape (height, width)."""
     height = len(gray)
     first, last = (int(height * share) for share in _MIDDLE)
     contrast = gray[first:last].max(axis=1).astype(int) - gray[first:last].min(axis=1)

@@ -42,7 +42,9 @@ class PageAnswer:
     prompt_tokens: int  # including those of the page
     lowest_token_probability: float | None  # of the chosen tokens; None: no token, or not known
     size_seen: tuple[int, int] | None  # width, height of the page in pixels as it reached the model; None: not known
-    token_probabilities: tuple[tuple[int, float], ...] = ()  # only of JSON: (where a token ends in `text`, probability)
+    token_probabilities: tuple[
+        tuple[int, float], ...
+    ] = ()  # for JSON only: (position in `text` where a token ends, probability)
     error: str = ""
     raw: str = ""  # as the model wrote it, if `text` was converted
 
@@ -52,7 +54,7 @@ class VlmEngine(Protocol):
 
     @property
     def max_pixels(self) -> int:
-        """The most pixels of a page: more would be reduced again."""
+        """The maximum number of pixels of a page: the engine would reduce a larger one."""
 
     @property
     def max_pixels_of_money(self) -> int:
@@ -60,7 +62,7 @@ class VlmEngine(Protocol):
 
     @property
     def pages_at_once(self) -> int:
-        """The number of requests that are worth collecting, or sending at the same time."""
+        """The number of requests to collect for one call of `answer`, or to send at the same time."""
 
     @property
     def is_concurrent(self) -> bool:
@@ -75,7 +77,7 @@ class VlmEngine(Protocol):
 
     @property
     def made_by(self) -> Mapping[str, object]:
-        """All that determines an answer beside its request."""
+        """Everything except the request that determines an answer: the model, its settings …"""
 
     def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
         """Return the most probable answers to `requests`, in their order; call `heartbeat` about once a second.
@@ -86,7 +88,7 @@ class VlmEngine(Protocol):
         """
 
     def answer_one(self, request: PageRequest) -> PageAnswer:
-        """The same for one request, without a heartbeat; only of a concurrent engine."""
+        """Answer one request, without a heartbeat. Only for an engine that `is_concurrent`."""
 
     def close(self) -> None:
-        """Release what does not end with this process alone: connections, a server."""
+        """Close connections, and stop a server that this engine has started."""

@@ -1,1 +1,1 @@
-"""One job: the pages of its document batched, merged, verified, reviewed and written."""
+"""One job: batches the pages of its document, merges and verifies the answers, and writes the result files."""

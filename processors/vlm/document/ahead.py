@@ -1,4 +1,4 @@
-"""Items that a thread makes ahead of their use: pages are decoded while the model answers earlier ones."""
+"""Runs a generator ahead of its consumer, in a thread: it decodes pages while the model answers earlier ones."""
 
 import threading
 from collections import deque
@@ -9,9 +9,9 @@ Item = TypeVar("Item")
 
 
 class Ahead(Generic[Item]):
-    """The items of a generator, in their order. At most `most` finished ones wait to be taken.
+    """The items of a generator, in order. At most `most` finished items wait to be taken.
 
-    Close it: the thread, and whatever the generator has open, live until then.
+    The caller must close this object, which ends the thread and closes the generator.
     """
 
     def __init__(self, items: Generator[Item, None, None], most: int):
@@ -25,10 +25,11 @@ class Ahead(Generic[Item]):
         self._thread.start()
 
     def take(self, most: int, *, wait: bool) -> list[Item]:
-        """Remove and return up to `most` items. wait: for that many, or for the last one; else those that are ready.
+        """Remove and return up to `most` items. wait: wait for that many, or for the end; otherwise, return those that
+        are ready.
 
         Raises:
-            BaseException: the error of the generator, once all items before it are taken.
+            BaseException: the error of the generator, after the caller has taken all items before it.
         """
         with self._changed:
             self._most = max(self._most, most)  # otherwise this would wait forever
@@ -51,7 +52,7 @@ class Ahead(Generic[Item]):
         self._wake = wake
 
     def close(self) -> None:
-        """Stop after the item that is being made, and wait for that."""
+        """Stop the thread after the item that it is making, and wait for it."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

@@ -1,7 +1,7 @@
-"""Batches of pages: those of all jobs of a batch go to the model in order, while a thread decodes the next ones.
+"""Sends the pages of all jobs of a batch to the model, in order, while a thread decodes the next pages.
 
-At most three times `VlmEngine.pages_at_once` decoded pages are in memory; a job's outcome follows once its last page
-is answered.
+At most three times `VlmEngine.pages_at_once` decoded pages are in memory. A job ends as soon as its last page is
+answered.
 """
 
 import queue
@@ -31,13 +31,13 @@ class PageBatcher:
         self._engine, self._progress, self._layout = engine, progress, layout
         self._reports: queue.SimpleQueue[WorkProgress] = queue.SimpleQueue()  # of the thread that decodes
         self._unfinished: list[VlmJob] = []
-        self._open: list[Page] = []  # taken, and not answered well yet
+        self._open: list[Page] = []  # pages that were taken from the decoding thread and need further requests
 
     def outcomes(self, batch: Sequence[Work[AskOptions]]) -> Outcomes:
         """Yield the outcome of each job as soon as it is known.
 
         Raises:
-            OutOfMemory: a single page does not fit.
+            OutOfMemory: a single page does not fit into memory.
             Unavailable: the server is unavailable; answered pages are saved.
         """
         progress = Progress(self._reports.put)
@@ -54,7 +54,7 @@ class PageBatcher:
         return VlmJob(work, made_by, progress, self._engine.family, layout)
 
     def _pages(self, jobs: Sequence[VlmJob]) -> Generator[Page, None, None]:
-        """The pages of all jobs. Runs in the thread that decodes."""
+        """Yield the pages of all jobs. Runs in the decoding thread."""
         for job in jobs:
             is_of_money = job.work.options.is_of_money
             most = self._engine.max_pixels_of_money if is_of_money else self._engine.max_pixels
@@ -66,7 +66,7 @@ class PageBatcher:
     # ------------------------------------------------------------------------------------------ one batch at a time
 
     def _in_batches(self, ahead: Ahead[Page]) -> Outcomes:
-        """Pages that are asked about again share the batches of the next ones."""
+        """Answer the pages in batches. Pages that need a retry share a batch with the next pages."""
         while self._take(ahead, wait=True):
             self._climb(self._open)
             yield from self._completed()
@@ -89,7 +89,7 @@ class PageBatcher:
     # ------------------------------------------------------------------------------------------ as they come
 
     def _as_they_come(self, ahead: Ahead[Page]) -> Outcomes:
-        """Ask about the next page as soon as one is answered: a server forms batches itself."""
+        """Send the next request as soon as one is answered, because a server forms batches itself."""
         wake: queue.SimpleQueue[Future[list[PageAnswer]] | None] = queue.SimpleQueue()
         ahead.call_when_ready(lambda: wake.put(None))
         asked: dict[Future[list[PageAnswer]], Page] = {}
@@ -123,8 +123,9 @@ class PageBatcher:
     def _next(
         self, wake: "queue.SimpleQueue[Future[list[PageAnswer]] | None]", *, is_asking: bool
     ) -> "Future[list[PageAnswer]] | None":
-        """Wait until a request is answered, or (None) a page is decoded. Report progress while the server works; not
-        while only a page is decoded, which may hang."""
+        """Wait until a request is answered, or until a page is decoded (None).
+
+        Report progress only while the server works on a request: decoding may hang, and must then time out."""
         while True:
             try:
                 return wake.get(timeout=_HEARTBEAT_SECONDS if is_asking else None)
@@ -142,7 +143,7 @@ class PageBatcher:
     # ------------------------------------------------------------------------------------------ jobs
 
     def _add(self, page: Page, answers: Sequence[PageAnswer]) -> bool:
-        """Take the answers; true if the page needs no more."""
+        """Add answers about a page; return true if the page needs no further request."""
         job, ladder = page
         ladder.add_answers(answers)
         if ladder.is_done:

@@ -1,4 +1,4 @@
-"""One job: its pages become requests, and the answers become result files. No page is left out without a report.
+"""One job: turns pages into requests, and answers into result files. The review reports each page that is left out.
 
 Answered pages are saved (see `processors.checkpoints`): an attempt after a crash continues with the next one.
 """
@@ -124,7 +124,7 @@ class VlmJob:
                 yield RetryLadder(result, None, prompt, self._options, prompts.instead_of_page(part))
 
     def _text_beside(self, result: PageResult, page: Page) -> str:
-        """What the prompt says about the text of a page, if the recipe asks for that."""
+        """The end of the prompt, with the text of the page, if the recipe asks for it; else ""."""
         if not self._options.page_text:
             return ""
         where = f"job {self.work.job} ({self.work.source.name}), page {result.number}"
@@ -161,7 +161,7 @@ class VlmJob:
             self._checkpoints.put(f"page-{result.number}", _PAGE.dump_python(result, mode="json"))
 
     def next_summaries(self) -> Sequence[RetryLadder]:
-        """Return the next requests once all pages are answered, level by level; empty if the document is complete."""
+        """The next requests for the summary of the document, once all pages are answered; empty: it is complete."""
         if not self._options.is_summary or self._failure or not self._answered() or len(self._pages) == 1:
             return ()
         if self._summary is None:
@@ -170,7 +170,7 @@ class VlmJob:
 
     @property
     def done(self) -> int:
-        """The number of pages that are answered, or cannot be."""
+        """The number of pages that are answered, or that no request can answer."""
         # a copy: another thread may decode further pages meanwhile
         return sum(bool(page.attempts) or page.error is not None for page in list(self._pages.values()))
 
@@ -275,7 +275,7 @@ class VlmJob:
         return tuple(files)
 
     def _write_data(self, merged: MergedData, results: list[PageResult]) -> tuple[str, ...]:
-        """NAME.json: the data alone, if there is any; NAME.pages.json: how it came about."""
+        """Write NAME.json with the data, if there is any, and NAME.pages.json with the answers that it comes from."""
         about = self._write_pages(results)
         if merged.data is None:
             return (about,)

@@ -23,7 +23,7 @@ class MergedData:
 def merge(pages: Sequence[tuple[str, object]]) -> MergedData:
     """Merge (name, data) of pages, such as ("page 1", {…}).
 
-    Lists are concatenated; a later page fills an empty value; of two values that differ the first counts, and the
+    Lists are concatenated. A later page fills an empty value. If two values differ, the first one is used, and the
     conflict is reported.
     """
     merged = MergedData()
@@ -51,7 +51,7 @@ def page_data(attempt: PageAttempt) -> MergedData:
 
 
 def page_text(attempt: PageAttempt) -> str:
-    """The text of a page; a half without text adds none."""
+    """The text of a page; halves without text are left out."""
     texts = [part.answer.text for part in attempt.parts if part.answer.text]
     with_text = [text for text in texts if text.strip("`. \n") != NO_TEXT]
     return "\n".join(with_text or texts[:1])
@@ -69,7 +69,7 @@ def page_probabilities(attempt: PageAttempt) -> dict[str, float]:
 
 
 def markdown(pages: Sequence[PageResult]) -> str:
-    """The answers; those of several pages each below a marker, which Markdown does not show."""
+    """The answers about the pages as Markdown. For several pages, an invisible marker precedes each answer."""
     if len(pages) == 1:
         return f"{_shown(pages[0])}\n"
     blocks = []
@@ -84,7 +84,7 @@ def _shown(page: PageResult) -> str:
 
 
 def plain(pages: Sequence[PageResult]) -> str:
-    """The answers, a form feed between two pages."""
+    """The answers as plain text, with a form feed between two pages."""
     texts = [page_text(page.best) if page.best else "[this page could not be read]" for page in pages]
     return "\f".join(f"{text}\n" for text in texts)
 
@@ -96,7 +96,7 @@ def write_json(path: Path, content: dict[str, object]) -> str:
 
 
 def page_json(page: PageResult) -> dict[str, object]:
-    """All that is known of a page."""
+    """Everything that is known about a page, for NAME.pages.json."""
     best = page.best
     if best is None:
         return {"number": page.number, "error": page.error}
@@ -160,7 +160,7 @@ def _merge_values(
 
 
 def _origin(path: str, origins: dict[str, str]) -> str:
-    """The page that the value at `path` comes from, as recorded for it or for what contains it."""
+    """The page that the value at `path` comes from, as recorded for the value or for the list or object around it."""
     while path not in origins:
         path = path.rpartition(".")[0]
         if not path:

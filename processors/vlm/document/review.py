@@ -1,4 +1,4 @@
-"""The reasons for which a person should review a result. Pure."""
+"""Finds the reasons why a person should review a result. Pure."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _PLAIN_ENOUGH = {Strategy.PLAIN, Strategy.LONGER}  # a request about the complet
 
 
 def reasons(pages: Sequence[PageResult], options: AskOptions) -> list[str]:
-    """One sentence for each reason, page by page."""
+    """The reasons for a review, page by page, each as a sentence."""
     return [f"Page {page.number} of {len(pages)}: {reason}" for page in pages for reason in page_reasons(page, options)]
 
 
@@ -69,7 +69,7 @@ def _about_confidence(best: PageAttempt, options: AskOptions) -> Iterator[str]:
 
 
 def _about_resolution(page: PageResult, best: PageAttempt) -> Iterator[str]:
-    """Reasons because the page was too small as the model saw it."""
+    """Yield reasons for a page that was too small in the resolution in which the model saw it."""
     seen = best.parts[0].answer.size_seen
     share = 1.0
     if seen is not None and page.size is not None and best.strategy is not Strategy.HALVES:

@@ -1,7 +1,7 @@
 """Bank statements, receipts and invoices from the answers about their pages.
 
-The model's answer is one reading; the page's text layer, or OCR of the same image, is a second one in which each
-amount must occur. It costs a few seconds a page on the CPU, and finds the digits that a model makes up.
+The page's text layer, or OCR of the same image, verifies the model's answer: each amount of the answer must occur in
+it. OCR costs a few seconds per page on the CPU, and finds digits that the model has invented.
 """
 
 import re
@@ -26,7 +26,7 @@ _POINTER = re.compile(r"(?:/other_accounts/(?P<account>\d+))?/(?:rows|items|line
 
 
 def read_again(page: "Page") -> tuple[str, str]:
-    """The text of a page by other means than the model, and which: "text layer" or "OCR"."""
+    """Read the text of a page without the model; return the text, and its source: "text layer" or "OCR"."""
     if len(page.text.strip()) >= _LEAST_CHARACTERS:
         return page.text, "text layer"
     found = _ocr().read_upright(page.image)
@@ -67,7 +67,7 @@ def _certainty(page: PageResult) -> dict[tuple[int, int], float]:
     best = page.best
     if best is None or best.problem not in (None, Problem.EMPTY):
         return {}
-    if best.strategy is Strategy.HALVES:  # the rows of the halves are merged: all are as certain as the least
+    if best.strategy is Strategy.HALVES:  # the rows of both halves are merged, so all get the lowest probability
         lowest = best.lowest_token_probability
         data = _data(page) or {}
         lists: list[tuple[int | None, Sequence[object]]] = [
@@ -87,7 +87,7 @@ def _certainty(page: PageResult) -> dict[tuple[int, int], float]:
 
 @cache
 def _ocr() -> "RapidOcrEngine":
-    """Loaded at the first page without a text layer; it carries its own small models."""
+    """The OCR engine, which is loaded for the first page without a text layer. Its package contains its models."""
     from processors.ocr.engine import RapidOcrEngine
 
     return RapidOcrEngine.load(None)

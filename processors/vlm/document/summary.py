@@ -1,4 +1,4 @@
-"""The summary of a document, made from those of its pages; with very many pages, level by level. No I/O."""
+"""Summarizes a document from the summaries of its pages; if they are too many for one request, in levels. No I/O."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ class DocumentSummary:
         self._all: list[RetryLadder] = []
 
     def next_level(self) -> Sequence[RetryLadder]:
-        """The next requests, once those before are answered; empty: `text` is complete."""
+        """The next requests, after the previous ones are answered; empty: `text` is the complete summary."""
         if self._level:
             self._texts = [page_text(best) for ladder in self._level if (best := ladder.result.best)]
             self._level = []

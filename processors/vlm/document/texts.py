@@ -9,11 +9,11 @@ _BREAKS = ("\n\n", "\n", " ")  # where a text may be divided, the best first
 
 
 def text_parts(work: Work, progress: Progress) -> tuple[list[str], tuple[str, ...]]:
-    """The parts of a document's text, and what a person should know about the text.
+    """The parts of a document's text, and the reasons for a review of that text.
 
     Raises:
-        BadInput: it cannot be read, or has no text.
-        Unavailable: the library for it is not installed.
+        BadInput: the document cannot be read, or has no text.
+        Unavailable: the library that reads this type of document is not installed.
     """
     defaults = TextOptions()
     limits = reader.Limits.of(defaults.max_memory, defaults.max_seconds)

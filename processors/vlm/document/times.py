@@ -1,4 +1,4 @@
-"""The times in minutes, which must be times of the transcript: a model invents some. Pure."""
+"""Checks the times in minutes of a meeting against its transcript, because models invent some. Pure."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""How many requests fit into memory at once: by an estimate, and by what did not fit before."""
+"""Limits batches to the requests that fit into memory: by an estimate, and by earlier batches that did not fit."""
 
 import logging
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 
 class BatchSizes:
-    """The sizes of batches on one device. Large pages have limits of their own: one outlier does not slow down the
-    others."""
+    """The limits of batches on one device. Requests of different lengths have separate limits, so that one large page
+    does not reduce the batches of small pages."""
 
     def __init__(self, most: int, device: torch.device, bytes_per_token: int, pixels_per_token: int):
         """most: requests in a batch; bytes_per_token: of the key/value cache; pixels_per_token: of a page."""
@@ -33,7 +33,7 @@ class BatchSizes:
         return min((limit.at_once for limit in self._limits.values()), default=self.most)
 
     def fitting(self, requests: Sequence[PageRequest]) -> int:
-        """How many of the first of `requests`, which are sorted by size, form a batch."""
+        """The number of requests at the start of `requests`, which are sorted by `key`, that form the next batch."""
         count = min(self.most, len(requests))
         while count > 1 and count > self._at_once(requests[:count]):
             count -= 1
@@ -49,7 +49,7 @@ class BatchSizes:
         return self._limits[size]
 
     def _at_once(self, batch: Sequence[PageRequest]) -> int:
-        """What fits of requests as long as the last of `batch`: no more than of shorter ones."""
+        """The number of requests that fit if all are as long as the last of `batch`, by the limits known so far."""
         size = self._tokens(batch[-1]).bit_length()
         return min((each.at_once for known, each in self._limits.items() if known <= size), default=self.most)
 
@@ -58,7 +58,7 @@ class BatchSizes:
         return request.image is not None, self._tokens(request)
 
     def _estimate(self, requests: Sequence[PageRequest]) -> int:
-        """Half of the free memory is for keys and values, the rest for activations."""
+        """Estimate how many of `requests` fit: half of the free memory is for keys and values, half for activations."""
         free, count = torch_device.free_bytes(self._device), len(requests)
         while free is not None and count > 1:
             tokens = self._tokens(requests[count - 1]) + max(each.token_limit for each in requests[:count])

@@ -1,4 +1,4 @@
-"""Requests as the tensors that a model takes (chat template, tokens, pixels), and tokens back to text."""
+"""Converts requests into a model's input tensors (chat template, tokenizer, image processor), and tokens into text."""
 
 import importlib.util
 import inspect
@@ -58,10 +58,10 @@ class ChatProcessor:
 
     @classmethod
     def load(cls, folder: Path, max_pixels: int, family: Family = GENERAL) -> "ChatProcessor":
-        """Load those of the model in `folder`; no page will have more than `max_pixels`.
+        """Load the processor of the model in `folder`, which will get no page of more than `max_pixels`.
 
         Raises:
-            Unavailable: the installed transformers is too old to do it safely.
+            Unavailable: the installed transformers is too old to load it safely.
             OSError, ValueError: the folder's files are damaged, or transformers does not know the model.
         """
         processor = load_processor(folder)
@@ -73,8 +73,8 @@ class ChatProcessor:
     def prepare(self, requests: Sequence[PageRequest]) -> BatchFeature:
         """Return the processor's inputs for `requests`, padded on the left; pass all of them to `generate`.
 
-        Without `mm_token_type_ids`, for example, the positions of the pixels break silently: of 23 correct answers,
-        none was left. All requests have a page, or none has.
+        If `mm_token_type_ids` is missing, for example, the positions of the pixels are silently wrong: of 23 correct
+        answers, none remained correct. Either all requests have a page, or none has.
 
         Raises:
             Unavailable: answers of this model would be corrupt.
@@ -98,7 +98,7 @@ class ChatProcessor:
         return inputs
 
     def _template(self, turns: Sequence[object], **options: object) -> object:
-        """What the chat template makes of one conversation, or of several: text, or the processor's inputs."""
+        """Apply the chat template to one or several conversations; return text, or the processor's inputs."""
         options |= self._family.template
         return self._processor.apply_chat_template(turns, **options)  # type: ignore[arg-type]  # annotated for texts
 
@@ -110,7 +110,7 @@ class ChatProcessor:
         return [image, text] if request.prompt else [image]
 
     def sizes_seen(self, inputs: BatchFeature, requests: Sequence[PageRequest]) -> list[tuple[int, int] | None]:
-        """Width and height in pixels of each page as the model sees it; all requests have one, or none has."""
+        """The (width, height) in pixels in which the model sees each page. Either all requests have a page, or none."""
         if requests[0].image is None:
             return [None] * len(requests)
         grids, patch = inputs.get("image_grid_thw"), getattr(self._processor.image_processor, "patch_size", None)
@@ -167,7 +167,7 @@ def _longest_shape(image_processor: object, size: dict[str, int] | None) -> floa
 
 
 def _in_shape(image: Image.Image, longest_shape: float) -> Image.Image:
-    """Pad an image that is too long with white beside it."""
+    """Pad the short side of an image that is too long with white."""
     long, short = max(image.size), min(image.size)
     wide = math.ceil(long / longest_shape)
     if short >= wide:
