@@ -161,7 +161,7 @@ class Whisper(Processor[WhisperOptions, TranscribeOptions]):
 
 
 def _other_than_english(recipe: TranscribeOptions) -> str:
-    """The settings under which an English-only model would suffice; "": it does."""
+    """The settings to change so that an English-only model suffices; "": it suffices already."""
     fixes = (
         ('task = "transcribe"', recipe.task != "transcribe"),
         ("multilingual = false", recipe.multilingual),

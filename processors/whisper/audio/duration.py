@@ -78,7 +78,7 @@ def _wav_seconds(path: Path, stream: "av.AudioStream") -> float | None:
 
 
 def _clock_seconds(text: str) -> float | None:
-    """Matroska's "00:01:02.500000000" in seconds."""
+    """Convert a duration as Matroska writes it, such as "00:01:02.500000000", to seconds."""
     try:
         hours, minutes, seconds = text.split(":")
         total = int(hours) * 3600 + int(minutes) * 60 + float(seconds)

@@ -1,4 +1,4 @@
-"""Files without a container: frames of sound one after the other. Tells whether the last one is complete.
+"""Checks whether the last frame is complete in a file without a container, which is a sequence of frames.
 
 Headers after ISO/IEC 13818-7 (ADTS), ATSC A/52 (AC-3), ISO/IEC 11172-3 (MPEG audio), RFC 4867 (AMR) and ISO/IEC 13818-1
 (program streams).

@@ -50,7 +50,7 @@ class FrameRepair:
         return frame if repaired is given else _copy(frame, repaired)
 
     def _numbers(self, samples: np.ndarray) -> np.ndarray:
-        """Interpolate samples that are not numbers between their neighbors."""
+        """Replace samples that are NaN or infinite by interpolating between their neighbors."""
         is_number = np.abs(samples) < _LARGEST  # False for NaN
         if is_number.all():
             return samples

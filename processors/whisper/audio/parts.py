@@ -18,7 +18,7 @@ PROBE_SECONDS = 0.2  # length of a quiet place
 
 @dataclass(frozen=True)
 class Block:
-    """Some seconds of sound. What lies between two blocks has no sound."""
+    """Some seconds of sound. Between two blocks, the track has no sound."""
 
     at: int  # its first sample, counted from the file's time 0
     samples: Sound
@@ -66,7 +66,7 @@ def parts(blocks: Iterator[Block], clips: Sequence[tuple[float, float]] = ()) ->
 
 
 def _within(blocks: Iterator[Block], clips: Sequence[tuple[float, float]]) -> Iterator[tuple[int, Sound]]:
-    """The sound within the clips, each block with the number of its first sample."""
+    """Yield the sound within the clips as blocks, each with the number of its first sample."""
     ranges = [(round(start * SAMPLE_RATE_HZ), end * SAMPLE_RATE_HZ) for start, end in clips] or [(0, float("inf"))]
     for block in blocks:
         end_of_block = block.at + len(block)

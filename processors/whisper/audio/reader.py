@@ -71,12 +71,12 @@ class Track:
 
     @property
     def not_numbers(self) -> int:
-        """Samples that are NaN or infinite, so far; they are interpolated."""
+        """The number of samples so far that were NaN or infinite, and were interpolated."""
         return self._repair.not_numbers
 
     @property
     def opposite_seconds(self) -> float:
-        """Seconds of two channels in opposite phase, so far; their difference is read."""
+        """The seconds so far in which two channels had opposite phase, so that their difference was used."""
         return self._repair.opposite_seconds
 
     def blocks(self) -> Iterator[Block]:
@@ -142,7 +142,7 @@ class Track:
         return missing
 
     def _gap(self, seconds: float) -> Iterator[Block]:
-        """Silence for a short gap. A long one, and one at the start, only moves what follows."""
+        """Return silence for a short gap. A long gap, or one at the start, only shifts the sound after it."""
         samples = round(min(seconds, _LONGEST_LOSS_SECONDS) * SAMPLE_RATE_HZ)
         if self._samples and samples < _LONGEST_SILENCE_SECONDS * SAMPLE_RATE_HZ:
             yield self._placed(np.zeros(samples, np.float32))

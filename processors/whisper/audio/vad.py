@@ -135,7 +135,7 @@ def _without_hum(sound: Sound) -> Sound:
 
 
 def _added(sound: Sound, values: NDArray[np.float64], step: int) -> Sound:
-    """The sound plus values in the middle of each step, interpolated."""
+    """Add `values` to the sound, one in the middle of each `step` samples, interpolated between them."""
     middles, found = np.arange(len(values)) * step + (step - 1) / 2, np.empty_like(sound)
     for start in range(0, len(sound), _AT_ONCE):  # interpolation takes 16 bytes a sample
         piece = sound[start : start + _AT_ONCE]
@@ -163,7 +163,7 @@ def _amplified(sound: Sound) -> Sound:
 
 
 def _dilated(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """The largest of `width` values around each one."""
+    """The maximum of the `width` values around each value."""
     padded = np.pad(values, width // 2, mode="edge")
     largest: NDArray[np.float32] = np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
     return largest

@@ -56,7 +56,7 @@ def _find(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def _goes_on(file: BinaryIO, end: int) -> bool:
-    """True if the bytes from `end` to the end of the file are not a sequence of chunks."""
+    """True if sound follows after `end`: the bytes up to the end of the file are not a sequence of chunks."""
     file_end = file.seek(0, os.SEEK_END)
     if file_end - end < _SMALLEST_REST_BYTES:
         return False

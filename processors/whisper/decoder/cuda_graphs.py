@@ -97,7 +97,7 @@ class CudaGraphs:
 
 
 def first_error(error: RuntimeError) -> RuntimeError:
-    """The root cause: if a step fails, ending its capture fails as well, without the reason."""
+    """The root cause of an error: if a step fails, ending its capture fails as well, and that error lacks the cause."""
     first, before = error, error.__context__
     while isinstance(before, RuntimeError):
         first, before = before, before.__context__

@@ -123,7 +123,7 @@ class BatchDecoder:
             give_back()
 
     def free_memory(self) -> None:
-        """Free the memory that stays allocated for the next windows."""
+        """Free the memory that the decoder otherwise keeps for the next windows."""
         if self._graphed:
             self._graphed.free_memory()
         if self.text_decoder.device.type == "cuda":

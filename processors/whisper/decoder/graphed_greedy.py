@@ -42,7 +42,7 @@ def bucket(rows: int) -> int:
 
 
 def max_rows(row_bytes: int, max_bytes: int) -> int:
-    """The largest such number whose memory is at most `max_bytes`; at least 1."""
+    """The largest number of rows that `bucket` may return and whose memory is at most `max_bytes`; at least 1."""
     return 1 << max(0, (max_bytes // row_bytes).bit_length() - 1)
 
 
@@ -213,7 +213,7 @@ class GraphedGreedyDecoder:
         return state.cache.view(count, state.max_capacity), state.cross_cache.view(count, positions, is_masked)
 
     def free_memory(self) -> None:
-        """Free the memory; it is allocated again for the next windows."""
+        """Free the memory; `prepare` allocates it again for the next windows."""
         self._steps.clear()
         self._state = None
 

@@ -47,7 +47,9 @@ class Kernels:
 
 
 def limit_compiled() -> None:
-    """Limit the layers that oneDNN keeps compiled, unless the environment does. To be called before it computes."""
+    """Limit the number of layers that oneDNN keeps compiled, unless the environment sets a limit. Call this before
+    oneDNN computes anything.
+    """
     for name in _MAX_COMPILED_VARIABLES:
         os.environ.setdefault(name, _MAX_COMPILED)
 
@@ -185,7 +187,7 @@ def _try_layer(make: MakeLinear, instead_of: MakeLinear = plain) -> Trial:
 
 @torch.inference_mode()
 def is_accurate_and_faster(what: str, trial: Callable[[], Trial]) -> bool:
-    """True if a candidate gives nearly the same result as the usual one in less time."""
+    """True if a candidate gives nearly the same result as the usual kernel in less time."""
     try:
         candidate, usual, tolerance = trial()
         is_accurate = torch.allclose(candidate(), usual(), rtol=0, atol=tolerance)

@@ -28,7 +28,7 @@ class KVCache:
         _select(self._layers, rows)
 
     def rearrange(self, rows: Tensor, length: int) -> None:
-        """The same for an unchanged number of rows, of which only the first `length` positions are in use."""
+        """Like `select`, but for an unchanged number of rows, of which only the first `length` positions are in use."""
         for pair in self._layers:
             for cached in pair:
                 cached[:, :, :length] = cached[rows, :, :length]

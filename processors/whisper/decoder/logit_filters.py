@@ -76,13 +76,13 @@ class LogitFilter:
         return self
 
     def first(self, count: int) -> Self:
-        """The same for the first rows only; both share their memory."""
+        """The filter for the first rows only. It shares its memory with this one."""
         found = copy(self)
         found._is_time, found._was_time, found._latest = (each[:count] for each in self.by_row)
         return found
 
     def copy_from(self, other: Self) -> None:
-        """Take over the state of `other` in this one's memory; its rows become the first ones."""
+        """Copy the state of `other` into the first rows of this filter's memory."""
         self._suppressed.copy_(other._suppressed)
         self.timed, self._starts = other.timed, other._starts
         for own, its in zip(self.by_row, other.by_row, strict=True):
@@ -90,5 +90,5 @@ class LogitFilter:
 
     @property
     def by_row(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The state, each (rows,)."""
+        """The tensors of the state, each of shape (rows,)."""
         return self._is_time, self._was_time, self._latest

@@ -1,4 +1,4 @@
-"""openai-whisper's text decoder for batches: the same weights and the same sums, each computed once.
+"""openai-whisper's text decoder for batches: with the same weights and sums, but without repeated computation.
 
 Unlike `whisper.decoding`: cross-attention keys and values once per sound, not per beam; earlier keys and values in a
 cache of fixed size, not concatenated at every step; the vocabulary only at the positions whose logits are used.
@@ -76,7 +76,7 @@ class TextDecoder:
                 keys[rows, :, :length], values[rows, :, :length] = self._split(each.cross_keys_values(alike), 2)
 
     def empty_cache(self, rows: int, length: int) -> KVCache:
-        """A cache for prompts of that length, and some tokens more."""
+        """An empty cache for prompts of up to that length and some further tokens."""
         return KVCache(self.empty_layers(rows, length + CACHE_STEP))
 
     def empty_layers(self, rows: int, positions: int) -> list[Pair]:

@@ -19,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 class _Uncompiled(ModuleType):
-    """What whisper uses of numba, while whisper is imported."""
+    """A substitute for the parts of numba that whisper uses while it is imported."""
 
     @staticmethod
     def jit(**options: object) -> Callable[[Function], Function]:

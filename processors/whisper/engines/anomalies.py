@@ -81,7 +81,7 @@ def _is_anomalous(segment: Segment) -> bool:
 
 
 def _anomaly_score(word: Word) -> float:
-    """Very long, very short and improbable words are anomalous."""
+    """A score for how anomalous a word is: very long, very short and improbable words score high."""
     seconds, score = word.end - word.start, 0.0
     if (word.probability or 0.0) < _IMPROBABLE:
         score += 1.0

@@ -31,7 +31,7 @@ class BatchRunner:
 
     @property
     def at_once(self) -> int:
-        """Windows in a batch, at most."""
+        """The maximum number of windows in a batch."""
         return self._limit.at_once
 
     @property

@@ -23,7 +23,7 @@ _SHORTEST_SAMPLES = 1600  # the mel transform raises under 201 samples; 0.1 s ho
 
 
 def transcribe(model: Whisper, request: PartRequest, language: str) -> Decoding[list[Segment]]:
-    """The segments of one part, which is in this language."""
+    """Decode one part, whose language is `language`, into segments."""
     return seek_loop(model, request, language).run()
 
 
@@ -74,7 +74,7 @@ class SpeechCheck(WindowCheck):
         return hallucinations.is_known_hallucination(text, last.end - last.start, spoken, is_last)
 
     def _spoken_seconds(self, start: float, end: float) -> float:
-        """Speech between two times, in seconds; where that is not known, all of it."""
+        """The seconds of speech between two times; where speech is not known, the complete interval."""
         end = min(self._seconds, end)
         return max(0.0, end - start) if self._spoken is None else vad.seconds_within(self._spoken, start, end)
 

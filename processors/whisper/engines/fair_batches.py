@@ -1,4 +1,4 @@
-"""Choose the windows of the next batch: a fair share for every request that waits, however many windows it has.
+"""Chooses the windows of the next batch: each waiting request gets a fair share, however many windows it has.
 
 A long recording requests many windows at once, a short one its only one. The request that has waited longest decides
 the kind of the batch; then each request with windows of that kind adds one, and another, until the batch is full. All
@@ -50,7 +50,7 @@ class FairBatches(Generic[WindowT]):
     def _take(
         self, requests: Mapping[int, Sequence[WindowT]], batch: list[Slot]
     ) -> dict[int, list[object] | Exception]:
-        """Decode a batch; if it fails, the windows of each request separately. Return the failure of each request."""
+        """Decode a batch; if that fails, decode the windows of each request separately. Return each request's error."""
         try:
             self._decode_places(requests, batch)
             return {}
@@ -91,5 +91,5 @@ class FairBatches(Generic[WindowT]):
 
 
 def _concerns_all(error: Exception) -> bool:
-    """True if the windows are not the cause: out of memory, or the GPU failed."""
+    """True if the windows did not cause the error: memory ran out, or the GPU failed."""
     return device_errors.is_out_of_memory(error) or device_errors.is_device_lost(error)

@@ -106,7 +106,7 @@ class FastMode:
     # ------------------------------------------------------------------------------------------ decoding
 
     def _decode(self, pieces: Sequence[_Piece], mels: Sequence[Tensor]) -> Decoding[list[DecodingResult]]:
-        """Each window's first result that is good enough, else its last."""
+        """Decode each window until a result is good enough; return that one, or else the last."""
         coldest, *hotter = self._options.temperatures
         options = self._decoding_options(coldest)
         windows = [
@@ -150,7 +150,7 @@ class FastMode:
         numbers: Sequence[int],
         options: DecodingOptions,
     ) -> Decoding[list[DecodingResult]]:
-        """Decode some of the windows with other options; they are not encoded again."""
+        """Decode some of the windows again with other options, without encoding them again."""
         return (
             yield from _request(
                 [
@@ -210,7 +210,7 @@ class FastMode:
     # ------------------------------------------------------------------------------------------ segments
 
     def _take(self, piece: _Piece, mel: Tensor, result: DecodingResult) -> list[_Piece]:
-        """Keep the segments of a window; return what is left of it, if there is speech in that."""
+        """Keep the segments of a window; return the rest of the window after them, if it contains speech."""
         if silence.is_silence(result, self._options) or self._is_invented_rest(piece, result):
             return []
         is_cut = len(result.tokens) >= self._model.dims.n_text_ctx // 2  # the token limit: the last words are missing

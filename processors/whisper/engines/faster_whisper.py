@@ -93,7 +93,7 @@ class FasterWhisperEngine(WholePartEngine):
         return PartResult(segments=segments)
 
     def _by_clips(self, request: PartRequest, clips: Sequence[vad.Span]) -> list[Segment]:
-        """Windows of at most half a minute, decoded together."""
+        """Transcribe clips of at most half a minute each, in one batch."""
         found, _ = self._batched.transcribe(
             request.samples,
             clip_timestamps=[{"start": clip.start, "end": clip.end} for clip in clips],

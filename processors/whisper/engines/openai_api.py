@@ -189,7 +189,7 @@ def _segment(each: dict[str, Any], number: int) -> Segment:
 
 
 def _with_words(segment: Segment, words: Sequence[Word]) -> Segment:
-    """Subtitles are made of words: without any, the segment would be missing."""
+    """Set the words of a segment. Without any, its text becomes one word, as subtitles consist of words."""
     whole = Word(word=segment.text, start=segment.start, end=segment.end, probability=1.0)
     return replace(segment, words=_spaced(words, segment.text) or (whole,))
 
@@ -231,7 +231,7 @@ def _time(value: Any) -> float:
 
 
 def _usable(words: Any) -> list[Word]:
-    """A server's words; none if one of them has no times, as its text would be missing."""
+    """A server's words; none if a word lacks its times, because that word would be missing in the subtitles."""
     try:
         return [
             Word.from_json(
@@ -245,12 +245,12 @@ def _usable(words: Any) -> list[Word]:
 
 
 def _words_within(words: Sequence[Word], segment: Segment) -> list[Word]:
-    """The words whose middle is in the segment."""
+    """The words whose temporal middle is in the segment."""
     return [word for word in words if segment.start <= (word.start + word.end) / 2 < segment.end]
 
 
 def _spaced(words: Sequence[Word], text: str) -> tuple[Word, ...]:
-    """The words with the spaces of the text before them: some servers omit these."""
+    """The words, each with the space before it in the text, because some servers omit the spaces."""
     spaced, at = [], 0
     for word in words:
         bare = word.word.strip()
