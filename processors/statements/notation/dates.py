@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Literal
 
-from processors.statements.notation.months import MISREAD, MONTH_OF
+from processors.statements.notation.months import MONTH_OF, number_of_month
 
 DateOrder = Literal["dmy", "mdy", "ymd"]  # ymd: with two digits of the year
 
@@ -178,7 +178,7 @@ def find_months(lines: Iterable[str], *, anywhere: bool = False) -> Iterator[tup
     for line in lines:
         for match in (_ANY_MONTH if anywhere else _MONTH).finditer(line):
             year, number = int(match["y"] or match["y2"]), match["m"]
-            month = int(number) if number else MONTH_OF[match["name"].lower().translate(MISREAD)]
+            month = int(number) if number else number_of_month(match["name"])
             if start := _date(year, month, 1):
                 yield start, start.replace(day=calendar.monthrange(year, month)[1])
 
@@ -190,7 +190,7 @@ def _printed(match: re.Match[str]) -> PrintedDate | None:
         pair = int(parts["a"]), int(parts["b"])
         possible = 1 <= min(pair) <= 12 and max(pair) <= 31
         return PrintedDate(None, None, year, pair, match.end(), match[0]) if possible else None
-    month = MONTH_OF[parts["name"].lower().translate(MISREAD)] if parts.get("name") else int(parts["m"])
+    month = number_of_month(parts["name"]) if parts.get("name") else int(parts["m"])
     day = int(parts["d"])
     possible = 1 <= month <= 12 and 1 <= day <= 31
     return PrintedDate(day, month, year, None, match.end(), match[0]) if possible else None

@@ -52,11 +52,12 @@ _MALAY = {
     11: "nopember",
     12: "disember",
 }
-MISREAD = str.maketrans("01|", "oll")  # OCR's "0ct" and "Ju1"
+_MISREAD = str.maketrans("01|", "oll")  # OCR's "0ct" and "Ju1"
 
 
 def _plain(name: str) -> str:
-    split = unicodedata.normalize("NFKD", name)
+    """The name without accents and with a dot on each "i", as a pattern that ignores case matches "KASIM", too."""
+    split = unicodedata.normalize("NFKD", name.replace("ı", "i"))
     return "".join(char for char in split if not unicodedata.combining(char))
 
 
@@ -64,3 +65,9 @@ _TABLES = (_MALAY, _FURTHER, _MONTHS)
 _NAMES = {name: number for table in _TABLES for number, names in table.items() for name in names.split()}
 MONTH_OF = {_plain(name): number for name, number in _NAMES.items()} | _NAMES
 MONTH_OF |= {name.replace("i", "l"): number for name, number in MONTH_OF.items()}  # "Juni" as "Jun1"
+
+
+def number_of_month(name: str) -> int:
+    """The number of a month, in any case and as OCR misreads it."""
+    wanted = name.lower().translate(_MISREAD)
+    return MONTH_OF[wanted] if wanted in MONTH_OF else MONTH_OF[_plain(wanted)]

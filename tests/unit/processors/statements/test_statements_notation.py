@@ -92,6 +92,21 @@ def test_year_that_is_not_printed_changes_at_new_year():
     assert resolve_date(parse_date("3 Jan"), "dmy", PERIOD) == date(2024, 1, 3)
 
 
+@pytest.mark.parametrize(
+    ("text", "month"),
+    [
+        ("28 KASIM 2025", 11),
+        ("28 kasim 2025", 11),
+        ("01 EKİM 2025", 10),
+        ("3 Mayis", 5),
+        ("3 ARALIK", 12),
+        ("HAZİRAN 3", 6),
+    ],
+)
+def test_month_is_recognized_whatever_the_dots_of_its_letters(text, month):
+    assert parse_date(text).month == month
+
+
 def test_day_or_month_first_is_decided_by_the_whole_document():
     american = [parse_date(text) for text in ("01/02/2024", "01/05/2024", "01/28/2024")]
     assert detect_date_order(american) == "mdy"
