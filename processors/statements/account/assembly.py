@@ -24,6 +24,7 @@ from processors.statements.account.cards import (
     names_card,
     names_due_card,
     names_loan,
+    pays_card,
     subtracts_payments,
 )
 from processors.statements.account.currency_evidence import infer_currency
@@ -67,6 +68,7 @@ from processors.statements.notation.currency_accounts import currency_of_account
 from processors.statements.notation.debit_credit import RowAmounts, set_directions
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.leaders import remove_leaders
+from processors.statements.notation.side_letters import join_side_letters
 from processors.statements.notation.words import PageWords, group_lines
 from processors.statements.records import Statement, StatementDocument, Unread
 from processors.statements.table.header import find_page_number
@@ -80,7 +82,7 @@ def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = No
 
     memory: the layouts of earlier documents, to which the layout of this document is added; None: use and add none.
     """
-    pages = add_date_marks(remove_leaders(pages))
+    pages = join_side_letters(add_date_marks(remove_leaders(pages)))
     if has_three_decimals(pages):
         return with_three_decimals(_read_best(multiply_by_ten(pages), memory))
     if lacks_decimals(pages):
@@ -235,14 +237,16 @@ def _assemble(
         amounts = [replace(each, debit=each.credit, credit=each.debit) for each in amounts]
     is_named = any(names_card(text) or names_brand(text) for text in others) or names_due_card(others)
     is_named = is_named or bool(known.is_card)
+    may_be = may_be_card(amounts, others)
     is_card = is_named or subtracts_payments(raw, amounts)
+    is_card = is_card or (may_be and pays_card(amounts, statement.opening, statement.account))
     if is_card:
         take_purchase_dates(statement.rows, reading.lines)
         statement.account = statement.account or find_card_number(raw)
     owes = is_card and owes_negative(statement, amounts)
     if owes:
         negate_balances(statement, amounts)
-    if not is_card and may_be_card(amounts, others) and DOUBT not in doubts:
+    if not is_card and may_be and DOUBT not in doubts:
         doubts.append(DOUBT)
     statement.is_liability = set_directions(
         amounts,

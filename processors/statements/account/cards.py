@@ -6,6 +6,7 @@ No sum can decide this: the balances of a card also agree if its purchases and p
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from processors.statements.notation.debit_credit import RowAmounts, are_credits_marked
 from processors.statements.notation.keywords import normalize
@@ -19,6 +20,7 @@ _CARD = re.compile(
     r"|cartao de credito|carta di credito|kreditkort|luottokort|karta kredytow|kreditni kart|hitelkartya|card de credit"
     r"|kredi karti|kartu kredit|kad kredit|pago minimo|pagamento minimo|asgari odeme|mindestbetrag|pembayaran minimum"
     r"|limite de credito|kreditlimit|kredittgrense|total (?:d[ea]st?a )?fatura|信用卡|신용카드|クレジットカード"
+    r"|fido della carta|limite (?:de la tarjeta|do cartao)|plafond de (?:la )?carte|limit(?: na)? kart[ey]|kart limiti"
     r"|ご利用代金|ご請求金額|이용대금"
 )
 _BRAND = re.compile(
@@ -31,7 +33,7 @@ _RECEIVED = re.compile(
     r"|\bpagamento recebido\b"
 )
 _ANY = re.compile(
-    r"\b(?:cards?|karten?|cartes?|tarjetas?|carta|cartao|cartoes|kaart|kort(?:et)?|kortti|karta|karty|kartya|karti|kartu)\b"
+    r"\b(?:cards?|karten?|cartes?|tarjetas?|carta|cartao|cartoes|kaart|kort(?:et)?|kortti|karta|karty|kartya|kart|karti|kartu)\b"
     r"|カード|卡|카드"
 )
 _DUE = re.compile(  # an ordinary account has no day by which its balance must be paid
@@ -47,6 +49,7 @@ _LOAN = re.compile(
 )
 _NOT_CREDIT = re.compile(r"debit|debet|\bgiro|prepaid|ending in|lost|stolen")
 _ENDING = re.compile(r"(?:[•*·.…]{3,}|…+|\b[xX]{4}) ?(\d{4})\b")
+_NUMBER = re.compile(r"[3-6]\d{3}[\d*xX•]{8}\d{4}")  # of a card
 _LEAST_ROWS = 4  # fewer rows show no rule
 _MOST_MARKED = 1 / 3  # of the rows of a card have a minus: payments and refunds
 
@@ -91,6 +94,12 @@ def subtracts_payments(rows: Sequence[RawRow], amounts: Sequence[RowAmounts]) ->
         return False
     is_received = any(_RECEIVED.search(normalize(" ".join(row.text))) for row in marked)
     return is_received or are_credits_marked(amounts)
+
+
+def pays_card(rows: Sequence[RowAmounts], opening: Decimal | None, account: str) -> bool:
+    """True if a statement that may be that of a card pays its opening balance, or has the number of a card."""
+    paid = [row.amount.value for row in rows if row.amount and row.amount.sign == "-"]
+    return bool(opening) and opening in paid or _NUMBER.fullmatch(re.sub(r"[ -]", "", account)) is not None
 
 
 def may_be_card(rows: Sequence[RowAmounts], outside: Iterable[str]) -> bool:

@@ -27,7 +27,11 @@ _BY_WORDS = (
     ("CAD", r"\bcdic\b|\binterac\b|chequing|transit (?:no|number|#)|\bcanada\b|\be-?transfer\b|\bgst/hst\b"),
     ("MXN", r"\bclabe\b|\bspei\b|\brfc\b"),
     ("BRL", r"\bagencia\b|\bpix\b|\bcnpj\b|\bcpf\b"),
-    ("ZAR", r"south africa|\bfnb\b|\(pty\) ltd|\bncrcp\d"),
+    (
+        "ZAR",
+        r"south africa|\bfnb\b|\(pty\) ltd|\bncrcp\d|\bbankstaat\b|\bjohannesburg\b|\bcape town\b|\bpretoria\b"
+        r"|\br ?\d{1,3}(?:[ ,]\d{3})*\.\d\d\b",
+    ),
     ("USD", r"\bfdic\b|routing number|\baba\b|\bach\b|\brtn\b|\bzelle\b|\bvenmo\b|\bncua\b"),
     ("JPY", r"円|口座番号|普通預金"),
     ("KRW", r"원\b|계좌"),
@@ -55,7 +59,7 @@ _BY_WORDS = (
     ("EGP", r"\begypt\b"),
     ("ILS", r"שקל|₪"),
     ("ARS", r"\bargentina\b|\bcbu\b"),
-    ("COP", r"\bcolombia\b"),
+    ("COP", r"\bcolombia\b|\bnequi\b|\b4x1000\b|\bbogota\b|\bmedellin\b|\bdavivienda\b"),
     ("PEN", r"\bperu\b|\bsoles\b"),
     ("UAH", r"\bгрн\b|украін"),
     ("RUB", r"\bруб\b"),
@@ -77,7 +81,7 @@ _OF_PROVINCE = re.compile(  # of Canada, with its postal code
 _IN_PROVINCE = re.compile(r"\b[A-Z]{3,},? (?:AB|BC|MB|NB|NL|NS|NT|NU|ON|PE|QC|SK|YT)\b(?! [a-z])")
 _LEAST_IN_PROVINCE = 3
 _SHARE_IN_PROVINCE = 0.25  # of the lines of rows, of which a row has several
-_DOLLARS = frozenset({"USD", "AUD", "NZD", "SGD", "HKD", "CAD", "MXN", "CLP"})
+_DOLLARS = frozenset({"USD", "AUD", "NZD", "SGD", "HKD", "CAD", "MXN", "CLP", "COP", "ARS"})
 
 
 def infer_currency(own: Sequence[str], others: Sequence[str], rows: Sequence[str], *, is_month_first: bool) -> str:

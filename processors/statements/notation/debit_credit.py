@@ -59,6 +59,8 @@ def set_directions(
         conventions.append((1, False, False))  # balances may prove that it is not a card
     if are_named and any(row.debit or row.credit for row in rows):  # a loan or store account, whatever its name
         conventions.append((usual[0], True, is_card))
+    if is_card and _has_plus_only(rows):  # "12.00+" is a payment, even if no balance proves it
+        conventions.insert(0, (-1, True, False))
     if is_card and _are_mostly_minus(rows):  # as on other accounts, whose statement may only mention a card
         conventions.insert(0, (1, False, False))
     if owes_negative:
@@ -75,6 +77,12 @@ def set_directions(
 def _are_mostly_minus(rows: Sequence[RowAmounts]) -> bool:
     amounts = [row.amount for row in rows if row.amount]
     return 2 * sum(each.sign == "-" for each in amounts) > len(amounts)
+
+
+def _has_plus_only(rows: Sequence[RowAmounts]) -> bool:
+    """True if a few amounts have a plus, and none has a minus."""
+    signs = [row.amount.sign for row in rows if row.amount]
+    return "-" not in signs and 0 < 2 * signs.count("+") < len(signs)
 
 
 def _forget_credits_without_minus(rows: Sequence[RowAmounts]) -> None:

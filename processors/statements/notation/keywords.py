@@ -31,7 +31,8 @@ _COLUMNS: dict[Column, str] = {
     r"|descricao|descritivo|historico|lancamentos?|estabelecimento|opis(?: operacji)?|popis|aciklama|keterangan"
     r"|descriere"
     r"|remarks?|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
-    "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
+    "reference": r"ref(?:erence)?\.?(?: no\.?| number)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?"
+    r"|check(?: no\.?| number)?"
     r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
     r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",
     "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"
@@ -61,6 +62,7 @@ _CURRENCY_TAIL = rf"(?: ?[(\[]? ?(?:(?:in|en|em|i|w|v) )?(?:[a-z]{{0,3}}\$|£|�
 _COLUMN_PATTERNS = {
     name: _compile(f"(?:{words}){'' if 'date' in name else _CURRENCY_TAIL}:?") for name, words in _COLUMNS.items()
 }
+_TURNOVER = r"(?:apyvarta|apgrozijums|kaive|оборот[иы]?|obraty?|promet|turnover)"
 # special lines: each pattern matches the start of a line or of a label
 _SPECIALS: tuple[tuple[Special, str], ...] = (
     (
@@ -82,7 +84,14 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|suma anterior|de transporte$|riporto|z przeniesienia|przeniesienie$|prevod z predchoz|overfort(?: fra)?$"
         r"|vorig saldo|beginsaldo|saldo (?:iniziale|precedente)"
         r"|nyito egyenleg|alkusaldo|ingaende (?:saldo|balans)|inngaende saldo|pocatecni zustatek|saldo poczatkowe"
-        r"|acilis bakiyesi|devreden bakiye|sold (?:initial|anterior|precedent)|saldo awal",
+        r"|acilis bakiyesi|devreden bakiye|sold (?:initial|anterior|precedent)|saldo awal"
+        r"|onceki (?:donem|hesap ozeti|ekstre) (?:borc|bakiye)[a-z]*|onceki bakiye[a-z]*|pradinis likutis"
+        r"|sakuma atlikums|sakotnejais atlikums|algsaldo|saldo (?:e/c|estratto conto|periodo|mese) precedente"
+        r"|saldo (?:der )?(?:vorperiode|vormonat)|(?:forrige|foregaende) saldo|forra (?:fakturan|saldot)"
+        r"|fatura anterior|saldo (?:da )?fatura anterior|вхіднии залишок|входящии остаток"
+        r"|(?:залишок|баланс|остаток) на (?:початок|начало)|начално салдо|zaciatocny zostatok|pociatocny zostatok"
+        r"|zacetno stanje|pocetno stanje|prethodno stanje|υπολοιπο εκ μεταφορας|προηγουμενο υπολοιπο|upphafsstada"
+        r"|ยอดยกมา|期初余额|前期繰越|이월잔액",
     ),
     (
         "closing",
@@ -92,7 +101,17 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo"
         r"|nieuw saldo|eindsaldo|saldo finale|nuovo saldo|saldo al corte"
         r"|zaro egyenleg|loppusaldo|utgaende (?:saldo|balans)|konecny zustatek|saldo koncowe|kapanis bakiyesi"
-        r"|sold final|saldo akhir",
+        r"|sold final|saldo akhir"
+        r"|(?:toplam )?donem borc[a-z]*|galutinis likutis|beigu atlikums|loppsaldo"
+        r"|(?:totale|importo|saldo) (?:da addebitare|da pagare|da versare|dovuto)|totale (?:estratto conto|dovuto)"
+        r"|(?:zu zahlender|falliger) betrag|rechnungsbetrag"
+        r"|(?:total|montant|solde) (?:a (?:debiter|prelever|payer|regler)|du)"
+        r"|(?:total|importe|saldo) a (?:pagar|liquidar|cargar)|(?:valor )?total (?:a pagar|d[ea]st?a fatura)"
+        r"|(?:totaal )?te betalen(?: bedrag| saldo)?$|(?:summa )?att betala$|(?:belop )?a betale$|at betale$"
+        r"|do zaplaty$"
+        r"|вихіднии залишок|исходящии остаток|(?:залишок|баланс|остаток) на (?:кінець|конец)|краино салдо"
+        r"|konecny zostatok|koncno stanje|zavrsno stanje|novo stanje|νεο υπολοιπο|τελικο υπολοιπο|lokastada"
+        r"|ยอดยกไป|期末余额",
     ),
     (
         "standing",  # opening or closing, depending on its position
@@ -107,7 +126,8 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|cargos|debe|adeudos|des debits|debits?|soll)|(?:money|paid) out|summe (?:soll|belastungen|lastschriften"
         r"|ausgange)|tota(?:al|le) (?:af(?:geschreven|schrijvingen)?|debet|dare|addebiti|uscite)"
         r"|withdrawals and (?:other )?debits|mutasi db|total salidas"
-        r"|terhelesek osszesen|otot yhteensa|sum ut|total de (?:saidas|retiros)",
+        r"|terhelesek osszesen|otot yhteensa|sum ut|total de (?:saidas|retiros)"
+        rf"|{_TURNOVER} (?:po )?(?:deb|dugov|дебет)\w*",
     ),
     (
         "credits",
@@ -115,7 +135,8 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|ingresos|des credits|credits?|haben)|(?:money|paid) in|summe (?:haben|gutschriften|eingange)"
         r"|tota(?:al|le) (?:bij(?:geschreven|schrijvingen)?|credit|avere|accrediti|entrate)"
         r"|deposits and (?:other )?credits|mutasi cr|total entradas|jovairasok osszesen|panot yhteensa|sum inn?"
-        r"|total de (?:entradas|depositos)",
+        r"|total de (?:entradas|depositos)"
+        rf"|{_TURNOVER} (?:po )?(?:[kc]red|potraz|кредит)\w*",
     ),
     (
         "total",
@@ -130,14 +151,16 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
 )
 # headings above some of the rows: each pattern matches a complete line
 _SECTIONS: dict[Section, str] = {
-    "debits": r"(?:(?:electronic|other|cash|atm(?: and debit card)?|(?:banking/)?(?:debit )?card|online|automatic) )*"
+    "debits": r"(?:(?:electronic|other|cash|ach|wire|checks and other|atm(?: and debit card)?"
+    r"|(?:banking/)?(?:debit )?card|online|automatic) )*"
     r"(?:withdrawals|debits|payments|purchases|subtractions|deductions)"
     r"(?: and (?:other )?(?:debits|withdrawals|payments|purchases|subtractions|deductions))?"
     r"|(?:new |other )*(?:charges|purchases)(?: and adjustments)?"
-    r"|checks(?: paid)?|cheques(?: paid)?|(?:service )?fees|service charges|money out|ausgaben|belastungen",
-    "credits": r"(?:(?:electronic|other|direct|mobile|atm|customer) )*(?:deposits|credits|additions)"
+    r"|checks(?: paid| and substitute checks)?|cheques(?: paid)?|(?:service )?fees"
+    r"|service charges(?: and fees)?|money out|ausgaben|belastungen",
+    "credits": r"(?:(?:electronic|other|direct|mobile|atm|ach|wire|customer) )*(?:deposits|credits|additions)"
     r"(?: and (?:other )?(?:credits|additions|deposits))?|payments?,? (?:and )?(?:other )?credits(?: and adjustments)?"
-    r"|money in|interest paid|einnahmen|gutschriften",
+    r"|(?:debit |credit )?(?:card )?(?:purchase )?(?:returns|refunds)|money in|interest paid|einnahmen|gutschriften",
 }
 _SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
@@ -155,6 +178,10 @@ _TURNS_PAGE = re.compile(
     r"|pokracovani (?:na|na dalsi)\b.*|folytatas (?:a|kovetkezo)\b.*|devami (?:arka|sonraki)\b.*|bersambung(?: .*)?"
     r"|(?:overview|summary|zusammenfassung|ubersicht|recapitulatif|resumen|resumo|riepilogo|overzicht|samenvatting"
     r"|sammanfattning|podsumowanie|souhrn|osszesites|yhteenveto|ozet|ringkasan)"  # of the rows above
+    r"|(?:fin|fim) (?:d(?:el?|o) )?(?:estado de cuenta|extracto?|extrato|movimientos)"
+    r"|end of (?:the )?(?:statement|transactions)"
+    r"|ende (?:des|der) (?:konto)?(?:auszug(?:e?s)?|umsatze)|fin d[eu] releve|fine (?:dell')?estratto conto"
+    r"|[#*†‡]{1,3} [a-z]+ [a-z]+ [a-z].*"  # a footnote
     r"|次(?:頁|ページ)へ.*|다음 ?(?:장|페이지).*|续下页|轉下頁)\W*"
 )
 _BEFORE_LABEL = re.compile(  # "= New balance", "Dein neuer Kontostand"

@@ -44,11 +44,11 @@ _TITLE = re.compile(  # of an account's table: "EveryDay Checking - 7044718820"
 )
 _CARD_NUMBER = re.compile(
     r"(?:(?:card|karten|carte|tarjeta|cartao|carta|kaart|kort|karta|karti|kartu) ?"
-    r"(?:number|no\.?|nummer|n°)?|card ending(?: in)?|カード番号)"
+    r"(?:number|no\.?|nummer|n°|numarasi)?|card ending(?: in)?|カード番号)"
     rf"\s?:?\s?{_NUMBER}"
 )
 _MASKED = re.compile(  # of a card, whatever stands before it: "4510 XXXX XXXX 7712"
-    r"(?<![\w*•])(?P<number>(?=.{0,9}[x*•]{4})(?:\d{4}|\d\d[x*•]{2}|[x*•]{4})(?:[ -]?[\dx*•]{4}){2}[ -]?\d{4})"
+    r"(?<![\w*•])(?P<number>(?=.{0,12}[x*•]{4})(?:\d{4}|\d\d[x*•]{2}|[x*•]{4})(?:[ -]?[\dx*•]{4}){2}[ -]?\d{4})"
     r"(?![\w*•])"
 )
 _ENDING = re.compile(r"account (?:number |no\.? )?ending(?: in)?\s?:?\s?(?P<number>\d{3,6})(?!\d)")

@@ -27,6 +27,8 @@ _LABEL_WORDS = (
     r"|kontoinnehavare|tilinomistaja|posiadacz(?: rachunku)?|majitel(?: uctu)?|klient|szamlatulajdonos|ugyfel"
     r"|titular de cont|hesap sahibi|musteri(?: adi)?|pemegang rekening|nama(?: nasabah)?|ten (?:tai khoan|khach hang)"
     r"|chu tai khoan|nombre(?: del cliente)?|nome(?: do cliente)?|nom|navn|namn|name|cliente|owner"
+    r"|klientas|saskaitos savininkas|klients|konta ipasnieks|klijent|vlasnik racuna|imetnik(?: racuna)?|kontoomanik"
+    r"|клієнт|власник рахунку|клиентка|zakaznik|clientul|client titular|титуляр на сметката"
     r"|ชือบัญชี|владелец(?: счета)?|клиент|фио|титуляр|δικαιουχος|ονοματεπωνυμο"
     r"|お名前|口座名義|ご契約者名|戸名|戶名|户名|姓名|예금주|성명|고객명"
     r"|שם(?: הלקוח| בעל החשבון)?|اسم (?:العميل|صاحب الحساب|الحساب)|الاسم)"
@@ -38,9 +40,11 @@ _TITLE = re.compile(
     r"|sig|sig\.ra|pan|pani|hr|fru|bapak|ibu|encik|puan|sayin)\b\.?"
     r"(?:\s?(?:ou|et|et/ou|&|and|und|en|e|i)\s(?:mr|mrs|ms|mme|melle|frau|herr|mevr|sra|pani)\b\.?)?"
 )
+_DEAR = re.compile(r"sayin\b")  # a salutation, no title of the name
 _CAPITAL = re.compile(r"[^\W\d_a-z]")
 _BARE_TITLE = re.compile(r"(?:herrn?|frau|herrn? und frau|monsieur|madame|signora?|de heer|mevrouw)")
 _CARD = re.compile(r"(?: (?=[\dXx*•]{4} ?[Xx*•]{4})[\dXx*• -]+)?$")  # the number of a card, "4510 XXXX XXXX 7712"
+_NUMBER_BEHIND = re.compile(r" ?[(\[][\d\s-]{5,}[)\]]$")  # of a person or a firm, behind the name
 _HONORIFIC = re.compile(r"\s?(?:様|殿|御中)$")
 _ALIAS = re.compile(r"(?:dba|t/a|c/o|attn|z\.? ?hd\.?|trading as)\b")  # below the name of a firm or a person
 _PARTICLES = frozenset(
@@ -161,7 +165,7 @@ def _addressed(rows: Rows, height: float) -> Iterator[str]:
             elif _BARE_TITLE.fullmatch(_plain(text)):
                 yield from filter(_is_name, (_text(each) for each in below if _is_aligned(cell, each, height)))
             elif title and _CAPITAL.match(text) and _is_name(rest, least=1):
-                yield text.removesuffix(number)
+                yield rest if _DEAR.match(title[0]) else text.removesuffix(number)
 
 
 def _above_address(rows: Rows, height: float) -> Iterator[str]:
@@ -283,7 +287,7 @@ def _is_address(text: str) -> bool:
 def _text(cell: Sequence[PageWord]) -> str:
     """The text of a cell without stars and colons around it, and without 様."""
     text = unicodedata.normalize("NFKC", join_words(cell)).strip(" *:|·•")
-    return _HONORIFIC.sub("", text) if len(text) > 2 else text
+    return _NUMBER_BEHIND.sub("", _HONORIFIC.sub("", text)) if len(text) > 2 else text
 
 
 def _plain(text: str) -> str:

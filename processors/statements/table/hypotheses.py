@@ -254,10 +254,17 @@ def _score(events: Sequence[_Event], assignment: Assignment, loose: set[int]) ->
 
 def _score_by_total(events: Sequence[_Event], assignment: Assignment, loose: set[int]) -> float:
     rows = [event for event in events if event.is_row]
-    changes = [change for event in rows if (change := _change(event, assignment, 1)) is not None]
+    unmarked = -1 if _marks_only_credits(rows, assignment.amount) else 1
+    changes = [change for event in rows if (change := _change(event, assignment, unmarked)) is not None]
     total = sum(changes)
     explained = bool(total) and any(value + total in loose or value - total in loose for value in loose)
     return 0.01 * len(changes) + (_FURTHER_ROW * len(changes) if explained else 0)
+
+
+def _marks_only_credits(rows: Sequence[_Event], column: int | None) -> bool:
+    """True if the column marks some amounts, all as money in: "12.00+", "12.00 CR"."""
+    marked = [event.cents[column] for event in rows if column is not None and column in event.marked]
+    return bool(marked) and min(marked) >= 0
 
 
 def _count_explained(events: Sequence[_Event], assignment: Assignment, unmarked: int) -> float:
