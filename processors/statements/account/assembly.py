@@ -43,7 +43,14 @@ from processors.statements.account.periods import Dates, decide_dates
 from processors.statements.account.places import find_places, to_fractions
 from processors.statements.account.posting_dates import take_purchase_dates
 from processors.statements.account.row_texts import drop_columns_of_text
-from processors.statements.account.rows import amounts_of, drop_unnamed, is_newest_first, row_of, set_money
+from processors.statements.account.rows import (
+    amounts_of,
+    doubt_lost_dates,
+    drop_unnamed,
+    is_newest_first,
+    row_of,
+    set_money,
+)
 from processors.statements.account.running_balances import take_running_balances
 from processors.statements.account.subtotals import (
     count_trailing_totals,
@@ -229,6 +236,7 @@ def _assemble(
     if newest_first or (newest_first is None and known.newest_first):
         items, raw = swap_ends(items[::-1]), raw[::-1]
     statement.rows = [row_of(each, dates) for each in raw]
+    doubt_lost_dates(statement.rows, raw)
     totals = add_figures(statement, items, mark)
     amounts = [amounts_of(each, mark) for each in raw]
     mentions_loan = any(map(names_loan, others))

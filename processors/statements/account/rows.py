@@ -11,6 +11,7 @@ from processors.statements.records import Row
 from processors.statements.table.raw import RawRow
 
 _UNNAMED = "in an amount column without a heading"
+_NEARLY_ALL_DATED = 0.9  # of the rows
 _NEARLY_ALL = 0.8  # of the rows: such a column may be that of the balances
 
 
@@ -30,6 +31,17 @@ def row_of(raw: RawRow, dates: Dates) -> Row:
     if raw.unnamed:
         row.flags.append(f"{_UNNAMED}: {' '.join(raw.unnamed)}")
     return row
+
+
+def doubt_lost_dates(rows: Sequence[Row], raw: Sequence[RawRow]) -> None:
+    """Flag the rows of scans that have the date of the row above, if nearly all others print one: OCR may have lost or
+    misread it ("214" for "2/4")."""
+    inherited = [row for row, each in zip(rows, raw, strict=True) if each.date_is_inherited and each.confidence < 1]
+    if len(inherited) <= (1 - _NEARLY_ALL_DATED) * len(rows):
+        for row in inherited:
+            row.flags.append(
+                "has no date of its own, although nearly all other rows have one: that of another row is used"
+            )
 
 
 def drop_unnamed(rows: Sequence[Row]) -> None:
