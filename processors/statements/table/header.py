@@ -38,9 +38,10 @@ _ACCOUNT_LABEL = (
 )
 _ACCOUNT = re.compile(rf"(?:^|[^a-z])(?:{_ACCOUNT_LABEL})\s?(?:[:.]| - )?\s?{_NUMBER}")
 _TITLE = re.compile(  # of an account's table: "EveryDay Checking - 7044718820"
-    r"(?:[^\W\d][\w&'®]* ){0,4}"
+    r"(?:\w[\w&'®]* ){0,4}"
     r"(?:checking|chequing|savings?|money market|shares?|certificate|account|current|deposit|loan)"
     r"(?: [^\W\d][\w&'®]*){0,2} [-–:#] ?(?P<number>\d{6,14}(?:-\d{1,4})?)"
+    r"(?: \(?cont(?:inued|'d|\.)\)?)?"
 )
 _CARD_NUMBER = re.compile(
     r"(?:(?:card|karten|carte|tarjeta|cartao|carta|kaart|kort|karta|karti|kartu) ?"

@@ -136,7 +136,7 @@ def _named_by_label(rows: Rows, height: float) -> Iterator[str]:
             if match and not is_label and _is_labelled_name(name := _after(text, match)):
                 yield name
             elif is_label:
-                under = [each for each in below if _overlap(each, cell)]
+                under = [each for each in below if _overlap(each, cell) and not _looks_like_label(each)]
                 is_table = bool(under and following) and _is_label_above(following or (), below)
                 beside = [following] if following and not is_table and not _looks_like_label(following) else []
                 yield from filter(_is_labelled_name, map(_text, (*beside, *under)))

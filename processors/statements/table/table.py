@@ -71,11 +71,9 @@ def _find_tables(lines: tuple[TextLine, ...], height: float) -> tuple[Table, ...
     found: list[Table] = []
     at = 0
     while at < len(lines):
-        if beside := find_side_by_side(lines[at], height):
-            lefts = [group[0].left - _BESIDE * height for group in beside]
-            edges = zip([float("-inf"), *lefts[1:]], [*lefts[1:], float("inf")], strict=True)
-            found += [Table(at, at + 1, group, *edge) for group, edge in zip(beside, edges, strict=True)]
-            at += 1
+        if beside := _tables_beside(lines, at, height):
+            found += beside
+            at = beside[0].start
             continue
         used, headings = 1, find_headings(lines[at], height)
         if at + 1 < len(lines) and lines[at + 1].top - lines[at].bottom < height:
@@ -89,6 +87,19 @@ def _find_tables(lines: tuple[TextLine, ...], height: float) -> tuple[Table, ...
             found.append(Table(at, at + used, headings))
         at += used if headings else 1
     return tuple(found)
+
+
+def _tables_beside(lines: Sequence[TextLine], at: int, height: float) -> list[Table]:
+    """The tables side by side whose headings are in a line, or in it and the line right below it."""
+    below = lines[at + 1 : at + 2]
+    is_near = bool(below) and below[0].top - lines[at].bottom < height and not find_amounts(below[0].words, height)
+    groups = find_side_by_side(lines[at], height)
+    start = at + 1
+    if not groups and is_near and not find_side_by_side(below[0], height):
+        groups, start = find_side_by_side(join_lines(lines[at], below[0]), height), at + 2
+    lefts = [group[0].left - _BESIDE * height for group in groups]
+    edges = zip([float("-inf"), *lefts[1:]], [*lefts[1:], float("inf")], strict=True) if groups else ()
+    return [Table(at, start, group, *edge) for group, edge in zip(groups, edges, strict=True)]
 
 
 def _is_better(both: tuple[Heading, ...], upper: tuple[Heading, ...] | None, lower: tuple[Heading, ...] | None) -> bool:

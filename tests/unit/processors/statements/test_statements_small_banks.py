@@ -97,3 +97,62 @@ def test_end_of_the_statement_and_footnotes_are_no_text_of_a_row():
     """)
     assert [row[1] for row in _rows(document)] == ["NOMINA", "RETIRO CAJERO", "COMPRA EXITO"]
     assert document.statements[0].currency == "COP"
+
+
+def test_tables_side_by_side_may_have_headings_of_two_lines():
+    document = read_typed("""
+        For the period 09/01/2025 to 09/30/2025   Primary account number: 11-0374-5582
+        Beginning balance   10,000.00             Ending balance    4,500.00
+
+        ACH Additions
+        Date                     Transaction      Reference
+        posted         Amount    description      number
+        09/05          500.00    SETTLEMENT       00025112690
+
+        Checks and Substitute Checks
+        Date      Check                   Reference     Date      Check                   Reference
+        posted    number      Amount      number        posted    number      Amount      number
+        09/04     4472      2,000.00      057833009     09/19     4480      1,000.00      070471897
+        09/05     4473 *    1,500.00      072564983     09/22     4481        500.00      057727590
+        09/09     4475      1,000.00      072564984
+    """)
+    assert [row[2] for row in _rows(document)] == ["500.00", "-2000.00", "-1500.00", "-1000.00", "-1000.00", "-500.00"]
+    assert [row.reference for row in document.rows][1:3] == ["4472 057833009", "4473 * 072564983"]
+    assert not any(row.flags for row in document.rows)
+
+
+def test_title_of_an_account_may_begin_with_a_number():
+    document = read_typed("""
+        MARISOL A TRENHOLM                Statement period
+        1904 GROVE AVE APT 6              Oct 1 - Oct 31, 2025
+        RICHMOND VA 23220
+
+        360 Checking - 36048817702
+        DATE      DESCRIPTION            AMOUNT       BALANCE
+        Oct 1     Opening Balance                   $3,000.00
+        Oct 2     WITHDRAWAL          - $500.00     $2,500.00
+        Oct 31    Closing Balance                   $2,500.00
+
+        360 Performance Savings - 36120965518
+        DATE      DESCRIPTION            AMOUNT       BALANCE
+        Oct 1     Opening Balance                  $12,000.00
+        Oct 6     DEPOSIT             + $400.00    $12,400.00
+        Oct 31    Closing Balance                  $12,400.00
+    """)
+    found = [(each.account, str(each.closing), each.holder) for each in document.statements]
+    holder = "MARISOL A TRENHOLM"
+    assert found == [("36048817702", "2500.00", holder), ("36120965518", "12400.00", holder)]
+
+
+def test_label_below_a_label_is_no_holder():
+    document = read_typed("""
+        Rhiannon Clewlow          Account name      Personal Account (GBP)
+        41 Castle Gates           Sort code                       60-83-14
+        Shrewsbury                Account number                  61430927
+        SY1 2AT
+
+        Date          Description     Paid out     Paid in     Balance
+        01/10/2025    RENT              100.00                  900.00
+        02/10/2025    GAS                50.00                  850.00
+    """)
+    assert document.statements[0].holder == "Rhiannon Clewlow"
