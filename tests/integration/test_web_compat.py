@@ -328,7 +328,7 @@ def test_docling_client_gets_its_own_document(web: WebProcess):
 def test_docling_fetches_no_addresses(web: WebProcess):
     for path in ("/v1/convert/source", "/v1/convert/source/async"):
         answer = web.client.post(path, json={"sources": [{"kind": "http", "url": "http://127.0.0.1:1/a.pdf"}]})
-        assert answer.status_code == 422 and "no addresses" in answer.json()["detail"]
+        assert answer.status_code == 422 and "does not fetch files by URL" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
