@@ -76,6 +76,7 @@ from processors.statements.notation.debit_credit import RowAmounts, set_directio
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.leaders import remove_leaders
 from processors.statements.notation.side_letters import join_side_letters
+from processors.statements.notation.vertical_text import drop_vertical_text
 from processors.statements.notation.words import PageWords, group_lines
 from processors.statements.records import Statement, StatementDocument, Unread
 from processors.statements.table.header import find_page_number
@@ -89,7 +90,7 @@ def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = No
 
     memory: the layouts of earlier documents, to which the layout of this document is added; None: use and add none.
     """
-    pages = join_side_letters(add_date_marks(remove_leaders(pages)))
+    pages = join_side_letters(add_date_marks(remove_leaders(drop_vertical_text(pages))))
     if has_three_decimals(pages):
         return with_three_decimals(_read_best(multiply_by_ten(pages), memory))
     if lacks_decimals(pages):
@@ -137,7 +138,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
                 document.notes.append('the currency is unknown: "$" is the sign of several currencies')
             document.unread = drop_explained(document.unread, document.statements[-1], mark)
             document.statements[-1].places = find_places(document.statements[-1], used, reading, mark, dates)
-    document.unread = drop_pages_without_rows(document, reading)
+    document.unread = drop_pages_without_rows(document, reading, mark)
     document.unread = drop_disproven(document, mark)
     to_fractions(document, reading.frames)
     document.conventions = join_conventions(list(proven.values()))

@@ -1,7 +1,9 @@
 """What was not read, without what the balances explain or disprove. Pure."""
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import date
 from decimal import Decimal
 
 from processors.statements.checks.links import is_complete
@@ -29,7 +31,7 @@ def drop_explained(unread: Sequence[Unread], statement: Statement, mark: Decimal
     ]
 
 
-def drop_pages_without_rows(document: StatementDocument, reading: RawDocument) -> list[Unread]:
+def drop_pages_without_rows(document: StatementDocument, reading: RawDocument, mark: DecimalMark) -> list[Unread]:
     """What was not understood, without the pages that have no rows, such as a summary on the first page of a card.
 
     The balances must prove that no row is missing, and no line of such a page may look like one.
@@ -38,8 +40,27 @@ def drop_pages_without_rows(document: StatementDocument, reading: RawDocument) -
     if not with_rows or not all(map(is_complete, with_rows)):
         return document.unread
     shapes = {shape_of(item.date.text) for item in reading.items if isinstance(item, RawRow) and item.date}
-    dated = {line.page for line in reading.lines if _looks_like_row(line, shapes)}
+    daily = set().union(*map(_daily_balances, with_rows))
+    lines = [line for line in reading.lines if _looks_like_row(line, shapes)]
+    dated = {line.page for line in lines if not (found := _printed_on(line, mark)) or not found <= daily}
     return [each for each in document.unread if each.why != NO_ROWS or each.page in dated]
+
+
+def _daily_balances(statement: Statement) -> set[Decimal]:
+    """The balances at the end of each day, as a ledger of daily balances prints them."""
+    factor = -1 if statement.is_liability else 1
+    balance = statement.opening or Decimal(0)
+    found = {balance}
+    rows = sorted((row for row in statement.rows if row.date), key=lambda row: row.date or date.min)
+    for _, day in itertools.groupby(rows, key=lambda row: row.date):
+        balance += factor * sum((row.change for row in day), Decimal(0))
+        found.add(balance)
+    return found
+
+
+def _printed_on(line: TextLine, mark: DecimalMark) -> set[Decimal]:
+    texts = [cell.text for cell in find_amounts(line.words, line_height([line]))]
+    return {amount.signed for text in texts if (amount := parse_amount(text, mark))}
 
 
 def _looks_like_row(line: TextLine, shapes: Collection[str]) -> bool:

@@ -1,8 +1,10 @@
 """Kinds of layouts after those of smaller banks that failed at first sight, each in the smallest form that shows it."""
 
-from typed_pages import read_typed
+from dataclasses import replace
 
-from processors.statements import StatementDocument, reasons
+from typed_pages import read_typed, typed_page
+
+from processors.statements import PageWord, StatementDocument, read_statements, reasons
 
 
 def _rows(document: StatementDocument) -> list[tuple[str, str, str]]:
@@ -156,3 +158,41 @@ def test_label_below_a_label_is_no_holder():
         02/10/2025    GAS                50.00                  850.00
     """)
     assert document.statements[0].holder == "Rhiannon Clewlow"
+
+
+def test_ledger_of_daily_balances_is_no_page_that_was_not_understood():
+    ledger = """
+        For the period 09/01/2025 to 09/30/2025   Primary account number: 11-0374-5582
+        Beginning balance   10,000.00             Ending balance    6,500.00
+
+        Daily Balance
+        Date     Ledger balance    Date     Ledger balance
+        09/04          8,000.00    09/09          6,500.00
+        09/05          7,500.00
+    """
+    document = read_typed(
+        ledger,
+        """
+        Date      Description        Withdrawals      Deposits
+        09/04     RENT                  2,000.00
+        09/05     TOOLS                 1,500.00
+        09/05     DEPOSIT                             1,000.00
+        09/09     PAYROLL               1,000.00
+    """,
+    )
+    assert len(document.rows) == 4
+    assert not document.unread
+
+
+def test_vertical_text_in_the_margin_is_no_text_of_a_row():
+    page = typed_page("""
+           Data          Concepte         Import        Saldo
+           03/11/2025    LLOGUER         610,00-     1.232,09
+           04/11/2025    PETROCAT         59,27-     1.172,82
+           05/11/2025    ENDESA           62,17-     1.110,65
+    """)
+    margin = [
+        PageWord(text, 2, 20 + 8 * at, 8, 30 + 8 * at) for at, text in enumerate(("Inscrit", "Girona,", "GI-8821."))
+    ]
+    document = read_statements([replace(page, words=(*page.words, *margin))])
+    assert [row[1] for row in _rows(document)] == ["LLOGUER", "PETROCAT", "ENDESA"]
