@@ -19,7 +19,8 @@ _AMOUNT = re.compile(
     rf"{_STARS}(?P<open>\()?\s?(?P<before>[-−–+▲△])?\s?{currencies.PATTERN}?\s?(?P<inner>[-−–+])?\s?"
     rf"{_STARS}(?P<whole>{_NUMBER}|)(?P<mark>[.,])(?P<cents>\d{{2}})"
     rf"(?:\s?{currencies.PATTERN}(?=\)))?\s?(?P<close>\))?\s?{currencies.PATTERN}?\s?(?P<after>[-−–+])?\s?"
-    r"(?:\((?P<inside>CR|DR|Cr|Dr|cr|dr)\)|(?P<letters>CR|DR|OD|Cr|Dr|cr|dr|C|D|H|S|Haben|Soll))?",
+    r"(?:\((?P<inside>CR|DR|Cr|Dr|cr|dr)\)|(?P<letters>CR|DR|OD|Cr|Dr|cr|dr|C|D|H|S|Haben|Soll)"
+    rf"(?:\s{currencies.PATTERN})?)?",  # "2.471,38 H EUR"
 )
 _MINUS = frozenset("-−–▲△")
 _CREDIT_LETTERS = frozenset({"CR", "C", "H", "HABEN"})

@@ -21,7 +21,8 @@ _COLUMNS: dict[Column, str] = {
     r"|(?:ver)?buchung(?:s?(?:tag|datum))?|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
     r"|boekdatum|bokfort|bogfort|bokforingsdag|bokforingsdato|kirjauspaiva|paiva"
     r"|data(?: (?:contabile|operazione|mov\.?|registrazione))?"
-    r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag",
+    r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag"
+    r"|bu\.? ?-?tag|(?:date d')?execution|uitvoering(?:sdatum)?|ausfuhrung(?:sdatum)?",
     "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
     r"|memo|payee|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang"
     r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle(?: (?:de l'|des )?operations?)?"
@@ -30,9 +31,12 @@ _COLUMNS: dict[Column, str] = {
     r"|causale|dettagli|activity|forklaring|tekst|beskrivning|beskrivelse|selite"
     r"|descricao|descritivo|historico|lancamentos?|estabelecimento|opis(?: operacji)?|popis|aciklama|keterangan"
     r"|descriere"
+    r"|contrepartie|communications?|tegenpartij|gegenpartei|counterparty|contraparte|contropart[ei]|motpart|modpart"
+    r"|wir haben fur sie gebucht|buchungsdetails"
     r"|remarks?|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
     "reference": r"ref(?:erence)?\.?(?: no\.?| number)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?"
     r"|check(?: no\.?| number)?"
+    r"|type d'operation|type de transaction|soort transactie|buchungsart"
     r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
     r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",
     "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"

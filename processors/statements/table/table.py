@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from processors.statements.notation import currencies
 from processors.statements.notation.amounts import looks_like_amount
+from processors.statements.notation.dates import parse_date
 from processors.statements.notation.keywords import Column
 from processors.statements.notation.words import PageWord, TextLine, WordRun, split_cells
 from processors.statements.table.headings import MONEY, Heading, find_headings, find_side_by_side
@@ -170,11 +171,13 @@ def find_amounts(words: Sequence[PageWord], height: float) -> list[AmountCell]:
 
 def is_in_sentence(cell: AmountCell, words: Sequence[PageWord], height: float) -> bool:
     """True for an amount within running text, such as "Card transaction of 24.66 USD issued by", or a day or a time at
-    the end of such text, "purchase of 27.02"."""
+    the end of such text, "purchase of 27.02", or behind a date, "24/11 11.47"."""
     before = [word for word in words if 0 <= cell.left - word.right < _SENTENCE_GAP * height]
     after = [word for word in words if 0 <= word.left - cell.right < _SENTENCE_GAP * height]
     follows, precedes = (any(char.isalpha() for word in each for char in word.text) for each in (before, after))
-    return follows and (precedes or _DAY_OR_TIME.fullmatch(cell.text) is not None)
+    is_time = _DAY_OR_TIME.fullmatch(cell.text) is not None
+    is_dated = any(parse_date(word.text) and not looks_like_amount(word.text) for word in before[-1:])
+    return (follows and (precedes or is_time)) or (is_dated and is_time)
 
 
 class MoneyColumns:

@@ -196,3 +196,38 @@ def test_vertical_text_in_the_margin_is_no_text_of_a_row():
     ]
     document = read_statements([replace(page, words=(*page.words, *margin))])
     assert [row[1] for row in _rows(document)] == ["LLOGUER", "PETROCAT", "ENDESA"]
+
+
+def test_list_of_movements_without_balances_has_no_flag_but_says_so():
+    document = read_typed("""
+        Compte       BE69 0631 4882 1778 (EUR)
+        Titulaire    HUGUES DELVAUX
+        Période      01/10/2025 - 30/11/2025
+
+        Exécution    Valeur       Contrepartie   Type d'opération      Communication / Détails      Montant  Devise
+        27/11/2025   27/11/2025   PHARMACIE      Paiement Bancontact   Carte 6703 - 24/11 11.47      -29,95  EUR
+        26/11/2025   26/11/2025   SPW MOBILITE   Virement reçu         TRAITEMENT 11/2025         +2.318,76  EUR
+        25/11/2025   25/11/2025   PAIN           Paiement Bancontact   Carte 6703 - 24/11 19.37      -14,79  EUR
+        21/11/2025   21/11/2025   SELF NAMUR     Retrait d'argent      Carte 6703 - 20/11 08.24     -100,00  EUR
+    """)
+    assert [row[2] for row in _rows(document)] == ["-100.00", "-14.79", "2318.76", "-29.95"]
+    assert not any(row.flags for row in document.rows)
+    assert reasons(document) == ["too few balances are printed to verify the rows"]
+
+
+def test_letters_of_a_balance_may_stand_before_its_currency():
+    document = read_typed("""
+        Kontoauszug vom 01.11.2025 bis 30.11.2025
+
+        Bu.Tag    Wert      Wir haben für Sie gebucht    Belastung in EUR    Gutschrift in EUR
+                            ALTER KONTOSTAND                                    2.471,38 H EUR
+        03.11.    03.11.    Dauerauftrag                          685,00
+                            Miete Whg 14
+        03.11.    04.11.    Kartenzahlung                          61,50
+                            02.11/16:53:45 Debitk.0
+        05.11.    05.11.    Gehalt                                                    1.000,00
+                            NEUER KONTOSTAND                                    2.724,88 H EUR
+    """)
+    assert [row[1] for row in _rows(document)][1] == "Kartenzahlung 02.11/16:53:45 Debitk.0"
+    assert (str(document.statements[0].opening), str(document.statements[0].closing)) == ("2471.38", "2724.88")
+    assert not reasons(document)
