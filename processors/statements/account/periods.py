@@ -81,17 +81,18 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
         days = [day for each in others if (day := resolve_date(each, order, closing)) and day >= closing[1] - _BACK]
         return Dates(order, (min([closing[0], *days]), closing[1]), True, notes)
     figures = [line.text for account, line in reading.figure_lines if account == items[0].account]
+    cells = [
+        join_words(cell) for line in own_lines for cell in split_cells(line.words, _CELL_GAP * line_height([line]))
+    ]
     if not any(each.year is None for each in printed):
-        cells = [
-            join_words(cell) for line in own_lines for cell in split_cells(line.words, _CELL_GAP * line_height([line]))
-        ]
         around = _period_by_balances(items, [*_lines_of_balances(cells), *figures], order, None)
         is_period = around is not None and _count_inside(printed, around) == len(printed) > 0
         days = [day for each in printed if (day := resolve_date(each, order, around))]
         is_period = is_period and around is not None and around[1] - max(days) <= _LAST_ROW
         return Dates(order, around if is_period else None, is_period, notes)
     single, doubt = _single_date(own or everything, order)
-    if found := _period_by_balances(items, [*_lines_of_balances(own), *figures], order, single):
+    dated = dict.fromkeys([*_lines_of_balances(own), *_lines_of_balances(cells), *figures])
+    if found := _period_by_balances(items, list(dated), order, single):
         return Dates(order, found, found[1] - found[0] != _BACK, notes)
     if single is None:
         month = _month_of_rows(own or everything, printed, anywhere=True)

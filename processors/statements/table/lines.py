@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.statements.notation.amounts import looks_like_amount
+from processors.statements.notation.currencies import CODES
 from processors.statements.notation.dates import PrintedDate, parse_date, shape_of
 from processors.statements.notation.keywords import (
     Column,
@@ -37,6 +38,8 @@ _SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
 _IDENTIFIER = re.compile(r"^(?!.*[.,]\d\d)(?=.*\d).*[^\W\d_]{3}")  # "CARD-447188201" is no misread amount
 _SIGNS = frozenset({"$", "£", "€", "¥", "₹", "R$", "US$"})  # far left of an amount, at the edge of its column
 _PURCHASE = re.compile(r"trans|oper|purchase|kauf|auth|compra|achat")  # "Transaction date: 02.01.2025" below a row
+_ASIDE = re.compile(r"[-−–—]|\d{1,4}[.,]\d{4,6}")  # an empty cell, or a rate of exchange
+_ASIDE_GAP = 1.2  # line heights between columns
 _WORD_GAP = 0.75  # line heights between words of running text
 _CUT_OFF_GAP = 1.6  # line heights; closer digits may belong to the amount
 _INDENT = 0.7  # line heights; text further right is indented
@@ -133,11 +136,24 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     for word in words:
         if columns.covers(word) and (word.text == "0" or columns.is_filler(word)):
             continue  # not an amount; or "0" where the other amounts have no decimals
+        if _is_aside(word, line.words, height):
+            continue
         if columns.covers(word) and _may_be_misread(word, line.words, height):
             parts.unreadable.append(word.text)
         nearest = _text_column(word, text_headings, height)
         (parts.reference if nearest == "reference" else parts.description).append(word)
     return parts
+
+
+def _is_aside(word: PageWord, words: Sequence[PageWord], height: float) -> bool:
+    """True for a rate, a currency or a dash that is alone in a column right of the text: it belongs to an amount."""
+    if not _ASIDE.fullmatch(word.text) and word.text not in CODES:
+        return False
+    at = next(number for number, each in enumerate(words) if each is word)
+    before, after = words[at - 1 : at] if at else (), words[at + 1 : at + 2]
+    is_alone = all(word.left - each.right > _ASIDE_GAP * height for each in before)
+    is_alone = is_alone and all(each.left - word.right > _ASIDE_GAP * height for each in after)
+    return is_alone and any(char.isalpha() for each in words[:at] for char in each.text)
 
 
 def _may_be_misread(word: PageWord, words: Sequence[PageWord], height: float) -> bool:

@@ -231,3 +231,30 @@ def test_letters_of_a_balance_may_stand_before_its_currency():
     assert [row[1] for row in _rows(document)][1] == "Kartenzahlung 02.11/16:53:45 Debitk.0"
     assert (str(document.statements[0].opening), str(document.statements[0].closing)) == ("2471.38", "2724.88")
     assert not reasons(document)
+
+
+def test_rates_currencies_and_dashes_in_columns_are_no_text_of_a_row():
+    document = read_typed("""
+        Date         Description        Foreign      Rate       Currency    Amount     Balance
+        02/10/2025   HOTEL ALPENBLICK   105.00       1.0703     CHF        -112.38      887.62
+        03/10/2025   GAS - METER 3      —            —          EUR         -87.62      800.00
+        04/10/2025   SHOP               21.50        1.0767     CHF         -23.15      776.85
+    """)
+    assert [row[1] for row in _rows(document)] == ["HOTEL ALPENBLICK", "GAS - METER 3", "SHOP"]
+
+
+def test_period_ends_on_the_day_of_a_closing_balance_beside_an_address():
+    document = read_typed("""
+        Rekening              IBAN                      Datum
+        Zakelijke Rekening    NL03 WADN 0254 4178 36    30-11-2025
+
+        Bakkerij Hoekstra                               Beginsaldo 31-10-2025    1.000,00 C
+        8601 ED SNEEK                                   Eindsaldo 30-11-2025       650,00 C
+
+        Datum    Valuta   Code    Omschrijving           Debet      Credit
+        03-11    03-11    OV      HUUR NOVEMBER         500,00
+        07-11    07-11    ID      BESTELLING                        250,00
+        28-11    28-11    IC      VERZEKERING           100,00
+    """)
+    assert str(document.statements[0].end) == "2025-11-30"
+    assert [str(row.date) for row in document.rows] == ["2025-11-03", "2025-11-07", "2025-11-28"]
