@@ -35,7 +35,7 @@ class SpeechFamily:
 
     model_type: str
     head: Head
-    needs_language: bool = False  # it writes the language that it is told, and cannot detect one
+    needs_language: bool = False  # the model cannot detect the language: the recipe must set it
     translates: bool = False  # into English
     decodes_alone: bool = False  # what pads a shorter window of a batch changes its text
 

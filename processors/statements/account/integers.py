@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from processors.statements.account.digit_groups import convert_amounts, join_groups
 from processors.statements.notation.dates import parse_date
 from processors.statements.notation.words import PageWord, PageWords, group_lines, line_height
 from processors.statements.records import Statement, StatementDocument
@@ -18,7 +19,6 @@ _GROUPED = re.compile(
 )
 _SHORT = re.compile(r"(?P<amount>[-−–+▲△¥₩]{0,2}\d{1,3})(?P<rest>[-−–円원元]?)")
 _WITH_DECIMALS = re.compile(r"\D{0,4}\d[\d.,'’]*[.,]\d\d\D{0,4}")
-_FIRST_GROUP = re.compile(r"[-−–+]?\d{1,3}(?: \d{3})*")
 _GROUP = re.compile(r"\d{3}[-−–]?")
 _GROUP_GAP = 0.5  # widths of a group of three digits
 _LEAST = 5  # grouped amounts; fewer may be numbers of another kind
@@ -29,7 +29,7 @@ _LEAST_IN_COLUMN = 2
 
 def lacks_decimals(pages: Sequence[PageWords]) -> bool:
     """True if nearly all amounts of the document are whole numbers."""
-    words = [word.text for page in pages for word in _join_groups(page)]
+    words = [word.text for page in pages for word in join_groups(page, _GROUP, _GROUP_GAP)]
     grouped = sum(bool(_GROUPED.fullmatch(word)) for word in words)
     others = sum(bool(_WITH_DECIMALS.fullmatch(word)) and not parse_date(word) for word in words)
     return grouped >= _LEAST and grouped > _MUCH_MORE * others
@@ -51,15 +51,12 @@ def without_decimals(document: StatementDocument) -> StatementDocument:
 
 def remove_decimals(statement: Statement) -> None:
     """Make all amounts of a statement whole numbers, as printed."""
-    for item in (statement, *statement.rows, *statement.anchors):
-        for name, value in vars(item).items():
-            if isinstance(value, Decimal):
-                setattr(item, name, value.quantize(Decimal(1)))
+    convert_amounts(statement, lambda amount: amount.quantize(Decimal(1)))
 
 
 def _add(page: PageWords) -> list[PageWord]:
     height = line_height(group_lines(page))
-    words = _join_groups(page)
+    words = join_groups(page, _GROUP, _GROUP_GAP)
     rights = [word.right for word in words if _GROUPED.fullmatch(word.text)]
 
     def in_column(word: PageWord) -> bool:
@@ -68,21 +65,6 @@ def _add(page: PageWords) -> list[PageWord]:
     groups = Counter(match["group"] for word in words if (match := _GROUPED.fullmatch(word.text)))
     mark = "," if groups.most_common(1) and groups.most_common(1)[0][0] == "." else "."
     return [_with_zeros(word, mark if in_column(word) else "") for word in words]
-
-
-def _join_groups(page: PageWords) -> list[PageWord]:
-    """The words, with "100" and "000" close to each other joined to "100 000"."""
-    found: list[PageWord] = []
-    for line in group_lines(page):
-        first = len(found)
-        for word in line.words:
-            last = found[-1] if len(found) > first else None
-            is_group = last is not None and _FIRST_GROUP.fullmatch(last.text) and _GROUP.fullmatch(word.text)
-            if last and is_group and word.left - last.right < _GROUP_GAP * (word.right - word.left):
-                found[-1] = replace(last, text=f"{last.text} {word.text}", right=word.right)
-            else:
-                found.append(word)
-    return found
 
 
 def _with_zeros(word: PageWord, mark_of_column: str) -> PageWord:
