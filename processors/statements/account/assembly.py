@@ -190,21 +190,25 @@ def _read_account(
 
     Rows without dates are added, and tables of other rows are left out, if the balances then follow from the rows.
     """
-    statement, proven = _assemble(account, items, reading, mark, dates, known, document.doubts)
+
+    def read(used: Sequence[RawRow | RawFigure]) -> tuple[Statement, Conventions]:
+        return _assemble(account, used, reading, mark, dates, known, document.doubts)
+
+    statement, proven = read(items)
     if is_complete(statement):
         drop_unnamed(statement.rows)
         return items, statement, proven
     undated = [each for each in reading.undated if each.row.account == account]
     if lacking := find_lacking(statement, undated, mark):
         more = insert_rows(items, lacking)
-        other, other_proven = _assemble(account, more, reading, mark, dates, known, document.doubts)
+        other, other_proven = read(more)
         if is_complete(other):
             document.notes.append(date_last(other))
             document.unread = without_rows(document.unread, lacking)
             return more, other, other_proven
     if apart := find_apart(items):
         fewer = _without(items, apart)
-        other, other_proven = _assemble(account, fewer, reading, mark, dates, known, document.doubts)
+        other, other_proven = read(fewer)
         if is_complete(other):
             pages = ", ".join(str(page) for page in sorted({row.page for row in apart}))
             document.notes.append(f"{len(apart)} rows on page {pages} are not part of the balances and were left out")

@@ -36,14 +36,19 @@ def drop_pages_without_rows(document: StatementDocument, reading: RawDocument, m
 
     The balances must prove that no row is missing, and no line of such a page may look like one.
     """
-    with_rows = [each for each in document.statements if each.rows]
-    if not with_rows or not all(map(is_complete, with_rows)):
+    if not _is_complete(document):
         return document.unread
     shapes = {shape_of(item.date.text) for item in reading.items if isinstance(item, RawRow) and item.date}
-    daily = set().union(*map(_daily_balances, with_rows))
+    daily = set().union(*(_daily_balances(each) for each in document.statements if each.rows))
     lines = [line for line in reading.lines if _looks_like_row(line, shapes)]
     dated = {line.page for line in lines if not (found := _printed_on(line, mark)) or not found <= daily}
     return [each for each in document.unread if each.why != NO_ROWS or each.page in dated]
+
+
+def _is_complete(document: StatementDocument) -> bool:
+    """True if there are rows, and the balances prove that none is missing."""
+    with_rows = [each for each in document.statements if each.rows]
+    return bool(with_rows) and all(map(is_complete, with_rows))
 
 
 def _daily_balances(statement: Statement) -> set[Decimal]:
@@ -94,17 +99,11 @@ def drop_disproven(document: StatementDocument, mark: DecimalMark) -> list[Unrea
 
     Two lines of the same amount may both be rows whose amounts cancel out.
     """
-    with_rows = [each for each in document.statements if each.rows]
     found = [each for each in document.unread if _may_be_disproven(each)]
     texts = {each.text: each for each in found}  # a footer is on each page
     counts = Counter(value for each in texts.values() for value in _amounts_of(each, mark))
     most = max(_MOST_DISPROVEN, _DISPROVEN_SHARE * len(document.rows))
-    if (
-        not with_rows
-        or not all(map(is_complete, with_rows))
-        or len(texts) > most
-        or max(counts.values(), default=0) > 1
-    ):
+    if not _is_complete(document) or len(texts) > most or max(counts.values(), default=0) > 1:
         return document.unread
     return [each for each in document.unread if not _may_be_disproven(each)]
 
