@@ -27,8 +27,9 @@ from processors.statements.invoices.records import Invoice, InvoiceLine
 from processors.statements.invoices.verify import verify_invoice
 from processors.statements.notation.iban import find_ibans, has_valid_check_digits
 from processors.statements.records import MIN_CONFIDENCE
+from processors.statements.writing.formats import FORMATS as DEFAULT_FORMATS
 
-FORMATS = ("md", "csv", "json")
+FORMATS = DEFAULT_FORMATS["invoice"]
 _INVOICE = TypeAdapter(Invoice)
 _FIELDS = re.compile(
     r"\b(?:number|date|supplier|customer|currency|IBAN|net|taxe?s?|gross|paid|payment|withheld|due|total)\b",

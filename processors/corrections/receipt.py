@@ -25,8 +25,9 @@ from processors.statements.receipts import Item, Receipt, TaxLine, verify_receip
 from processors.statements.receipts.outputs import write_receipt
 from processors.statements.receipts.taxes import confirm_tax
 from processors.statements.records import MIN_CONFIDENCE
+from processors.statements.writing.formats import FORMATS as DEFAULT_FORMATS
 
-FORMATS = ("md", "csv", "json")
+FORMATS = DEFAULT_FORMATS["receipt"]
 _RECEIPT = TypeAdapter(Receipt)
 _FIELDS = re.compile(
     r"\b(?:shop|date|currency|(?:sub)?total|tax|tip|rounding|paid|payment|cash|change)\b", re.IGNORECASE

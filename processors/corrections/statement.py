@@ -12,10 +12,12 @@ from processors.corrections.changes import AMOUNTS, InvalidChange, RowChange
 from processors.corrections.figures import csv_style
 from processors.statements.checks.verify import reasons, verify
 from processors.statements.records import MIN_CONFIDENCE, Row, StatementDocument
+from processors.statements.writing.formats import FORMATS as DEFAULT_FORMATS
+from processors.statements.writing.formats import OPTIONAL_FORMATS
 from processors.statements.writing.outputs import write_document
 
 _DOCUMENT = TypeAdapter(StatementDocument)
-FORMATS = ("md", "csv", "xlsx", "json", "ofx", "qif", "beancount")
+FORMATS = (*DEFAULT_FORMATS["bank-statement"], *OPTIONAL_FORMATS["bank-statement"])
 
 
 def load(facts: Mapping[str, object]) -> StatementDocument:
