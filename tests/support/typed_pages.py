@@ -7,7 +7,8 @@ from pathlib import Path
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from processors.statements import PageWord, PageWords, StatementDocument, read_statements, verify
+from processors.statements import PageWord, PageWords, Receipt, StatementDocument, read_receipt, read_statements, verify
+from processors.statements.receipts import verify_receipt
 
 _WIDTH, _HEIGHT, _PITCH = 6.0, 10.0, 14.0
 
@@ -32,6 +33,13 @@ def typed_pdf(text: str, path: Path, *, shift: float = 0.0) -> Path:
             canvas.drawString(40 + shift + match.start() * _WIDTH, A4[1] - 60 - row * _PITCH, match[0])
     canvas.save()
     return path
+
+
+def read_typed_receipt(text: str) -> Receipt:
+    """The receipt read from a typed page, verified."""
+    receipt = read_receipt([typed_page(text)])
+    verify_receipt(receipt, {})
+    return receipt
 
 
 def read_typed(*texts: str) -> StatementDocument:

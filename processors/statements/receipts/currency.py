@@ -42,10 +42,10 @@ _WORDS = (  # what only one currency's countries print, in folded text, the most
     ("CLP", r"\brut\b|\bchile\b|boleta electronica"),
     ("COP", r"\bnit\b ?:? ?\d|colombia|bogota"),
     ("ARS", r"\bcuit\b|argentina"),
-    ("USD", r"sales tax|state tax|\b[a-z]{2},? \d{5}(?:-\d{4})?\b|\busa\b|\btip guide\b|\bgratuity\b|\bcity tax\b"),
     (
         "USD",
-        r"\bgallons?\b|/ ?gal\b|\bgal\b|\bmiles\b|\bmi\b\.?:? *\d|\d ?mi\b|\bstate s(?:ur)?ch(?:arge|g)"
+        r"sales tax|state tax|\b[a-z]{2},? \d{5}(?:-\d{4})?\b|\busa\b|\btip guide\b|\bgratuity\b|\bcity tax\b"
+        r"|\bgallons?\b|/ ?gal\b|\bgal\b|\bmiles\b|\bmi\b\.?:? *\d|\d ?mi\b|\bstate s(?:ur)?ch(?:arge|g)"
         r"|\bebt\b|\b[l1]bs? ?@|\btx \d+\.\d+ ?%",
     ),
     ("JPY", r"[ぁ-んァ-ヶ]|領収|消費税|合計|小計"),

@@ -3,15 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from typed_pages import typed_page
-
-from processors.statements.receipts import Receipt, read_receipt, verify_receipt
-
-
-def read(text: str) -> Receipt:
-    receipt = read_receipt([typed_page(text)])
-    verify_receipt(receipt, {})
-    return receipt
+from typed_pages import read_typed_receipt as read
 
 
 def test_advantage_is_no_item():

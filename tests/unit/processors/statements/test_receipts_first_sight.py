@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from test_receipts_languages import RECEIPTS, read_typed
-from typed_pages import typed_page
+from test_receipts_languages import RECEIPTS
+from typed_pages import read_typed_receipt, typed_page
 
 from processors.statements.receipts import Receipt, read_receipt
 
@@ -447,7 +447,7 @@ _MONEY = re.compile(r"\d[.,]\d\d\b|¥|Ft|,\d{3}")
 @pytest.mark.parametrize("name", TYPED)
 def test_receipt_is_read_without_a_reason_for_a_review(name: str):
     text, wanted, items = TYPED[name]
-    receipt = read_typed(text)
+    receipt = read_typed_receipt(text)
     total, tax = (None if value is None else str(value) for value in (receipt.total, receipt.tax))
     assert (receipt.shop, str(receipt.date), total, tax, receipt.currency) == wanted
     assert len(receipt.items) == items and receipt.reasons == []
@@ -465,7 +465,7 @@ def test_misread_digit_is_never_wrong_in_silence(name: str):
         if text[at].isdecimal()
     ]
     for at in digits[::_EVERY]:
-        receipt = read_typed(f"{text[:at]}{(int(text[at]) + 3) % 10}{text[at + 1 :]}")
+        receipt = read_typed_receipt(f"{text[:at]}{(int(text[at]) + 3) % 10}{text[at + 1 :]}")
         assert _money(receipt) == printed or receipt.reasons
 
 

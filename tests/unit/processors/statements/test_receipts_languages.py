@@ -4,9 +4,7 @@ import re
 from decimal import Decimal
 
 import pytest
-from typed_pages import typed_page
-
-from processors.statements.receipts import Receipt, read_receipt, verify_receipt
+from typed_pages import read_typed_receipt
 
 RECEIPTS = {
     "it": (
@@ -278,16 +276,10 @@ RECEIPTS = {
 }
 
 
-def read_typed(text: str) -> Receipt:
-    receipt = read_receipt([typed_page(text)])
-    verify_receipt(receipt, {})
-    return receipt
-
-
 @pytest.mark.parametrize("name", RECEIPTS)
 def test_receipt_is_read_in_its_language(name: str):
     text, (shop, date, total, tax, currency), items = RECEIPTS[name]
-    receipt = read_typed(text)
+    receipt = read_typed_receipt(text)
     printed = lambda value: None if value is None else str(value)  # noqa: E731
     read = (receipt.shop, str(receipt.date), printed(receipt.total), printed(receipt.tax), receipt.currency)
     assert read == (shop, date, total, tax, currency)
@@ -305,43 +297,43 @@ def test_digit_that_is_misread_is_a_reason(name: str):
     lines[at] = f"{lines[at][:price]}{'8' if lines[at][price] == '9' else '9'}{lines[at][price + 1 :]}"
     wrong = "\n".join(lines)
     assert wrong != text
-    receipt = read_typed(wrong)
+    receipt = read_typed_receipt(wrong)
     assert [reason for reason in receipt.reasons if reason != "no currency is printed"]
 
 
 def test_quantity_line_gives_the_item_its_quantity():
-    receipt = read_typed(RECEIPTS["de"][0])
+    receipt = read_typed_receipt(RECEIPTS["de"][0])
     (yoghurt,) = [item for item in receipt.items if item.description == "JOGHURT"]
     assert (yoghurt.quantity, yoghurt.unit_price, yoghurt.tax_code) == (2, Decimal("0.79"), "B")
 
 
 def test_each_tax_rate_is_a_line():
-    receipt = read_typed(RECEIPTS["de"][0])
+    receipt = read_typed_receipt(RECEIPTS["de"][0])
     read = [(str(line.rate), str(line.net), str(line.tax), str(line.gross)) for line in receipt.taxes]
     assert read == [("19.0", "5.46", "1.04", "6.50"), ("7.0", "2.59", "0.18", "2.77")]
     assert receipt.tax_confirmed_by == "net + tax = total"
 
 
 def test_cash_and_change_confirm_the_total():
-    receipt = read_typed(RECEIPTS["it"][0])
+    receipt = read_typed_receipt(RECEIPTS["it"][0])
     assert (receipt.paid, receipt.change, receipt.discount) == (Decimal("10.00"), Decimal("4.00"), Decimal("-0.30"))
     assert receipt.confirmed_by == ["the items", "cash less change"]
 
 
 def test_tip_and_tax_that_are_added_are_no_items():
-    receipt = read_typed(RECEIPTS["us"][0])
+    receipt = read_typed_receipt(RECEIPTS["us"][0])
     assert (receipt.subtotal, receipt.tip, receipt.added) == (Decimal("17.50"), Decimal("3.50"), Decimal("4.81"))
 
 
 def test_dollar_alone_is_no_currency():
     text = RECEIPTS["au"][0].replace("ABN 51 118 447 290", "Main Street").replace("GST included", "Tax")
-    receipt = read_typed(text)
+    receipt = read_typed_receipt(text)
     assert receipt.currency == ""
     assert "the currency is unknown: $ is the sign of several currencies" in receipt.reasons
 
 
 def test_day_and_month_are_open_where_the_country_is_unknown():
     text = RECEIPTS["au"][0].replace("ABN 51 118 447 290", "Main Street").replace("6 Feb 2025", "06/02/2025")
-    receipt = read_typed(text)
+    receipt = read_typed_receipt(text)
     assert str(receipt.date) == "2025-02-06"
     assert "the date is read as 2025-02-06: day or month may be first" in receipt.reasons
