@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from processors.statements.account.assembly import assemble
 from processors.statements.account.cards import names_card
-from processors.statements.account.integers import remove_decimals
 from processors.statements.notation.amounts import (
     looks_like_amount,
 )
@@ -27,6 +26,7 @@ from processors.statements.notation.answers import (
 from processors.statements.notation.dates import PrintedDate, parse_date
 from processors.statements.notation.keywords import Column, match_section
 from processors.statements.notation.words import PageWord, TextLine
+from processors.statements.preparation.no_decimals import remove_decimals
 from processors.statements.records import StatementDocument, Unread
 from processors.statements.table.raw import RawDocument, RawFigure, RawRow
 from processors.statements.table.table import AmountCell

@@ -37,7 +37,6 @@ from processors.statements.account.figures import (
     printed_values,
     swap_ends,
 )
-from processors.statements.account.integers import add_decimals, lacks_decimals, without_decimals
 from processors.statements.account.leftovers import drop_disproven, drop_explained, drop_pages_without_rows
 from processors.statements.account.periods import Dates, decide_dates
 from processors.statements.account.places import find_places, to_fractions
@@ -58,7 +57,6 @@ from processors.statements.account.subtotals import (
     drop_turnovers,
     take_leading_totals,
 )
-from processors.statements.account.thousandths import has_three_decimals, multiply_by_ten, with_three_decimals
 from processors.statements.account.undated_rows import (
     date_last,
     find_apart,
@@ -69,15 +67,12 @@ from processors.statements.account.undated_rows import (
 from processors.statements.checks.links import is_complete
 from processors.statements.layouts.recall import LayoutMemory, read_with_layouts
 from processors.statements.notation.amounts import detect_decimal_mark
-from processors.statements.notation.compact_dates import add_date_marks
 from processors.statements.notation.conventions import Conventions, find_conventions, join_conventions
 from processors.statements.notation.currency_accounts import currency_of_account, number_of
 from processors.statements.notation.debit_credit import RowAmounts, set_directions
 from processors.statements.notation.decimal_mark import DecimalMark
-from processors.statements.notation.leaders import remove_leaders
-from processors.statements.notation.side_letters import join_side_letters
-from processors.statements.notation.vertical_text import drop_vertical_text
 from processors.statements.notation.words import PageWords, group_lines
+from processors.statements.preparation.prepare import prepare_pages
 from processors.statements.records import Statement, StatementDocument, Unread
 from processors.statements.table.header import find_page_number
 from processors.statements.table.holder import find_holder
@@ -90,17 +85,9 @@ def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = No
 
     memory: the layouts of earlier documents, to which the layout of this document is added; None: use and add none.
     """
-    pages = join_side_letters(add_date_marks(remove_leaders(drop_vertical_text(pages))))
-    if has_three_decimals(pages):
-        return with_three_decimals(_read_best(multiply_by_ten(pages), memory))
-    if lacks_decimals(pages):
-        return without_decimals(_read_best(add_decimals(pages), memory))
-    return _read_best(pages, memory)
-
-
-def _read_best(pages: Sequence[PageWords], memory: LayoutMemory | None) -> StatementDocument:
-    ordered, notes = _sort_by_printed_numbers(pages)
-    return read_with_layouts(ordered, lambda model: _read(ordered, notes, model), memory)
+    prepared = prepare_pages(pages)
+    ordered, notes = _sort_by_printed_numbers(prepared.pages)
+    return prepared.restore(read_with_layouts(ordered, lambda model: _read(ordered, notes, model), memory))
 
 
 def _read(pages: Sequence[PageWords], notes: Sequence[str], model: TableModel) -> StatementDocument:

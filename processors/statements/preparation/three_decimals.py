@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from processors.statements.account.digit_groups import convert_amounts, join_groups
 from processors.statements.notation.words import PageWord, PageWords
+from processors.statements.preparation.digit_groups import convert_amounts, join_groups
 from processors.statements.records import StatementDocument
 
 _AMOUNT = re.compile(

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from processors.statements.account.digit_groups import convert_amounts, join_groups
 from processors.statements.notation.dates import parse_date
 from processors.statements.notation.words import PageWord, PageWords, group_lines, line_height
+from processors.statements.preparation.digit_groups import convert_amounts, join_groups
 from processors.statements.records import Statement, StatementDocument
 
 _GROUPED = re.compile(
