@@ -11,18 +11,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from processors.contract import (
-    MAX_AT_ONCE,
-    BadInput,
-    Finished,
-    Kind,
-    Loaded,
-    Options,
-    Processor,
-    Progress,
-    RecipeOptions,
-    Work,
-)
+from processors.contract import BadInput, Finished, Kind, Loaded, Options, Processor, Progress, RecipeOptions, Work
+from processors.options import MAX_AT_ONCE
 
 
 class PlaintextOptions(Options):

@@ -19,6 +19,7 @@ _NOT_PROCESSORS = {
     "memory",
     "models",
     "models_cli",
+    "options",
     "pages",
     "parent",
     "protocol",

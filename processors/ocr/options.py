@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from processors.contract import MAX_PIXELS, MAX_THREADS, Options
+from processors.contract import Options
 from processors.ocr.languages import LANGUAGES
+from processors.options import MAX_PIXELS, MAX_THREADS
 from processors.statements.writing.csv_style import CsvOptions
 from processors.statements.writing.formats import FORMATS as MONEY_FORMATS
 from processors.statements.writing.formats import OPTIONAL_FORMATS

@@ -14,7 +14,6 @@ from typing import cast
 from pydantic import Field
 
 from processors.contract import (
-    MAX_AT_ONCE,
     Finished,
     Kind,
     Loaded,
@@ -27,6 +26,7 @@ from processors.contract import (
     Runnable,
     Work,
 )
+from processors.options import MAX_AT_ONCE
 from processors.quantities import Memory, Seconds
 
 __all__ = ["Text", "TextOptions", "processor"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from processors.contract import DEVICES, MAX_AT_ONCE, MAX_PIXELS, MAX_THREADS
+from processors.options import DEVICES, MAX_AT_ONCE, MAX_PIXELS, MAX_THREADS
 from processors.quantities import Seconds
 from processors.remote import ServerOptions
 from processors.statements.writing.csv_style import CsvOptions

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from processors.contract import DEVICES, MAX_AT_ONCE, MAX_THREADS, RecipeOptions, split_list
+from processors.contract import RecipeOptions
+from processors.options import DEVICES, MAX_AT_ONCE, MAX_THREADS, split_list
 from processors.remote import ServerOptions
 from processors.whisper.weights import catalog
 
