@@ -97,6 +97,7 @@ def test_receipt_and_invoice_are_corrected(web: WebProcess, place: Place, paths:
 
 def test_form_adds_and_removes_items(web: WebProcess, paths: dict[str, str]):
     path = paths["invoice"]
+    assert correct(web, path, {"fields": {"number": "R-8"}}).json()["review"] == []
 
     def send(**fields: str) -> str:
         answer = web.client.post(f"{path}/correct", data={"by": "Ann"} | fields, headers={"Origin": web.address})
