@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import numpy as np
 
 from processors.contract import BadInput
-from processors.whisper.audio import duration, ending, fragments, tracks, wave_header
+from processors.whisper.audio import container, duration, ending, tracks, wave_header
 from processors.whisper.audio.clock import clock_of, timestamp
 from processors.whisper.audio.frame_repair import FrameRepair
 from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block, Sound
@@ -233,8 +232,6 @@ def open_track(
 
     track: its number, counted from 1, its language, or `tracks.DEFAULT`. language: preferred by the latter.
 
-    FFmpeg gets the open file and must not open another one: a submitted playlist cannot read files of this machine.
-
     Raises:
         BadInput: empty, neither sound nor video, no such sound track, or in an unsupported codec.
         OSError: the file cannot be read.
@@ -242,11 +239,9 @@ def open_track(
     if not path.stat().st_size:
         raise BadInput("This file is empty (0 bytes). If its copy was interrupted, submit it again.")
     chunk = wave_header.data_chunk(path)
-    exceeds_header = chunk is not None and chunk.goes_on
-    options = {"protocol_whitelist": "none"} | ({"ignore_length": "1"} if exceeds_header else {})
     with path.open("rb") as file:
         try:
-            container = _container(file, options)
+            opened = container.open_container(file, chunk)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: seeks before its start
                 raise
@@ -255,27 +250,17 @@ def open_track(
                 "Cannot read this as a sound or video file: it is of another type, or cut off. "
                 "Play it to check, and submit it again."
             ) from error
-        with container:
-            stream = _stream(container, track, language)
+        with opened:
+            stream = _stream(opened, track, language)
             if channel is not None and channel > (stream.codec_context.channels or 1):
                 raise BadInput(
                     f"The sound track has {stream.codec_context.channels} channel(s), so there is no channel "
                     f"{channel}. Correct `channel`."
                 )
-            opened = Track(container, stream, channel, duration.declared_seconds(container, stream, path))
-            opened.exceeds_header = exceeds_header
-            opened.lacks_end = ending.lacks_end(opened.form, path)
-            yield opened
-
-
-def _container(file: BinaryIO, options: dict[str, str]) -> "av.container.InputContainer":
-    try:
-        return av.open(file, mode="r", metadata_errors="replace", options=options)
-    except av.error.InvalidDataError:
-        size = fragments.complete_bytes(file)
-        if size is None:
-            raise
-        return av.open(fragments.FirstBytes(file, size), mode="r", metadata_errors="replace", options=options)
+            found = Track(opened, stream, channel, duration.declared_seconds(opened, stream, path))
+            found.exceeds_header = chunk is not None and chunk.goes_on
+            found.lacks_end = ending.lacks_end(found.form, path)
+            yield found
 
 
 def _lost_seconds(packet: "av.Packet[av.AudioStream]", seconds_per_byte: float) -> float:

@@ -1,9 +1,10 @@
 """The `data` chunk of a WAV file: its declared size, and sound after it that the header does not count.
 
 After Microsoft's RIFF specification and EBU Tech 3306 (RF64). A recorder that was killed leaves the size it wrote at
-the start.
+the start. Some programs omit the byte that pads a chunk of odd size: FFmpeg then does not find the data.
 """
 
+import io
 import os
 import struct
 from dataclasses import dataclass
@@ -14,6 +15,14 @@ _MAX_CHUNKS = 1000
 _UNKNOWN_SIZE = 0x7FFF_0000  # a streaming recorder writes (almost) the largest number, or 0
 _IN_DS64 = 0xFFFF_FFFF
 _SMALLEST_REST_BYTES = 256  # after the data chunk: less is padding
+# Chunks whose names are looked for where padding may be missing.
+_KNOWN = frozenset(
+    (b"fmt ", b"data", b"fact", b"LIST", b"bext", b"iXML", b"axml", b"cue ", b"smpl", b"inst", b"JUNK", b"junk")
+    + (b"PAD ", b"FLLR", b"id3 ", b"ID3 ", b"PEAK", b"cart", b"chna", b"levl", b"umid", b"_PMX", b"acid", b"strc")
+    + (b"DISP", b"ds64", b"plst", b"afsp", b"minf", b"elm1", b"regn")
+)
+_KEPT = (b"fmt ", b"ds64", b"fact")  # what FFmpeg needs besides the data
+_MAX_KEPT_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +30,7 @@ class DataChunk:
     start: int  # of its samples, in bytes of the file
     size: int | None  # in bytes; None: the header does not say
     goes_on: bool  # more bytes follow, which are no chunks of WAV
+    padded_head: bytes  # a valid header in place of the bytes before `start`, if these lack padding; else empty
 
 
 def data_chunk(path: Path) -> DataChunk | None:
@@ -32,43 +42,92 @@ def data_chunk(path: Path) -> DataChunk | None:
         found = _find(file)
         if found is None:
             return None
-        start, size = found
+        start, size, kept = found
+        padded_head = b"" if kept is None else head + kept + _bytes_at(file, start - 8, 8)
         if not 0 < size < _UNKNOWN_SIZE and head[:4] == b"RIFF":
-            return DataChunk(start=start, size=None, goes_on=False)
-        return DataChunk(start=start, size=size, goes_on=_goes_on(file, start + size))
+            return DataChunk(start=start, size=None, goes_on=False, padded_head=padded_head)
+        return DataChunk(start=start, size=size, goes_on=_goes_on(file, start, size), padded_head=padded_head)
 
 
-def _find(file: BinaryIO) -> tuple[int, int] | None:
-    """Start and size of the data chunk."""
-    at, large_size = 12, None
+def _find(file: BinaryIO) -> tuple[int, int, bytes | None] | None:
+    """Start and size of the data chunk, and the chunks to keep of those before it if one of them lacks padding."""
+    at, large_size, kept, lacks_padding = 12, None, b"", False
     for _ in range(_MAX_CHUNKS):
-        file.seek(at)
-        head = file.read(8)
+        head = _bytes_at(file, at, 8)
         if len(head) < 8:
             return None
         size = struct.unpack_from("<I", head, 4)[0]
         if head[:4] == b"ds64" and len(sizes := file.read(16)) == 16:
             large_size = struct.unpack_from("<Q", sizes, 8)[0]
         if head[:4] == b"data":
-            return at + 8, large_size if size == _IN_DS64 and large_size is not None else size
-        at += 8 + size + size % 2
+            counted = large_size if size == _IN_DS64 and large_size is not None else size
+            return at + 8, counted, kept if lacks_padding else None
+        if head[:4] in _KEPT and size <= _MAX_KEPT_BYTES:
+            kept += _bytes_at(file, at, 8 + size) + bytes(size % 2)
+        end = _end(file, at + 8, size)
+        lacks_padding |= end == at + 8 + size and size % 2 == 1
+        at = end
     return None
 
 
-def _goes_on(file: BinaryIO, end: int) -> bool:
-    """True if sound follows after `end`: the bytes up to the end of the file are not a sequence of chunks."""
+def _end(file: BinaryIO, start: int, size: int) -> int:
+    """The end of a chunk with its padding, if the file has that."""
+    end = start + size
+    if size % 2 == 0:
+        return end
+    following = _bytes_at(file, end, 5)
+    return end if following[:4] in _KNOWN and following[1:] not in _KNOWN else end + 1
+
+
+def _bytes_at(file: BinaryIO, at: int, count: int) -> bytes:
+    file.seek(at)
+    return file.read(count)
+
+
+def _goes_on(file: BinaryIO, start: int, size: int) -> bool:
+    """True if sound follows after the data: the bytes up to the end of the file are not a sequence of chunks."""
     file_end = file.seek(0, os.SEEK_END)
-    if file_end - end < _SMALLEST_REST_BYTES:
+    if file_end - start - size < _SMALLEST_REST_BYTES:
         return False
-    at = end + end % 2
+    at = _end(file, start, size)
     while at < file_end:
-        file.seek(at)
-        head = file.read(8)
+        head = _bytes_at(file, at, 8)
         if not any(head):
             return True
-        size = struct.unpack_from("<I", head, 4)[0] if len(head) == 8 else 0
+        length = struct.unpack_from("<I", head, 4)[0] if len(head) == 8 else 0
         is_chunk = len(head) == 8 and head[:4].isascii() and head[:4].decode("ascii").isprintable()
-        if not is_chunk or head[:4] == b"RIFF" or at + 8 + size > file_end + 1:
+        if not is_chunk or head[:4] == b"RIFF" or at + 8 + length > file_end + 1:
             return True
-        at += 8 + size + size % 2
+        at = _end(file, at + 8, length)
     return False
+
+
+class WithHead(io.RawIOBase):
+    """A file with other bytes in place of those before `start`."""
+
+    def __init__(self, file: BinaryIO, head: bytes, start: int):
+        self._file, self._head, self._start, self._at = file, head, start, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, count: int = -1) -> bytes:
+        if self._at < len(self._head):
+            found = self._head[self._at :] if count < 0 else self._head[self._at : self._at + count]
+        else:
+            self._file.seek(self._at - len(self._head) + self._start)
+            found = self._file.read(count)
+        self._at += len(found)
+        return found
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            offset += len(self._head) - self._start + self._file.seek(0, os.SEEK_END)
+        self._at = max(0, offset + self._at if whence == os.SEEK_CUR else offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at

@@ -19,6 +19,11 @@ def read(path) -> reader.Track:
     return track
 
 
+def sound_of(path) -> np.ndarray:
+    with reader.open_track(path) as track:
+        return np.concatenate([block.samples for block in track.blocks()])
+
+
 @pytest.mark.parametrize(
     "before",
     [b"", chunk(b"LIST", INFO), chunk(b"bext", b"data" * 151), chunk(b"JUNK", bytes(8000)), chunk(b"iXML", b"<data/>")],
@@ -33,6 +38,39 @@ def test_word_data_in_another_chunk_does_not_count_as_a_header(tmp_path, before)
 def test_chunks_after_the_data_do_not_count_as_sound(tmp_path, after):
     track = read(write_wave(tmp_path / "talk.wav", SOUND, after=after))
     assert track.decoded_seconds == 3.0 and not track.exceeds_header
+
+
+def unpadded(name: bytes, content: bytes) -> bytes:
+    assert len(content) % 2
+    return name + struct.pack("<I", len(content)) + content
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        unpadded(b"LIST", INFO + b"!"),
+        unpadded(b"bext", bytes(603)),
+        unpadded(b"JUNK", b"x") + unpadded(b"iXML", b"<a/>!"),
+    ],
+    ids=["list", "bext", "two"],
+)
+def test_chunk_of_odd_size_without_its_padding_is_skipped(tmp_path, before):
+    plain = write_wave(tmp_path / "plain.wav", SOUND)
+    track = read(write_wave(tmp_path / "talk.wav", SOUND, before=before))
+    assert (track.declared_seconds, track.decoded_seconds, track.exceeds_header) == (3.0, 3.0, False)
+    assert np.array_equal(sound_of(tmp_path / "talk.wav"), sound_of(plain))
+
+
+def test_chunk_after_odd_data_without_padding_is_no_sound(tmp_path):
+    data = (SOUND[:24_001] // 256 + 128).astype(np.uint8)
+    track = read(write_wave(tmp_path / "talk.wav", data, after=chunk(b"LIST", INFO * 20)))
+    assert track.decoded_seconds == pytest.approx(1.5, abs=0.01) and not track.exceeds_header
+
+
+def test_padding_that_is_not_zero_is_padding(tmp_path):
+    before = unpadded(b"LIST", INFO + b"!") + b"x"
+    track = read(write_wave(tmp_path / "talk.wav", SOUND, before=before))
+    assert (track.declared_seconds, track.decoded_seconds) == (3.0, 3.0)
 
 
 @pytest.mark.parametrize("data_bytes", [32_000, 2, SOUND.nbytes // 2])
