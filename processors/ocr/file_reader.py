@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from processors import pages
 from processors.contract import BadInput, Finished, Progress, Work
-from processors.ocr import downloaded_models, layout, reading_order
-from processors.ocr.documents import finish_invoice, finish_receipt, finish_statement
+from processors.ocr import layout, reading_order
 from processors.ocr.hocr import to_hocr
 from processors.ocr.layout import TextBox
 from processors.ocr.options import DEFAULT_FORMATS, ReadOptions
@@ -35,6 +34,11 @@ class FileReader:
         engine.use(others)
         return engine
 
+    def _find_models(self, languages: tuple[str, ...]) -> Sequence[Path]:
+        from processors.ocr import downloaded_models  # imports an HTTP client
+
+        return downloaded_models.find_for(languages, self._models)
+
     def process(self, work: Work[ReadOptions], progress: Progress) -> Finished:
         """Read every page, and write the files of the recipe; report pages that cannot be decoded.
 
@@ -45,25 +49,31 @@ class FileReader:
         if all(page.error for page in read):
             raise BadInput(read[0].error or pages.UNREADABLE_PAGE)
         formats = work.options.formats or DEFAULT_FORMATS[work.options.task]
+        if work.options.task != "read":
+            return self._finish_document(work, read, formats, progress)
+        writers: dict[str, Callable[[Path], object]] = {
+            "pdf": lambda path: _write_pdf(work, read, path),
+            "hocr": lambda path: path.write_text(to_hocr(work.source.name, read), encoding="utf-8"),
+        }
+        return finish_text(work, read, formats, warnings, writers)
+
+    def _finish_document(
+        self, work: Work[ReadOptions], read: Sequence[PageText], formats: Sequence[str], progress: Progress
+    ) -> Finished:
+        from processors.ocr import documents  # takes longer to import than a page with a text layer takes to read
+
         match work.options.task:
-            case "bank-statement":
-                return finish_statement(work, read, formats, lambda again: self._read_again(work, again, progress))
             case "receipt":
-                return finish_receipt(work, read, formats)
+                return documents.finish_receipt(work, read, formats)
             case "invoice":
-                return finish_invoice(work, read, formats)
-            case _:
-                writers: dict[str, Callable[[Path], object]] = {
-                    "pdf": lambda path: _write_pdf(work, read, path),
-                    "hocr": lambda path: path.write_text(to_hocr(work.source.name, read), encoding="utf-8"),
-                }
-                return finish_text(work, read, formats, warnings, writers)
+                return documents.finish_invoice(work, read, formats)
+        return documents.finish_statement(work, read, formats, lambda again: self._read_again(work, again, progress))
 
     def _read_pages(self, work: Work[ReadOptions], progress: Progress) -> tuple[list[PageText], Sequence[str]]:
         """The pages, and whatever the file contains that is on none of them."""
         options = work.options
         read: list[PageText] = []
-        others = downloaded_models.find_for(options.languages, self._models) if options.languages else ()
+        others = self._find_models(options.languages) if options.languages else ()
         self._reader = PageReader(lambda: self._engine_with(others), options.text_layer)
         with _opened(work) as opened:
             for number in range(1, opened.total + 1):
