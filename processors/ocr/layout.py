@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -51,11 +52,14 @@ def group_lines(boxes: Sequence[TextBox]) -> tuple[tuple[TextBox, ...], ...]:
 def group_placed(placed: Sequence[Placed]) -> list[list[Placed]]:
     """Lines from top to bottom, each from left to right."""
     grouped: list[list[Placed]] = []
+    total, heights = 0.0, list[float]()  # of the last line: the sum of the middles, and the sorted heights
     for each in sorted(placed, key=lambda each: each.middle):
-        if grouped and _is_on(each, grouped[-1]):
-            grouped[-1].append(each)
-        else:
-            grouped.append([each])
+        if not grouped or not _is_on(each, grouped[-1], total / len(heights), heights):
+            grouped.append([])
+            total, heights = 0.0, []
+        grouped[-1].append(each)
+        total += each.middle
+        insort(heights, each.height)
     return [sorted(group, key=lambda each: each.left) for group in grouped]
 
 
@@ -129,10 +133,11 @@ def place(box: TextBox, slope: float) -> Placed:
     )
 
 
-def _is_on(each: Placed, group: list[Placed]) -> bool:
-    """True if it is near the middle of the line, and not above or below a box of it."""
-    middle = sum(other.middle for other in group) / len(group)
-    near = abs(each.middle - middle) < _SAME_LINE * min(each.height, statistics.median(o.height for o in group))
+def _is_on(each: Placed, group: list[Placed], middle: float, heights: Sequence[float]) -> bool:
+    """True if it is near the middle of the line, and not above or below a box of it. heights: sorted."""
+    half = len(heights) // 2
+    median = (heights[half] + heights[-1 - half]) / 2
+    near = abs(each.middle - middle) < _SAME_LINE * min(each.height, median)
     return near and not any(_overlap(each, other) > 0.5 for other in group)
 
 

@@ -1,8 +1,10 @@
 """Finds rivers in a region of a page: vertical strips of white with text on both sides. Pure."""
 
 import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 RIVER = 0.8  # line heights: minimum width of a river
 LEAST_LINES = 2  # of a column
@@ -22,11 +24,11 @@ class Piece:
     right: float
     bottom: float
 
-    @property
+    @cached_property
     def middle(self) -> float:
         return (self.top + self.bottom) / 2
 
-    @property
+    @cached_property
     def height(self) -> float:
         return self.bottom - self.top
 
@@ -73,8 +75,9 @@ class Band:
 def find_bands(pieces: list[Piece], height: float) -> list[Band]:
     """The parts of a region that rivers divide, the tallest first. height: that of a line."""
     found: dict[frozenset[tuple[int, ...]], Band] = {}
+    ordered = sorted(pieces, key=lambda piece: piece.middle)
     for x in _candidates(pieces, height):
-        for band in _bands(pieces, x, height):
+        for band in _bands(ordered, x, height):
             found.setdefault(frozenset(piece.indexes for piece in band.left), band)
     return sorted(found.values(), key=lambda band: band.weight, reverse=True)
 
@@ -90,22 +93,28 @@ def _candidates(pieces: list[Piece], height: float) -> list[float]:
 
 
 def _bands(pieces: list[Piece], x: float, height: float) -> list[Band]:
-    """The parts of the region, between crossing lines, in which a strip of white space has its left edge at `x`."""
+    """The parts of the region, between crossing lines, in which a strip of white space has its left edge at `x`.
+
+    pieces: from top to bottom.
+    """
     end = x + RIVER * height
     crossing = [piece for piece in pieces if piece.left < end - 1e-6 and piece.right > x + 1e-6]
     if len(crossing) > len(pieces) / 2:
         return []
     spanning = _whole_lines(crossing, pieces, height)
-    free = sorted((piece for piece in pieces if piece.indexes not in spanning), key=lambda piece: piece.middle)
+    free = [piece for piece in pieces if piece.indexes not in spanning]
+    middles = [piece.middle for piece in free]
     cuts = sorted({piece.middle for piece in crossing})
     found = []
     for top, bottom in zip([float("-inf"), *cuts], [*cuts, float("inf")], strict=True):
-        inside = [piece for piece in free if top < piece.middle < bottom]
-        inside = _without_margins(inside, x, height)
+        between = free[bisect_right(middles, top) : bisect_left(middles, bottom)]
+        if not _has_sides(between, x, end):
+            continue
+        inside = _without_margins(between, x, height)
+        if not _has_sides(inside, x, end):
+            continue
         left = [piece for piece in inside if piece.right <= x + 1e-6]
         right = [piece for piece in inside if piece.left >= end - 1e-6]
-        if len(left) < LEAST_LINES or len(right) < LEAST_LINES:
-            continue
         taken = {piece.indexes for piece in inside}
         first, last = min(piece.middle for piece in inside), max(piece.middle for piece in inside)
         rest = [piece for piece in pieces if piece.indexes not in taken]
@@ -115,11 +124,19 @@ def _bands(pieces: list[Piece], x: float, height: float) -> list[Band]:
     return found
 
 
+def _has_sides(pieces: list[Piece], x: float, end: float) -> bool:
+    """True if enough pieces lie on each side of the strip of white space from `x` to `end`."""
+    left = sum(piece.right <= x + 1e-6 for piece in pieces)
+    return left >= LEAST_LINES and sum(piece.left >= end - 1e-6 for piece in pieces) >= LEAST_LINES
+
+
 def _whole_lines(crossing: list[Piece], pieces: list[Piece], height: float) -> set[tuple[int, ...]]:
-    """All pieces of the lines to which these pieces belong."""
+    """All pieces of the lines to which these pieces belong. pieces: from top to bottom."""
     found = {piece.indexes for piece in crossing}
+    middles = [piece.middle for piece in pieces]
     for seed in crossing:
-        line = [piece for piece in pieces if abs(piece.middle - seed.middle) < SAME_LINE * max(height, seed.height)]
+        reach = SAME_LINE * max(height, seed.height)
+        line = pieces[bisect_right(middles, seed.middle - reach) : bisect_left(middles, seed.middle + reach)]
         line.sort(key=lambda piece: piece.left)
         start = next(number for number, piece in enumerate(line) if piece.indexes == seed.indexes)
         for steps in (range(start + 1, len(line)), range(start - 1, -1, -1)):
