@@ -17,6 +17,7 @@ Source = Literal["OCR", "text layer", "text layer and OCR"]
 
 _SUFFIXES = {"pdf": "searchable.pdf"}  # the original, which may be NAME.pdf, is in the same folder
 _EXCERPT_CHARACTERS = 200
+_LEVELS = 4  # of the JSON document: one row for each line of text
 _UNKNOWN = "\ufffd"  # see `pages.text_layer`
 _LEGIBLE_SCALE = 0.5  # of its pixels per side; a page that is reduced further may have lost its small print
 
@@ -142,7 +143,7 @@ def _markdown(read: list[PageText]) -> str:
 
 def _json(work: Work, read: list[PageText]) -> str:
     document: dict[str, object] = {"file": work.source.name, "pages": [_page(page) for page in read]}
-    return wellformed.dumps(document, indent=1) + "\n"
+    return wellformed.dumps(document, indent=1, levels=_LEVELS) + "\n"
 
 
 def _page(page: PageText) -> dict[str, object]:
