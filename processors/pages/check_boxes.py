@@ -80,18 +80,18 @@ def find_squares(ink: np.ndarray, gray: np.ndarray, smallest: float, largest: fl
     ink: True where something is drawn in `gray`: bool, shape (height, width). gray: uint8, shape (height, width).
     smallest, largest: sides in pixels.
     """
-    import cv2
-
+    if not ink.any():
+        return []
     drawn = ink.astype(np.uint8)
+    lengths = [max(3, round(length * smallest)) for length in _STRAIGHT]
+    rows, columns = (_span(drawn, axis, lengths[-1]) for axis in (1, 0))
     found: list[Square] = []
-    for length in _STRAIGHT:
-        strokes = _strokes(drawn, max(3, round(length * smallest)))
-        _, _, stats, _ = cv2.connectedComponentsWithStats(strokes, connectivity=8)
-        sizes = stats[1:, 2:4]
-        is_square = (sizes.min(axis=1) >= smallest) & (sizes.max(axis=1) <= largest)
-        is_square &= sizes.max(axis=1) <= _SQUARE * sizes.min(axis=1)
-        squares = (_square(drawn, gray, place) for place in stats[1:][is_square][:, :4].tolist())
-        found += [each for each in squares if each and not any(_is_same(each, other) for other in found)]
+    for length in lengths:
+        for left, top, width, height in _components(_strokes(drawn[rows, columns], length)):
+            if smallest <= min(width, height) and max(width, height) <= min(largest, _SQUARE * min(width, height)):
+                square = _square(drawn, gray, (left + columns.start, top + rows.start, width, height))
+                if square and not any(_is_same(square, other) for other in found):
+                    found.append(square)
     apart = [each for each in found if not _is_in_word(drawn, each)]
     cells = [each for each in found if _is_cell(each, found)]
     return [*(each for each in apart if each not in cells), *(replace(each, is_cell=True) for each in cells)]
@@ -105,6 +105,24 @@ def _strokes(drawn: np.ndarray, length: int) -> np.ndarray:
         cv2.morphologyEx(drawn, cv2.MORPH_OPEN, np.ones(each, np.uint8)) for each in ((1, length), (length, 1))
     )
     return cv2.bitwise_or(across, down)
+
+
+def _span(drawn: np.ndarray, axis: int, margin: int) -> slice:
+    """The rows (axis 1) or columns (axis 0) with anything drawn, and a margin in pixels."""
+    places = np.flatnonzero(drawn.any(axis=axis))
+    return slice(max(0, int(places[0]) - margin), int(places[-1]) + 1 + margin)
+
+
+def _components(drawn: np.ndarray) -> list[Sequence[int]]:
+    """Left, top, width and height of the connected shapes, from top to bottom."""
+    import cv2
+
+    if not drawn.any():
+        return []
+    outlines, parents = cv2.findContours(drawn, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)  # faster than components
+    is_outer = parents[0, :, 3] < 0
+    places = [cv2.boundingRect(outline) for outline, outer in zip(outlines, is_outer, strict=True) if outer]
+    return sorted(places, key=lambda place: (place[1], place[0]))
 
 
 def _is_same(a: Square, b: Square) -> bool:
