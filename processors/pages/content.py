@@ -21,11 +21,12 @@ from processors.pages.layer_visibility import (
 from processors.pages.missing_fonts import find_undrawn
 from processors.pages.page import Box, Doubt, PlacedWord
 from processors.pages.symbols import is_private
-from processors.pages.text_layer import read_characters, read_text, read_words
+from processors.pages.text_layer import place_characters, read_characters, read_text
 from processors.pages.text_like import find_text_like
+from processors.pages.words import Char, find_words
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfPage
+    from pypdfium2 import PdfPage, PdfTextPage
 
 _POINTS_PER_INCH = 72
 _UNKNOWN = "\ufffd"
@@ -56,7 +57,7 @@ def read_content(page: "PdfPage", picture: np.ndarray, annotations: Annotations,
         else:
             with without_text(layer):
                 textless = render(page, scale)
-            content = _read_layer(page, layer, picture, textless, scale)
+            content = _read_layer(page, text, layer, picture, textless, scale)
     finally:
         text.close()
     _add_check_boxes(page, content, annotations, scale)
@@ -77,7 +78,9 @@ def render(page: "PdfPage", scale: float) -> np.ndarray:
 _RGB = 2  # FPDFBitmap_BGR; the bytes are in the other order, see `rev_byteorder`
 
 
-def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, textless: np.ndarray, scale: float) -> Content:
+def _read_layer(
+    page: "PdfPage", text: "PdfTextPage", layer: Layer, picture: np.ndarray, textless: np.ndarray, scale: float
+) -> Content:
     ink = difference(picture, textless)
     invisible = find_invisible(layer, ink)
     undrawn = find_undrawn(page, layer, invisible, textless, scale, lambda: render(page, scale))
@@ -85,12 +88,13 @@ def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, textless: np
     doubtful = _find_doubtful(layer, ink, invisible)
     in_doubt = {index for indices, _ in doubtful for index in indices}
     everything = frozenset(range(len(layer.characters)))
+    placed = place_characters(page, text, layer.characters)
     content = Content(
-        text=read_text(page, invisible),
-        words=read_words(page, scale, invisible | in_doubt),
+        text=read_text(text, layer.characters, invisible),
+        words=_words(placed, invisible | in_doubt, scale),
         doubts=tuple(
             Doubt(
-                words=read_words(page, scale, everything - indices),
+                words=_words(placed, everything - indices, scale),
                 boxes=tuple(_boxes(layer, indices)),
                 characters=characters,
             )
@@ -106,6 +110,12 @@ def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, textless: np
     if covered := count_covered(layer, invisible, textless):
         content.warnings.append(f"text that is covered or switched off was left out: {covered} characters")
     return content
+
+
+def _words(placed: Sequence[Char | None], omitted: Set[int], scale: float) -> tuple[PlacedWord, ...]:
+    """The words of those characters whose indices are not in `omitted`."""
+    chars = (char for number, char in enumerate(placed) if number not in omitted)
+    return find_words((char for char in chars if char is None or char.text), scale)
 
 
 def _find_doubtful(layer: Layer, ink: np.ndarray, invisible: Set[int]) -> list[tuple[set[int], str]]:

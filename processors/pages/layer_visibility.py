@@ -48,26 +48,27 @@ def read_layer(page: "PdfPage", text: "PdfTextPage", characters: list[str], scal
     """Read the layer of a page. characters: of `text`, see `text_layer.to_characters`; scale: pixels per point."""
     from pypdfium2 import raw
 
-    sides = [ctypes.c_double() for _ in range(4)]
+    sides = (ctypes.c_double * 4)()  # left, right, bottom, top
+    each_side = [ctypes.c_double.from_buffer(sides, number * ctypes.sizeof(ctypes.c_double)) for number in range(4)]
     boxes = np.zeros((len(characters), 4))
     objects: list[int] = []
     drawn: list[object] = []
     fonts: list[int] = []
     turns: list[int] = []
     numbers: dict[int, int] = {}  # of the objects, by address
-    turned = math.radians(page.get_rotation() or 0)
+    turned, handle = math.radians(page.get_rotation() or 0), text.raw
     for index in range(len(characters)):
-        found = raw.FPDFText_GetTextObject(text, index)
-        address = ctypes.cast(found, ctypes.c_void_p).value
+        found = raw.FPDFText_GetTextObject(handle, index)
+        address = ctypes.addressof(found.contents) if found else 0
         if address and address not in numbers:
             numbers[address] = len(drawn)
             drawn.append(found)
             fonts.append(ctypes.cast(raw.FPDFTextObj_GetFont(found), ctypes.c_void_p).value or 0)
         objects.append(numbers[address] if address else -1)
-        quarters = (turned + raw.FPDFText_GetCharAngle(text, index)) / (math.pi / 2)
+        quarters = (turned + raw.FPDFText_GetCharAngle(handle, index)) / (math.pi / 2)
         turns.append(round(quarters) % 4 if abs(quarters - round(quarters)) <= _LEVEL else TILTED)
-        if raw.FPDFText_GetCharBox(text, index, *sides):
-            left, right, bottom, top = (side.value for side in sides)
+        if raw.FPDFText_GetCharBox(handle, index, *each_side):
+            left, right, bottom, top = sides
             boxes[index] = left, bottom, right, top
     return Layer(characters, to_pixels(page, boxes, scale), objects, drawn, fonts, turns)
 
@@ -111,35 +112,32 @@ def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    red, green, blue = cv2.split(cv2.absdiff(one, other))
-    return cv2.max(cv2.max(red, green), blue)
+    channels = cv2.absdiff(one, other)
+    largest: np.ndarray = np.maximum(np.maximum(channels[..., 0], channels[..., 1]), channels[..., 2])
+    return largest
 
 
 def find_invisible(layer: Layer, ink: np.ndarray) -> Set[int]:
     """The indices of the invisible characters. ink: contribution of the text, uint8, shape (height, width)."""
-    visible = ink >= _VISIBLE
-    height, width = visible.shape
-    hidden = set()
-    for index, (left, top, right, bottom) in enumerate(layer.boxes):
-        character = layer.characters[index]
-        if layer.objects[index] < 0 or right <= left or not character or character.isspace():
-            continue
-        first, last = max(0, int(top)), max(0, min(height, int(bottom) + 1))
-        across = slice(max(0, int(left)), max(0, min(width, int(right) + 1)))
-        if not _is_seen(visible[first:last, across], character):
-            hidden.add(index)
-    return hidden
+    import cv2
+
+    height, width = ink.shape
+    sums = cv2.integral((ink >= _VISIBLE).astype(np.uint8))  # of the ink above and left of each pixel
+    left, top = (np.clip(layer.boxes[:, side].astype(int), 0, most) for side, most in ((0, width), (1, height)))
+    right, bottom = (np.clip(layer.boxes[:, side].astype(int) + 1, 0, most) for side, most in ((2, width), (3, height)))
+    band = np.where([_is_letter(each) for each in layer.characters], ((bottom - top) * _BAND).astype(int), 0)
+    band[bottom - top < _LEAST_HEIGHT] = 0
+    top, bottom = top + band, bottom - band
+    right, bottom = np.maximum(left, right), np.maximum(top, bottom)
+    seen = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left] > 0
+    is_drawn = (np.array(layer.objects) >= 0) & (layer.boxes[:, 2] > layer.boxes[:, 0])
+    unseen = np.flatnonzero(is_drawn & ~seen).tolist()
+    return {index for index in unseen if layer.characters[index] and not layer.characters[index].isspace()}
 
 
-def _is_seen(ink: np.ndarray, character: str) -> bool:
-    """True if more of a letter is visible than tips above or below an object that covers it.
-
-    ink: that of the character's box: bool, shape (height, width).
-    """
-    if not character.isalnum() or character >= _IDEOGRAPHS or len(ink) < _LEAST_HEIGHT:
-        return bool(ink.any())
-    band = int(len(ink) * _BAND)
-    return bool(ink[band:-band].any())
+def _is_letter(character: str) -> bool:
+    """True if tips above or below an object that covers the character do not make it visible."""
+    return character.isalnum() and character < _IDEOGRAPHS
 
 
 def count_covered(layer: Layer, invisible: Set[int], rest: np.ndarray) -> int:

@@ -15,7 +15,7 @@ from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 from processors.pages import open_pages
 from processors.pages.check_boxes import find_check_boxes
-from processors.pages.layer_visibility import _is_seen
+from processors.pages.layer_visibility import Layer, find_invisible
 from processors.pages.page import PlacedWord
 
 WHITE, BLACK = "1 1 1 rg ", "0 0 0 rg "
@@ -373,8 +373,10 @@ def test_pages_report_content_that_is_on_no_page(tmp_path: Path):
         assert pages.warnings == ()
 
 
-def test_letter_of_two_strokes_is_seen():
+@pytest.mark.parametrize(("character", "bottom", "hidden"), [("\u4e8c", 19, False), ("b", 14, True), ("b", 6, False)])
+def test_letter_is_seen_by_its_middle_unless_it_is_low_or_an_ideograph(character, bottom, hidden):
     """U+4E8C has nothing in its middle."""
-    ink = np.zeros((20, 20), bool)
-    ink[[1, 18]] = True
-    assert _is_seen(ink, "\u4e8c") and not _is_seen(ink[:15], "b")
+    ink = np.zeros((20, 20), np.uint8)
+    ink[[1, 18]] = 255
+    layer = Layer([character], np.array([[0.0, 0.0, 19.0, bottom]]), [0], [object()], [0], [0])
+    assert find_invisible(layer, ink) == ({0} if hidden else set())
