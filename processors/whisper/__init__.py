@@ -105,6 +105,7 @@ class Whisper(Processor[WhisperOptions, TranscribeOptions]):
 
     def load(self, options: WhisperOptions, models: Path, progress: Progress) -> Loaded:
         from processors.whisper.audio import vad
+        from processors.whisper.decoder import mapped
         from processors.whisper.speakers.samples import VoiceSamples
 
         self._engine = _engine(options, models, progress)
@@ -113,6 +114,7 @@ class Whisper(Processor[WhisperOptions, TranscribeOptions]):
         self._models = models
         self._encoder: VoiceEncoder | None = None  # loaded when the first recipe needs it
         engine = self._engine
+        mapped.release_code()
         return Loaded(
             engine=engine.name,
             model=options.model,

@@ -50,8 +50,8 @@ def parts(blocks: Iterator[Block], clips: Sequence[tuple[float, float]] = ()) ->
     start, count = 0, 0  # of what is held, in samples
     for at, block in _within(blocks, clips):
         if held and at != start + count:  # another clip, or after a gap
-            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=np.concatenate(held))
-            held, count = [], 0
+            sound, held, count = np.concatenate(held), [], 0  # not held twice while the part is transcribed
+            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound)
         start = start if held else at
         held.append(block)
         count += len(block)
@@ -62,7 +62,8 @@ def parts(blocks: Iterator[Block], clips: Sequence[tuple[float, float]] = ()) ->
             yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound[:cut])
             start += cut
     if held:
-        yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=np.concatenate(held))
+        sound, held = np.concatenate(held), []
+        yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound)
 
 
 def _within(blocks: Iterator[Block], clips: Sequence[tuple[float, float]]) -> Iterator[tuple[int, Sound]]:

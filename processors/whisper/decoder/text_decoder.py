@@ -17,6 +17,7 @@ from processors.whisper.decoder.audio_encoder import sounds_at_once, stacks
 from processors.whisper.decoder.blocks import layer_norm, make_cross_block, merge_heads, split_heads, weights
 from processors.whisper.decoder.kernels import Kernels, Linear
 from processors.whisper.decoder.kv_cache import CACHE_STEP, CrossKVCache, KVCache, Pair
+from processors.whisper.decoder.mapped import ScatteredReads
 from processors.whisper.decoder.vocabulary import BFloat16Vocabulary, Refine
 
 
@@ -32,6 +33,7 @@ class TextDecoder:
         # float32 on the CPU: as it is stored, often in float16, and converted where it is used.
         embedding = decoder.token_embedding.weight.detach()
         self._embedding = embedding if self.device.type == "cpu" and dtype == torch.float32 else embedding.to(dtype)
+        self._reads = ScatteredReads(self._embedding)
         self._positions = decoder.positional_embedding.detach().to(dtype)
         self._kernels = kernels
         self._last_norm = weights(decoder.ln, dtype)
@@ -129,7 +131,9 @@ class TextDecoder:
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         """(...) -> (..., width)"""
-        return self._embedding[tokens].to(self.dtype)
+        found = self._embedding[tokens].to(self.dtype)
+        self._reads.count(tokens.numel())
+        return found
 
     def logits(self, states: Tensor) -> Tensor:
         """(rows, width) -> float32 (rows, vocabulary)."""

@@ -21,7 +21,7 @@ _LIKELY = 3.0  # below the maximum: logits nearer than that make up most of the 
 _MANY = 0.05  # of all tokens
 _TRIED_ROWS = 8
 _CONVERTED_TOKENS = 4096  # at once, from a shorter type: they stay in the CPU's cache
-_REFINED_LOGITS = 512  # at once: a batch may have 15,000, and each takes three vectors of the model's width
+_REFINED_LOGITS = 64  # at once: a batch may have 15,000, and each reads a page of the mapped weights and its neighbors
 
 Refine = Callable[[Tensor], None]
 

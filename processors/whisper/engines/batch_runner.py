@@ -16,7 +16,7 @@ from processors.whisper.engines.window import Window
 # Windows in a batch, and the bytes of the keys and values they attend to. On a CPU more windows gain little, and the
 # largest model decodes single ones. A GPU (not measured) waits for the weights, whatever the number of rows; its memory
 # for them stays allocated, and beams take as much again.
-_MAX_ON_CPU, _MAX_BYTES_ON_CPU = 5, 512 << 20
+_MAX_ON_CPU, _MAX_BYTES_ON_CPU = 4, 512 << 20
 _MAX_ROWS_ON_CPU = 16  # where a window has several: each has its own keys and values of the text
 _MAX_ELSEWHERE, _SHARE_ELSEWHERE = 64, 3  # bytes: one part of so many of the GPU's memory that is free
 

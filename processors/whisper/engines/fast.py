@@ -36,7 +36,7 @@ from processors.whisper.track import hallucinations
 from processors.whisper.track.engine import PartRequest
 from processors.whisper.track.segment import Segment
 
-_REQUESTED_AT_ONCE = {"cpu": 16, "cuda": 64}  # those of one batch, and some more to choose neighbors in length from
+_REQUESTED_AT_ONCE = {"cpu": 10, "cuda": 64}  # those of two batches on a CPU: each takes 3 MB until it is decoded
 _SECONDS_PER_POSITION = 0.02
 _POSITIONS_STEP = 250  # contexts are cut to multiples of this
 _LONGEST_SECONDS = 18.0  # neighboring spans are joined up to it: attention takes time by the square of it

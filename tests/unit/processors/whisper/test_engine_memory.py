@@ -3,20 +3,25 @@
 import json
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from paths import ROOT
+
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block, parts
 
 SCRIPT = """
 import json, sys
 import torch
-from processors.whisper.decoder import kernels
+from processors.whisper.decoder import kernels, mapped
 from processors.whisper.decoder.time_warping import warp
 from processors.whisper.engines import openai_whisper
 import whisper.timing
 
-def held_mb():
-    (line,) = [line for line in open("/proc/self/status") if line.startswith("RssAnon")]
+def held_mb(what="RssAnon"):
+    (line,) = [line for line in open("/proc/self/status") if line.startswith(what)]
     return int(line.split()[1]) / 1024
 
 kernels.limit_compiled()
@@ -26,11 +31,17 @@ with torch.inference_mode():
     for rows in range(1, 151):
         layer(torch.randn(1, rows, 384))
         held.append(held_mb())
+x = torch.randn(3, 384)
+before, code = layer(x), [held_mb("RssFile")]
+mapped.release_code()
+code.append(held_mb("RssFile"))
 print(json.dumps({
     "imports": [name for name in ("numba", "llvmlite") if name in sys.modules],
     "warps_by_numpy": whisper.timing.dtw_cpu is warp,
     "first": held[47] - held[0],
     "then": held[-1] - held[47],
+    "code": code,
+    "computes_the_same": torch.equal(layer(x), before),
 }))
 """
 
@@ -48,3 +59,20 @@ def test_engine_does_not_import_numba(found: dict):
 def test_few_layers_stay_compiled_whatever_the_lengths_of_prompts(found: dict):
     """By default 102 further lengths take twice as much as the first 48, until there are 1024."""
     assert found["then"] < found["first"]
+
+
+def test_code_that_only_the_imports_ran_takes_no_memory(found: dict):
+    before, after = found["code"]
+    assert after < before / 2 and found["computes_the_same"]
+
+
+def test_part_is_not_held_twice_while_it_is_transcribed():
+    blocks = [Block(number * SAMPLE_RATE_HZ, np.zeros(SAMPLE_RATE_HZ, np.float32)) for number in range(60)]
+    references = [weakref.ref(block.samples) for block in blocks]
+
+    def each() -> Iterator[Block]:
+        while blocks:
+            yield blocks.pop(0)
+
+    part = next(parts(each()))
+    assert part.seconds == 60.0 and not any(reference() is not None for reference in references[:-1])
