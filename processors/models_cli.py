@@ -26,13 +26,12 @@ from typing import NoReturn
 
 from processors import extras, parent
 from processors.models import hub, storage
+from processors.models.report import Report, megabytes
 from processors.ocr import downloaded_models as ocr_models
 from processors.vlm.options import VlmOptions
 from processors.whisper.speakers import weights as voice_weights
 from processors.whisper.weights import catalog, source
 
-_REPORT_SHARE = 0.1  # without a terminal: one line per this share of the total
-_REPORT_BYTES = 50_000_000  # or per this many bytes, if the total is unknown
 _DEFAULT_VLM_BYTES = 8_900_000_000  # of the default vision-language model
 _INTERRUPTED = 128 + signal.SIGINT
 
@@ -56,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _run(options: argparse.Namespace, report: "Report") -> int:
+def _run(options: argparse.Namespace, report: Report) -> int:
     try:
         return _COMMANDS[options.command](options, report)
     except storage.FetchError as error:
@@ -68,67 +67,6 @@ def _run(options: argparse.Namespace, report: "Report") -> int:
         return report.error(_disk_message(error, options.models), os.EX_CANTCREAT)
     except KeyboardInterrupt:
         return report.error("Interrupted. Run the same command again to continue.", _INTERRUPTED)
-
-
-class Report:
-    """The output of the command, as text or as JSON lines."""
-
-    def __init__(self, as_json: bool):
-        self._as_json = as_json
-        self._rewrites = sys.stderr.isatty()
-        self._reported: float | None = None  # bytes at the last line about progress
-
-    def progress(self, name: str, done: float, total: float | None, unit: str) -> None:
-        if self._as_json:
-            self._object("progress", name=name, done=done, total=total, unit=unit)
-            return
-        step = total * _REPORT_SHARE if total else _REPORT_BYTES
-        is_last = total is not None and done >= total
-        if (
-            self._rewrites
-            or self._reported is None
-            or done - self._reported >= step
-            or (is_last and self._reported < done)
-        ):
-            self._reported = done
-            share = f"{_megabytes(done)} of {_megabytes(total)} ({done / total:.0%})" if total else _megabytes(done)
-            sys.stderr.write(f"\r{name}: {share}\x1b[K" if self._rewrites else f"{name}: {share}\n")
-            sys.stderr.flush()
-
-    def line(self, event: str, text: str, **fields: object) -> None:
-        """Print one line about something done or found."""
-        self._end_rewriting()
-        if self._as_json:
-            self._object(event, **fields)
-        else:
-            sys.stdout.write(f"{text}\n")
-            sys.stdout.flush()
-
-    def relay(self, node: str, line: str, is_error: bool) -> None:
-        """Print a line that the program printed on a node; "": a message about all nodes."""
-        self._end_rewriting()
-        if is_error or not self._as_json:
-            (sys.stderr if is_error else sys.stdout).write(f"{node}: {line}\n" if node else f"{line}\n")
-        else:
-            sys.stdout.write(json.dumps({**json.loads(line), "node": node}) + "\n")
-        sys.stdout.flush()
-
-    def error(self, message: str, exit_code: int) -> int:
-        self._end_rewriting()
-        if self._as_json:
-            self._object("error", message=message, exit_code=exit_code)
-        else:
-            sys.stderr.write(f"{message}\n")
-        return exit_code
-
-    def _object(self, event: str, **fields: object) -> None:
-        sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
-        sys.stdout.flush()
-
-    def _end_rewriting(self) -> None:
-        if self._rewrites and self._reported is not None:
-            sys.stderr.write("\n")
-            self._reported = None
 
 
 # ---------------------------------------------------------------------------------------------- the commands
@@ -160,7 +98,7 @@ def _list_model(
     here = f"stored, from {record.source}" if record else "stored, source unknown"
     report.line(
         "model",
-        f"{name:26} {_megabytes(size) if size else '':>8}  {here if path else 'not downloaded'}; {about}",
+        f"{name:26} {megabytes(size) if size else '':>8}  {here if path else 'not downloaded'}; {about}",
         name=name,
         present=path is not None,
         path=path and str(path),
@@ -200,7 +138,7 @@ def _fetch(options: argparse.Namespace, report: Report) -> int:
         options.name, options.models, lambda done, total, unit: report.progress(options.name, done, total, unit)
     )
     path = store.location(options.name, options.models)
-    size = _megabytes(record.bytes)
+    size = megabytes(record.bytes)
     text = f"{options.name}: {size} from {record.source}, in {path}"
     if not fresh:
         text = f"{options.name} is already stored: {path}"
@@ -215,7 +153,7 @@ def _convert(options: argparse.Namespace, report: Report) -> int:
         options.name, options.source, options.models, lambda *done: report.progress(options.name, *done)
     )
     path = source.location(options.name, options.models)
-    report.line("done", f"{options.name}: {_megabytes(record.bytes)}, in {path}", path=str(path), **asdict(record))
+    report.line("done", f"{options.name}: {megabytes(record.bytes)}, in {path}", path=str(path), **asdict(record))
     return os.EX_OK
 
 
@@ -306,10 +244,6 @@ def _disk_message(error: OSError, models: Path) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return f"Not enough disk space in {models}. Free some space and try again."
     return f"Cannot use {models}: {error}. Correct its permissions, or set [paths] models in config.toml."
-
-
-def _megabytes(size: float) -> str:
-    return f"{size / 1e6:.0f} MB"
 
 
 class _Parser(argparse.ArgumentParser):
