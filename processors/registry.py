@@ -20,6 +20,7 @@ _NOT_PROCESSORS = {
     "models",
     "models_cli",
     "options",
+    "output_files",
     "pages",
     "parent",
     "protocol",

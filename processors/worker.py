@@ -6,10 +6,8 @@ reports it. The daemon decides about retries, deadlines and publishing.
 """
 
 import atexit
-import contextlib
 import ctypes
 import errno
-import hashlib
 import logging
 import os
 import sys
@@ -20,13 +18,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from processors import contract, device_errors, parent, protocol, registry
+from processors import contract, device_errors, output_files, parent, protocol, registry
 from processors.line_reader import LineReader
 from processors.steps.runner import Steps, first_of
 
 _LOOK = "See the log (journalctl -u inboxd)."
 _TRACE_CHARACTERS = 3000
-_DOCUMENT = "result.json"  # which the daemon writes beside the outputs
 _STEP_SECONDS = 0.1  # between two looks for more jobs while steps run
 _NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
@@ -194,8 +191,8 @@ class Worker:
         self._write(line)
 
     def _finished(self, work: contract.Work, outcome: contract.Finished, seconds: float) -> protocol.WorkFinished:
-        files = [_finalize_output(work.outputs, name) for name in outcome.files]
-        _remove_others(work.outputs, outcome.files)
+        files = [output_files.finalize(work.outputs, name) for name in outcome.files]
+        output_files.remove_others(work.outputs, outcome.files)
         return protocol.WorkFinished(
             job=work.job,
             attempt=work.attempt,
@@ -240,40 +237,6 @@ class Worker:
     def _write(self, line: bytes) -> None:
         with self._sending:
             protocol.write(self._out, line)
-
-
-def _finalize_output(outputs: Path, name: str) -> protocol.OutputFile:
-    """Make one output durable; return its name, size and hash.
-
-    Raises:
-        ValueError: it is outside the attempt's folder, not a regular file, or has the name of the document.
-    """
-    if os.path.normpath(name) == _DOCUMENT:
-        raise ValueError(f"{name!r} is reserved for the daemon: begin the names of outputs with `work.stem`")
-    path, real = outputs / name, outputs.resolve()
-    is_within = path.resolve() == Path(os.path.normpath(real / name)) and path.resolve().is_relative_to(real)
-    if not is_within or not path.is_file():
-        raise ValueError(f"{name!r} is not a regular file in the attempt's folder")
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size_bytes = os.fstat(file.fileno()).st_size
-    if path.parent != outputs:  # the daemon makes the attempt's folder itself durable
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder)
-        os.close(folder)
-    return protocol.OutputFile(name=name, sha256=digest, size_bytes=size_bytes)
-
-
-def _remove_others(outputs: Path, names: Iterable[str]) -> None:
-    """Remove what a processor did not report, such as temporary files: the daemon publishes the complete folder."""
-    reported = {outputs / os.path.normpath(name) for name in names}
-    reported |= {parent for path in reported for parent in path.parents}
-    for where, folders, files in os.walk(outputs, topdown=False):
-        for path in (Path(where, name) for name in (*folders, *files)):
-            if path not in reported:
-                with contextlib.suppress(OSError):
-                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _describe(
