@@ -10,6 +10,7 @@ Calls may arrive in any order, and several at the same time.
 
 import os
 import platform
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from processors import protocol
 from processors.cluster.far_folder import FarFolder
 from processors.cluster.far_worker import FarWorker
 from processors.cluster.transfer import SMALL_BYTES, Arriving, Entry, SmallFile, digest_of, list_folder, read_chunk
+from processors.contract import Unavailable
 
 SILENCE_SECONDS = 25.0  # without a call, after which it ends; the near half gives up a silent far half sooner
 POLL_SECONDS = 2.0  # the longest that `receive` waits for news
@@ -37,6 +39,14 @@ class Hello:
     version: str  # of inboxd
     python: str
 
+    def check_version(self, node: str) -> None:
+        """Raise `Unavailable` if this machine has another version of inboxd than the far half's node."""
+        if self.version != (own := installed_version()):
+            raise Unavailable(
+                f"The node {node} has inboxd {self.version or 'of a checkout'}, and this machine "
+                f"{own or 'a checkout'}: install the same version on both."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
@@ -47,6 +57,14 @@ class Event:
     data: bytes = b""  # the line, or a part of the worker's stderr
     exit_status: int = 0
     is_out_of_memory: bool = False
+
+    def describe_exit(self) -> str:
+        if self.exit_status >= 0:
+            return f"exited with status {self.exit_status}"
+        try:
+            return f"was killed by {signal.Signals(-self.exit_status).name}"
+        except ValueError:
+            return f"was killed by signal {-self.exit_status}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,25 +13,23 @@ import dataclasses
 import logging
 import os
 import queue
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from processors import parent, protocol
-from processors.cluster.far import Event, Hello, News, installed_version
+from processors.cluster.far import Event, Hello, News
 from processors.cluster.link import FarError, Link, Lost
-from processors.cluster.near_files import NearFiles, RemoteJob
+from processors.cluster.near_files import NearFiles, RemoteJob, Saved
+from processors.cluster.near_jobs import NearJobs, failed_work
 from processors.cluster.nodes import Target, decode_target
-from processors.cluster.transfer import Entry
 from processors.contract import FailureKind, Unavailable, WorkProgress
 from processors.line_reader import LineReader
 
 START_SECONDS = 60.0  # for Ray to start the actor: a node that cannot is parked
 ANSWER_SECONDS = 10.0  # for news, which come after `far.POLL_SECONDS` at the latest: the node is frozen or cut off
-_PULSE_SECONDS = 3.0
 _TAIL_BYTES = 4096  # of the worker's stderr, for the reason of its exit
 
 log = logging.getLogger(__name__)
@@ -54,14 +52,6 @@ def _connect(target: Target, processor: str) -> Link:
     return ray_link.RayLink(target, processor)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Saved:
-    """Checkpoints of a job, or layouts, changed on the node."""
-
-    job: str | None
-    entries: list[Entry]
-
-
 class NearHalf:
     """One remote worker. connect: makes the link to its far half, or raises `Unavailable`. end: ends this process."""
 
@@ -75,14 +65,12 @@ class NearHalf:
         end: Callable[[int], NoReturn] = os._exit,
     ):
         self._processor, self._target, self._connect, self._end = processor, target, connect, end
-        self._out = messages_out
         self._link: Link
         self._files: NearFiles
-        self._jobs: dict[str, RemoteJob] = {}  # by id; without an outcome yet
+        self._jobs = NearJobs(messages_out, on_broken_pipe=lambda: end(1))
         self._layouts: Path | None = None
-        self._is_loaded = self._is_closing = self._is_ended = False
-        self._state = threading.RLock()  # of the fields above, and of `_out`
-        self._deliveries: queue.SimpleQueue[Event | _Saved | protocol.BatchDone] = queue.SimpleQueue()
+        self._is_closing = False
+        self._deliveries: queue.SimpleQueue[Event | Saved | protocol.BatchDone] = queue.SimpleQueue()
         self._tail = b""
 
     # ---------------------------------------------------------------------------------------- the daemon's messages
@@ -109,7 +97,7 @@ class NearHalf:
             self._link = self._start()
         except (Unavailable, FarError) as error:
             self._lose(str(error))
-        self._files = NearFiles(self._link, self._send, shared=self._target.shared)
+        self._files = NearFiles(self._link, self._jobs.send, shared=self._target.shared)
         models = self._target.models or load.models
         self._link.call("send", protocol.encode(dataclasses.replace(load, models=models))).wait(ANSWER_SECONDS)
         for task in (self._receive, self._deliver):
@@ -117,15 +105,11 @@ class NearHalf:
 
     def _start(self) -> Link:
         target = self._target
-        with self._pulse():
+        with self._jobs.pulse():
             link = self._connect(target, self._processor)
             hello = link.call("hello").wait(START_SECONDS)
         assert isinstance(hello, Hello)
-        if hello.version != (own := installed_version()):
-            raise Unavailable(
-                f"The node {target.node} has inboxd {hello.version or 'of a checkout'}, and this machine "
-                f"{own or 'a checkout'}: install the same version on both."
-            )
+        hello.check_version(target.node)
         environment = {"OMP_NUM_THREADS": str(target.threads)}
         # relative paths in the options start at the daemon's folder, which the node may have, too
         start = (self._processor, target.python, environment, target.memory_max, os.getcwd())
@@ -134,9 +118,8 @@ class NearHalf:
 
     def _give(self, batch: protocol.Batch) -> None:
         """Send the files of a batch, and then the batch."""
-        jobs = [_job_of(work) for work in batch.works]
-        with self._state:
-            self._jobs |= {job.id: job for job in jobs}
+        jobs = [RemoteJob.of(work) for work in batch.works]
+        self._jobs.add(jobs)
         ready = []
         for job, work in zip(jobs, batch.works, strict=True):
             self._layouts = Path(str(work["layouts"])) if work["layouts"] is not None else None
@@ -161,9 +144,9 @@ class NearHalf:
                     number = event.number
                     self._sort(event)
             for job, entries in news.saved.items():
-                self._deliveries.put(_Saved(job, entries))
+                self._deliveries.put(Saved(job, entries))
             if news.layouts is not None:
-                self._deliveries.put(_Saved(None, news.layouts))
+                self._deliveries.put(Saved(None, news.layouts))
 
     def _sort(self, event: Event) -> None:
         """Pass progress and the log on at once; queue all else for `deliver`, because it may need files."""
@@ -179,11 +162,11 @@ class NearHalf:
         while True:
             match self._deliveries.get():
                 case protocol.BatchDone() as done:
-                    self._send(done)
-                case _Saved(job=None, entries=entries):
+                    self._jobs.send(done)
+                case Saved(job=None, entries=entries):
                     if self._layouts is not None:
                         self._save(self._files.save_layouts, self._layouts, entries)
-                case _Saved(job=str(name), entries=entries):
+                case Saved(job=str(name), entries=entries):
                     if (job := self._jobs.get(name)) is not None:
                         self._save(self._files.save_checkpoints, job, entries)
                 case Event(kind="exit") as event:
@@ -203,33 +186,30 @@ class NearHalf:
         try:
             message = protocol.decode(line)
         except ValueError:
-            self._write(line)  # the daemon counts invalid lines
+            self._jobs.write(line)  # the daemon counts invalid lines
             return
         match message:
             case protocol.WorkerLoaded():
-                self._is_loaded = True
-                self._send(message)
+                self._jobs.is_loaded = True
+                self._jobs.send(message)
             case protocol.LoadFailed():
-                self._is_loaded = True  # so that `_end_all` sends no second report
-                self._send(dataclasses.replace(message, message=f"On the node {self._target.node}: {message.message}"))
+                self._jobs.is_loaded = True  # so that `_end_all` sends no second report
+                where = f"On the node {self._target.node}"
+                self._jobs.send(dataclasses.replace(message, message=f"{where}: {message.message}"))
             case WorkProgress(job=None) | protocol.BatchDone():
-                self._send(message)
+                self._jobs.send(message)
             case WorkProgress():
-                if self._has(message.job, message.attempt):
-                    self._send(message)
+                if self._jobs.find(message.job, message.attempt):
+                    self._jobs.send(message)
             case protocol.WorkFinished():
-                if job := self._has(message.job, message.attempt):
+                if job := self._jobs.find(message.job, message.attempt):
                     self._finish(job, message)
             case protocol.WorkFailed():
-                if job := self._has(message.job, message.attempt):
+                if job := self._jobs.find(message.job, message.attempt):
                     self._save_all(job)
                     self._close(job, self._of_node(message))
             case _:
-                self._write(line)
-
-    def _has(self, name: str | None, attempt: int) -> RemoteJob | None:
-        job = self._jobs.get(name or "")
-        return job if job is not None and job.attempt == attempt else None
+                self._jobs.write(line)
 
     def _finish(self, job: RemoteJob, finished: protocol.WorkFinished) -> None:
         try:
@@ -260,29 +240,26 @@ class NearHalf:
     # ---------------------------------------------------------------------------------------- ends
 
     def _fail(self, job: RemoteJob, kind: FailureKind, message: str) -> None:
-        self._close(job, protocol.WorkFailed(job=job.id, attempt=job.attempt, kind=kind, message=protocol.cut(message)))
+        self._close(job, failed_work(job, kind, message))
 
     def _close(self, job: RemoteJob, outcome: protocol.WorkFinished | protocol.WorkFailed) -> None:
         """Report the outcome of a job, unless another thread has reported one."""
-        with self._state:
-            if self._is_ended or self._jobs.pop(job.id, None) is None:
-                return
-            self._send(outcome)
-        with contextlib.suppress(FarError):
-            self._link.call("end", job.id, job.attempt)
+        if self._jobs.close(job, outcome):
+            with contextlib.suppress(FarError):
+                self._link.call("end", job.id, job.attempt)
 
     def _on_exit(self, event: Event) -> None:
         """End after an exit of the worker on the node. The far half is alive, so the worker's own work is the cause."""
-        if self._is_closing and not self._jobs:
+        if self._is_closing and not self._jobs.all():
             self._quit(0)
-        for job in list(self._jobs.values()):
+        for job in self._jobs.all():
             self._save_all(job)
         node = self._target.node
         if event.is_out_of_memory:
             limit = f"memory_max ({self._target.memory_max}) of {self._processor}, or all that it has"
             self._end_all(FailureKind.OUT_OF_MEMORY, f"This needs more memory on the node {node} than {limit}.")
         last = self._tail.decode(errors="replace").strip().splitlines()[-1:] or [""]
-        message = f"The worker process on the node {node} {_describe_status(event.exit_status)}. {last[0]}"
+        message = f"The worker process on the node {node} {event.describe_exit()}. {last[0]}"
         self._end_all(FailureKind.CRASHED, message.strip())
 
     def _lose(self, why: str) -> NoReturn:
@@ -292,15 +269,7 @@ class NearHalf:
 
     def _end_all(self, kind: FailureKind, message: str) -> NoReturn:
         """Fail the load, if it is not reported yet, and all jobs without an outcome; then end the process."""
-        with self._state:
-            if not self._is_loaded:
-                self._send(protocol.LoadFailed(kind=kind, message=protocol.cut(message)))
-            for job in self._jobs.values():
-                self._send(
-                    protocol.WorkFailed(job=job.id, attempt=job.attempt, kind=kind, message=protocol.cut(message))
-                )
-            self._jobs.clear()
-            self._is_loaded = self._is_ended = True
+        with self._jobs.ended(kind, message):
             self._quit(1)
 
     def _quit(self, status: int) -> NoReturn:
@@ -320,54 +289,6 @@ class NearHalf:
         except Exception:  # of this program: the daemon reports the exit
             log.exception("the near half failed")
             self._end(1)
-
-    # ---------------------------------------------------------------------------------------- writing
-
-    @contextlib.contextmanager
-    def _pulse(self) -> Iterator[None]:
-        """Report progress to the daemon during the context, so that its timeout does not end a slow connection attempt,
-        which has limits of its own.
-        """
-        is_over = threading.Event()
-
-        def report() -> None:
-            while not is_over.wait(_PULSE_SECONDS):
-                self._send(WorkProgress(job=None, attempt=0, done=0, total=None, unit="nodes"))
-
-        threading.Thread(target=report, name="pulse", daemon=True).start()
-        try:
-            yield
-        finally:
-            is_over.set()
-
-    def _send(self, message: protocol.Message) -> None:
-        self._write(protocol.encode(message))
-
-    def _write(self, line: bytes) -> None:
-        with self._state:
-            try:
-                protocol.write(self._out, line)
-            except BrokenPipeError:  # the daemon was killed, perhaps before `die_with_parent`; Ray ends the far half
-                self._end(1)
-
-
-def _job_of(work: dict[str, object]) -> RemoteJob:
-    saved = work["checkpoints"]
-    return RemoteJob(
-        id=str(work["job"]),
-        attempt=int(str(work["attempt"])),
-        outputs=Path(str(work["outputs"])),
-        checkpoints=None if saved is None else Path(str(saved)),
-    )
-
-
-def _describe_status(status: int) -> str:
-    if status >= 0:
-        return f"exited with status {status}"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"
 
 
 if __name__ == "__main__":

@@ -40,6 +40,25 @@ class RemoteJob:
     checkpoints: Path | None
     saved: dict[str, Entry] = field(default_factory=dict)  # the checkpoints that are equal on both machines, by path
 
+    @classmethod
+    def of(cls, work: Mapping[str, object]) -> "RemoteJob":
+        """The job of a work as `protocol.Batch` contains it."""
+        saved = work["checkpoints"]
+        return cls(
+            id=str(work["job"]),
+            attempt=int(str(work["attempt"])),
+            outputs=Path(str(work["outputs"])),
+            checkpoints=None if saved is None else Path(str(saved)),
+        )
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The checkpoints of a job, or, without a job, layouts, which changed on the node."""
+
+    job: str | None
+    entries: list[Entry]
+
 
 class NearFiles:
     """Transfers the files of one worker. send_progress: reports progress, so that the daemon's timeout does not end a

@@ -13,7 +13,7 @@ from local_cluster import LocalLink, LocalReply, RemoteWorker
 from sandbox import wait_for
 
 from processors import protocol
-from processors.cluster import near
+from processors.cluster import near, near_jobs
 from processors.cluster.far import FarHalf
 from processors.cluster.transfer import CHUNK_BYTES
 from processors.contract import FailureKind, Kind, RecipeOptions, Work
@@ -218,7 +218,7 @@ def test_relative_paths_in_options_start_at_the_daemons_folder(
 
 
 def test_slow_connection_does_not_look_like_a_hanging_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(near, "_PULSE_SECONDS", 0.01)
+    monkeypatch.setattr(near_jobs, "_PULSE_SECONDS", 0.01)
     answers = threading.Event()
 
     class Slow(LocalLink):
