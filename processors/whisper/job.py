@@ -7,7 +7,8 @@ from pathlib import Path
 from processors.checkpoints import Checkpoints
 from processors.contract import Finished, Progress, Work
 from processors.whisper.audio import reader, tracks, vad
-from processors.whisper.options import Format, TranscribeOptions
+from processors.whisper.option_values import Format
+from processors.whisper.options import TranscribeOptions
 from processors.whisper.speakers.embeddings import VoiceEncoder
 from processors.whisper.speakers.samples import VoiceSamples
 from processors.whisper.track import checkpoints, review, transcript

@@ -3,27 +3,30 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from processors.contract import RecipeOptions
-from processors.options import DEVICES, MAX_AT_ONCE, MAX_THREADS, split_list
+from processors.options import DEVICES, MAX_AT_ONCE, MAX_THREADS
 from processors.remote import ServerOptions
+from processors.whisper.option_values import (
+    MAX_BEAMS,
+    MAX_LINE,
+    MAX_SECONDS,
+    Clips,
+    Formats,
+    Language,
+    Languages,
+    Prompt,
+    SpeakerRange,
+    Speakers,
+    Temperature,
+    Tokens,
+    TrackNumber,
+    Vocabulary,
+)
 from processors.whisper.weights import catalog
 
-_MAX_VOCABULARY = 400  # characters: about half of Whisper's prompt, 223 tokens, in most languages
-_LAST_TOKEN = 51863  # of the English-only models; the two more of the others are timestamps
-_SPECIAL_TOKEN = "<|"  # start of Whisper's special tokens, such as <|endoftext|>, which text must not contain
-_DETECT = "auto"  # as a language: detect it, even if config.toml or the folder sets another
-_MAX_BEAMS = 64  # more do not help, and each takes memory
-_MAX_TEMPERATURE = 2.0  # above 1 the samples are hardly language
-_MAX_SECONDS = 1_000_000.0  # a recording of eleven days; more is a mistake
-_MAX_TRACKS = 65_535  # of a file; also channels of a track
 _TRACK = r"^[A-Za-z]{2,20}(-[A-Za-z0-9]{2,8})*$"  # "default", "all", or a language
-_MAX_SPEAKERS = 20  # the clustering cannot reliably distinguish more voices
-_Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\n\r\[\]<>]+$")]  # of a speaker
-_MAX_LINE = 10_000  # characters, lines or words of a subtitle
-
-Format = Literal["txt", "srt", "vtt", "tsv", "json", "md"]
 
 
 class WhisperOptions(ServerOptions):
@@ -63,44 +66,6 @@ class WhisperOptions(ServerOptions):
         return self
 
 
-def _read_clips(value: object) -> object:
-    """Parse openai-whisper's "0,90,300,360", or a list of these numbers."""
-    if isinstance(value, str):
-        value = [part for part in value.split(",") if part.strip()]
-    if not isinstance(value, list | tuple):
-        raise ValueError('write starts and ends in seconds: "0,90,300,360"')
-    try:
-        seconds = tuple(float(part) for part in value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError('write starts and ends in seconds: "0,90,300,360"') from None
-    increases = all(start < end for start, end in zip(seconds, seconds[1:], strict=False))
-    if not increases or not all(0 <= second <= _MAX_SECONDS for second in seconds):
-        raise ValueError(
-            f"starts and ends of clips must be seconds from 0 to {_MAX_SECONDS:.0f}, each greater than the one before"
-        )
-    return seconds
-
-
-class SpeakerRange(BaseModel):
-    """How many people speak."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    min: int = Field(default=1, ge=1, le=_MAX_SPEAKERS)
-    max: int = Field(default=_MAX_SPEAKERS, ge=1, le=_MAX_SPEAKERS)
-
-    @model_validator(mode="after")
-    def _check_order(self) -> "SpeakerRange":
-        if self.min > self.max:
-            raise ValueError(f"min = {self.min} is more than max = {self.max}")
-        return self
-
-
-def _split_names(value: object) -> object:
-    """Split "Anna, Ben" into a list; "auto" stays."""
-    return value if value == "auto" else split_list(value)
-
-
 class TranscribeOptions(RecipeOptions):
     """`[recipes.NAME]`: names and defaults are those of the `whisper` command unless a comment gives a reason."""
 
@@ -114,50 +79,47 @@ class TranscribeOptions(RecipeOptions):
     vad: bool = True  # voice activity detection: omit text where nobody speaks
     # translate: into English; both: the transcript, and beside it the translation
     task: Literal["transcribe", "translate", "both"] = "transcribe"
-    language: str | None = None  # a code such as "de", or a name; "auto", None: detected in the first half minute
-    languages: Annotated[tuple[str, ...], BeforeValidator(split_list)] = ()  # those to choose from; (): all
+    language: Language = None  # a code such as "de", or a name; "auto", None: detected in the first half minute
+    languages: Languages = ()  # those to choose from; (): all
     multilingual: bool = False  # detect the language every 15 s of speech, and transcribe each stretch in its own
     # names and terms to expect, in the prompt of every window (not in the command)
-    vocabulary: Annotated[tuple[str, ...], BeforeValidator(split_list)] = ()
-    initial_prompt: str | None = None  # text before the sound, or in its style
+    vocabulary: Vocabulary = ()
+    initial_prompt: Prompt = None  # text before the sound, or in its style
     carry_initial_prompt: bool = False  # repeat it for every window
     condition_on_previous_text: bool = True  # False: less consistent, but errors do not propagate
-    temperature: float | tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn until a window is good
-    beam_size: int | None = Field(default=5, ge=1, le=_MAX_BEAMS)  # at temperature 0; 1 or None: greedy, twice as fast
-    best_of: int | None = Field(default=5, ge=1, le=_MAX_BEAMS)  # samples above temperature 0
+    temperature: Temperature = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn until a window is good
+    beam_size: int | None = Field(default=5, ge=1, le=MAX_BEAMS)  # at temperature 0; 1 or None: greedy, twice as fast
+    best_of: int | None = Field(default=5, ge=1, le=MAX_BEAMS)  # samples above temperature 0
     patience: float | None = Field(default=None, gt=0, le=100)
     length_penalty: float | None = Field(default=None, ge=0, le=1)
-    suppress_tokens: str | None = "-1"  # token numbers; -1: those of symbols that are not spoken
+    suppress_tokens: Tokens = "-1"  # token numbers; -1: those of symbols that are not spoken
     # above: the text repeats itself, try the next temperature
     compression_ratio_threshold: float | None = Field(default=2.4, gt=0, le=1000)
     logprob_threshold: float | None = Field(default=-1.0, ge=-1000, le=0)  # below: unsure, try the next temperature
     no_speech_threshold: float | None = Field(default=0.6, ge=0, le=1)  # above, and unsure: silence
-    clip_timestamps: Annotated[tuple[float, ...], BeforeValidator(_read_clips)] = ()  # "start,end,…"; "": all of it
+    clip_timestamps: Clips = ()  # "start,end,…"; "": all of it
     # which sound track of a film: "default" as in players, but no commentary; a number; a language such as "eng";
     # "all": each one, with its number before its words
-    track: Annotated[int, Field(ge=1, le=_MAX_TRACKS)] | Annotated[str, Field(pattern=_TRACK)] = "default"
+    track: TrackNumber | Annotated[str, Field(pattern=_TRACK)] = "default"
     # each: transcribe every channel separately, for speakers with a microphone each
-    channel: Literal["mix", "each"] | Annotated[int, Field(ge=1, le=_MAX_TRACKS)] = "mix"
+    channel: Literal["mix", "each"] | TrackNumber = "mix"
     # who speaks, on one microphone: "auto", a number, {min, max}, or their names in order of appearance; with
     # channel = "each" or track = "all": the names of the channels or tracks
-    speakers: Annotated[
-        Literal["auto"] | Annotated[int, Field(ge=1, le=_MAX_SPEAKERS)] | SpeakerRange | tuple[_Name, ...] | None,
-        BeforeValidator(_split_names),
-    ] = None
+    speakers: Speakers = None
     # a folder beside config.toml with voice samples, such as Anna.wav, from which inboxd learns the speakers' names
     voices: str | None = Field(default=None, min_length=1)
     word_timestamps: bool = False
     # seconds; needs word_timestamps
-    hallucination_silence_threshold: float | None = Field(default=None, gt=0, le=_MAX_SECONDS)
+    hallucination_silence_threshold: float | None = Field(default=None, gt=0, le=MAX_SECONDS)
     # readable: at most two lines of 42 and 7 s, cut at phrases, long enough to read them; segments: as in the command
     subtitles: Literal["readable", "segments"] = "readable"
     language_in_name: bool = False  # NAME.en.srt and NAME.en.vtt: players show the language
     highlight_words: bool = False  # these four format subtitles and need word_timestamps
-    max_line_width: int | None = Field(default=None, ge=1, le=_MAX_LINE)
-    max_line_count: int | None = Field(default=None, ge=1, le=_MAX_LINE)
-    max_words_per_line: int | None = Field(default=None, ge=1, le=_MAX_LINE)
+    max_line_width: int | None = Field(default=None, ge=1, le=MAX_LINE)
+    max_line_count: int | None = Field(default=None, ge=1, le=MAX_LINE)
+    max_words_per_line: int | None = Field(default=None, ge=1, le=MAX_LINE)
     # the first one is the main result
-    formats: Annotated[tuple[Format, ...], BeforeValidator(split_list)] = ("txt", "srt", "vtt", "tsv", "json")
+    formats: Formats = ("txt", "srt", "vtt", "tsv", "json")
 
     @field_validator("voices")
     @classmethod
@@ -172,74 +134,6 @@ class TranscribeOptions(RecipeOptions):
         if not folder.is_dir():
             raise ValueError(f"{folder} is not a folder: create it, and copy a recording of each person there")
         return str(folder.resolve())
-
-    @field_validator("temperature")
-    @classmethod
-    def _check_temperatures_increase(cls, temperature: float | tuple[float, ...]) -> float | tuple[float, ...]:
-        tried = temperature if isinstance(temperature, tuple) else (temperature,)
-        increases = all(cold < hot for cold, hot in zip(tried, tried[1:], strict=False))
-        if not tried or not increases or not all(0 <= each <= _MAX_TEMPERATURE for each in tried):
-            raise ValueError(f"write a temperature from 0 to {_MAX_TEMPERATURE:g}, or a list of increasing ones")
-        return temperature
-
-    @field_validator("suppress_tokens")
-    @classmethod
-    def _check_tokens(cls, suppress_tokens: str | None) -> str | None:
-        if suppress_tokens is None:
-            return None
-        try:
-            are_known = all(-1 <= int(number) <= _LAST_TOKEN for number in suppress_tokens.split(","))
-        except ValueError:
-            are_known = False
-        if not are_known:
-            raise ValueError(
-                f"write token numbers from 0 to {_LAST_TOKEN}, separated by commas; -1 stands for all symbols that are "
-                "not spoken"
-            )
-        return suppress_tokens
-
-    @field_validator("initial_prompt", "vocabulary")
-    @classmethod
-    def _check_plain_text(cls, given: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        if any(_SPECIAL_TOKEN in text for text in ([given] if isinstance(given, str) else given or ())):
-            raise ValueError(
-                f'remove "{_SPECIAL_TOKEN}": it starts Whisper\'s special tokens, which a prompt must not contain'
-            )
-        return given
-
-    @field_validator("formats")
-    @classmethod
-    def _check_formats(cls, formats: tuple[Format, ...]) -> tuple[Format, ...]:
-        if not formats:
-            raise ValueError("name at least one")
-        return formats
-
-    @field_validator("vocabulary")
-    @classmethod
-    def _check_length(cls, vocabulary: tuple[str, ...]) -> tuple[str, ...]:
-        length = len(", ".join(vocabulary))
-        if length > _MAX_VOCABULARY:
-            raise ValueError(f"the vocabulary has {length} characters, more than Whisper's limit of {_MAX_VOCABULARY}")
-        return vocabulary
-
-    @field_validator("language")
-    @classmethod
-    def _parse_language(cls, language: str | None) -> str | None:
-        name = (language or _DETECT).strip().lower()
-        if name == _DETECT:
-            return None
-        code = catalog.language_code(name)
-        if code is None:
-            raise ValueError(f'unknown language {language!r}: write a code such as "en", or "auto" to detect it')
-        return code
-
-    @field_validator("languages")
-    @classmethod
-    def _parse_languages(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
-        codes = {language: catalog.language_code(language.strip().lower()) for language in languages}
-        if unknown := [language for language, code in codes.items() if code is None]:
-            raise ValueError(f'unknown language {unknown[0]!r}: write codes such as "en"')
-        return tuple(dict.fromkeys(code for code in codes.values() if code))
 
     @model_validator(mode="after")
     def _check_languages(self) -> "TranscribeOptions":
