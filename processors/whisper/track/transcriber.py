@@ -17,19 +17,20 @@ from processors.whisper.options import TranscribeOptions
 from processors.whisper.speakers import samples
 from processors.whisper.speakers.clustering import Count
 from processors.whisper.speakers.embeddings import Voice, VoiceEncoder
-from processors.whisper.track import hallucinations, languages, turns
+from processors.whisper.track import languages, turns
 from processors.whisper.track.engine import Engine, PartRequest
 from processors.whisper.track.interleaving import Task
-from processors.whisper.track.segment import FRAMES_PER_SECOND, Segment
+from processors.whisper.track.segment import Segment
+from processors.whisper.track.speech_times import (
+    LEVELS_PER_SECOND,
+    SILENCE_DB,
+    is_hallucination,
+    move_to_speech,
+    start_at_speech,
+)
 from processors.whisper.track.transcript import Transcript
 
-SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
-_LEVELS_PER_SECOND = 10  # of `parts.levels`
-_LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
-_SPOKEN_SHARE = 0.5  # of a segment
 _LEAD_SECONDS = 1.0  # of silence before its speech that a segment may keep
-_WINDOW_SECONDS = 30.0
-_FAST_CHARACTERS_PER_SECOND = 25  # of English: longer text cannot be that speech
 _UNTRANSCRIBED_SECONDS = 4.0  # of speech without text: worth a look. Less is a breath, a laugh, a late timestamp
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe drops the text before a window sampled above this
 _PROMPT_SEGMENTS = 20  # more than fit into a prompt
@@ -167,7 +168,7 @@ class TrackTranscriber:
         count, self._language = len(self._segments), self._language or result.language
         segments = [segment.within(part.seconds) for segment in result.segments if segment.text.strip()]
         if spoken:
-            segments = _placed(segments, spoken, part.seconds)
+            segments = move_to_speech(segments, spoken, part.seconds)
         self._keep(part, spoken, loudness, segments)
         if len({each.language for each in self._found_languages}) > 1:
             self._segments[count:] = [replace(each, language=self._language) for each in self._segments[count:]]
@@ -206,15 +207,15 @@ class TrackTranscriber:
         segments: Sequence[Segment],
     ) -> None:
         for segment in segments:
-            is_hallucination = _is_hallucination(segment, segments, part.seconds, loudness, spoken)
+            is_invented = is_hallucination(segment, segments, part.seconds, loudness, spoken)
             if spoken is not None:
                 seconds = vad.seconds_within(spoken, segment.start, segment.end)
                 stretches = [each for each in spoken if each.start < segment.end and each.end > segment.start]
                 within = tuple((max(each.start, segment.start), min(each.end, segment.end)) for each in stretches)
                 segment = replace(segment, speech_seconds=round(seconds, 2), spoken=within)
             if spoken and (self._options.is_labeled or segment.words is None):
-                segment = _from_first_speech(segment, spoken, 0.0 if self._options.is_labeled else _LEAD_SECONDS)
-            chosen = self._dropped if is_hallucination else self._segments
+                segment = start_at_speech(segment, spoken, 0.0 if self._options.is_labeled else _LEAD_SECONDS)
+            chosen = self._dropped if is_invented else self._segments
             chosen.append(replace(segment.moved(part.at_seconds), id=len(chosen)))
         if spoken:
             self._note_untranscribed(part, spoken, segments)
@@ -245,61 +246,4 @@ def _sample(seconds: float) -> int:
 
 def _first_sound(loudness: NDArray[np.float32], spoken: Sequence[vad.Span] | None) -> float:
     """The start of a part's speech, or of its sound, in seconds."""
-    return spoken[0].start if spoken else float(np.argmax(loudness >= SILENCE_DB)) / _LEVELS_PER_SECOND
-
-
-def _placed(segments: Sequence[Segment], spoken: Sequence[vad.Span], seconds: float) -> list[Segment]:
-    """The segments; one that Whisper placed in the silence before its speech is moved to that speech.
-
-    The speech is in the same window, and no other segment covers it. Times of words are right in any case.
-    """
-    left = vad.outside(spoken, [(segment.start, segment.end) for segment in segments])
-    ends = [*(segment.start for segment in segments[1:]), seconds]  # the end of the time available to each
-    placed = []
-    for segment, end in zip(segments, ends, strict=False):  # no segment at all: the model wrote nothing
-        until = min(end, segment.seek / FRAMES_PER_SECOND + _WINDOW_SECONDS)
-        here = [span for span in left if segment.end <= span.start < until]
-        speech_seconds = sum(span.end - span.start for span in here)
-        fits = here and len(segment.text) <= _FAST_CHARACTERS_PER_SECOND * speech_seconds
-        is_misplaced = fits and segment.words is None and not _speech_within(segment, spoken)
-        if is_misplaced and not hallucinations.is_known_hallucination(segment.text, speech_seconds, 0.0, is_last=True):
-            segment = replace(segment, start=here[0].start, end=here[-1].end)
-        placed.append(segment)
-    return placed
-
-
-def _speech_within(segment: Segment, spoken: Sequence[vad.Span]) -> float:
-    return vad.seconds_within(spoken, segment.start, segment.end + _LATE_SECONDS)
-
-
-def _is_hallucination(
-    segment: Segment,
-    segments: Sequence[Segment],
-    seconds: float,
-    loudness: NDArray[np.float32],
-    spoken: Sequence[vad.Span] | None,
-) -> bool:
-    """True if no speech corresponds to the text. Whisper writes "you" on silence, and continues after the end."""
-    if spoken is not None and not _speech_within(segment, spoken):
-        return True
-    levels = loudness[int(segment.start * _LEVELS_PER_SECOND) : int(segment.end * _LEVELS_PER_SECOND) + 1]
-    if (not len(levels) or float(levels.max()) < SILENCE_DB) and not _is_spoken(segment, spoken):
-        return True
-    window = sum(len(other.text) for other in segments if other.seek == segment.seek)
-    return not hallucinations.has_room(window, seconds - segment.seek / FRAMES_PER_SECOND)
-
-
-def _is_spoken(segment: Segment, spoken: Sequence[vad.Span] | None) -> bool:
-    """True if the voice detector, which amplifies, found speech in most of a segment, however quiet it is."""
-    seconds = vad.seconds_within(spoken or (), segment.start, segment.end)
-    return seconds > _SPOKEN_SHARE * (segment.end - segment.start)
-
-
-def _from_first_speech(segment: Segment, spoken: Sequence[vad.Span], lead_seconds: float) -> Segment:
-    """The segment from its first speech, if that is later by more than `lead_seconds`: Whisper starts the first segment
-    of a window with the silence before it, when another channel may speak."""
-    start = next((max(span.start, segment.start) for span in spoken if span.end > segment.start), segment.end)
-    if start >= segment.end or start - segment.start <= lead_seconds:
-        return segment
-    words = segment.words and tuple(replace(w, start=min(max(w.start, start), w.end)) for w in segment.words)
-    return replace(segment, start=start, words=words)
+    return spoken[0].start if spoken else float(np.argmax(loudness >= SILENCE_DB)) / LEVELS_PER_SECOND
