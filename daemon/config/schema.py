@@ -2,24 +2,24 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    field_validator,
     model_validator,
 )
 
+from daemon.config.hook import Hook
 from daemon.config.hours import Hours
+from daemon.config.table import Table
 from daemon.config.values import (
     ActiveHours,
     Address,
     Age,
     Amount,
-    Argument,
     ClockTime,
     ClockTimeOrNone,
     ClusterAddress,
@@ -38,7 +38,6 @@ from daemon.config.values import (
     ResultLayout,
     Textfile,
     Unsupported,
-    check_line,
     is_device,
     is_loopback,
     is_of_node,
@@ -48,11 +47,7 @@ from processors.quantities import Seconds, parse_size
 _MAX_PATTERNS = 1000
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Paths(_Table):
+class Paths(Table):
     """`[paths]`: where everything is; relative paths start at the folder of config.toml."""
 
     inbox: PlainPath = Path("inbox")
@@ -61,7 +56,7 @@ class Paths(_Table):
     models: PlainPath | None = None  # downloaded weights; default: models in the state folder
 
 
-class FolderTable(_Table):
+class FolderTable(Table):
     """`[inbox.folders.NAME]`: a folder in the inbox. Keys that it leaves out have the values of the folder above it."""
 
     image: str | None = None  # recipe for images and PDF files; "": none
@@ -89,7 +84,7 @@ class OptionsFile(BaseModel):
     priority: Priority | None = None
 
 
-class InboxTable(_Table):
+class InboxTable(Table):
     """`[inbox]`: the top folder, and every folder without a table of its own."""
 
     image: str = "read"
@@ -110,7 +105,7 @@ class InboxTable(_Table):
     folders: dict[str, FolderTable] = Field(default_factory=dict)
 
 
-class RetryTable(_Table):
+class RetryTable(Table):
     """`[retry]`: retries after a failure that may be temporary."""
 
     attempts: int = Field(default=3, ge=1)  # including the first
@@ -118,7 +113,7 @@ class RetryTable(_Table):
     backoff_max: Seconds = 3600.0
 
 
-class WorkersTable(_Table):
+class WorkersTable(Table):
     """`[workers]`: the processes that run the models."""
 
     at_once: int = Field(default=2, ge=1)  # models loaded on each device at the same time
@@ -138,7 +133,7 @@ class WorkersTable(_Table):
         return parse_size(self.short) if self.short else -1
 
 
-class DeviceTable(_Table):
+class DeviceTable(Table):
     """`[devices.NAME]`: the CPU ("cpu"), a GPU ("cuda:0"), or one of a node of the cluster ("box2:cpu", "box2:gpu0").
     Keys that it leaves out have the values of `[workers]`."""
 
@@ -172,7 +167,7 @@ def _check_devices(tables: dict[str, DeviceTable]) -> dict[str, DeviceTable]:
 Devices = Annotated[dict[str, DeviceTable], AfterValidator(_check_devices)]
 
 
-class ClusterTable(_Table):
+class ClusterTable(Table):
     """`[cluster]`: a Ray cluster whose nodes run workers, too."""
 
     address: ClusterAddress = ""  # of its head: "HOST:PORT", or "auto": the one of this machine; "": no cluster
@@ -181,7 +176,7 @@ class ClusterTable(_Table):
     shared: PlainPath | None = None  # a folder that the nodes have at the same path: they read the originals there
 
 
-class ScheduleTable(_Table):
+class ScheduleTable(Table):
     """`[schedule]`: periodic tasks."""
 
     rescan: Seconds = Field(default=30.0, gt=0)  # of the complete inbox, as events may be lost
@@ -197,7 +192,7 @@ class ScheduleTable(_Table):
         return Hours.parse(self.active)
 
 
-class RetentionTable(_Table):
+class RetentionTable(Table):
     """`[retention]`: how long after the end of a job things are kept; `[schedule] nightly` removes them."""
 
     results: Age = None  # folders in the outbox, including originals in them
@@ -206,50 +201,7 @@ class RetentionTable(_Table):
     history: Age = None  # rows of the job log
 
 
-class Hook(_Table):
-    """`[[hooks]]`: a notification when a job ends. Exactly one of `command`, `webhook` and `desktop`."""
-
-    on: tuple[Literal["done", "review", "failed", "digest"], ...] = ("review", "failed", "digest")
-    command: tuple[Argument, ...] = ()  # a program and its arguments; reads the job as JSON on stdin
-    webhook: Line = ""  # http(s)://…: the address to post the same JSON to
-    desktop: bool = False  # a desktop notification (notify-send), for a per-user service
-    timeout: Seconds = Field(default=30.0, gt=0)
-    attempts: int = Field(default=5, ge=1)
-
-    @field_validator("command")
-    @classmethod
-    def _check_program(cls, command: tuple[str, ...]) -> tuple[str, ...]:
-        for program in command[:1]:
-            check_line(program)
-        return command
-
-    @model_validator(mode="after")
-    def _check(self) -> "Hook":
-        if sum(map(bool, (self.command, self.webhook, self.desktop))) != 1:
-            raise ValueError(
-                'set exactly one of command = ["program", "argument"], webhook = "https://…", desktop = true'
-            )
-        if self.webhook and not self.webhook.startswith(("http://", "https://")):
-            raise ValueError("webhook must begin with http:// or https://")
-        return self
-
-    @property
-    def method(self) -> Literal["command", "webhook", "desktop"]:
-        return "command" if self.command else "webhook" if self.webhook else "desktop"
-
-    @property
-    def name(self) -> str:
-        """For the log; a webhook's without the part of its address that may be secret."""
-        return (
-            self.command[0]
-            if self.command
-            else f"{'/'.join(self.webhook.split('/')[:3])}/…"
-            if self.webhook
-            else "desktop"
-        )
-
-
-class MetricsTable(_Table):
+class MetricsTable(Table):
     """`[metrics]`: metrics for Prometheus. `inboxd metrics` prints them at any time."""
 
     textfile: Textfile = ""  # for node_exporter's textfile collector
@@ -257,7 +209,7 @@ class MetricsTable(_Table):
     listen: LocalAddress = ""  # "127.0.0.1:9461", or the path of a Unix socket
 
 
-class WebTable(_Table):
+class WebTable(Table):
     """`[web]`: the console and the HTTP API, which `inboxd web` serves."""
 
     listen: Address = "127.0.0.1:8100"  # or the path of a Unix socket
@@ -280,7 +232,7 @@ class WebTable(_Table):
         return self
 
 
-class File(_Table):
+class File(Table):
     """The complete config.toml."""
 
     paths: Paths = Paths()

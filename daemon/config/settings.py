@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.config.hook import Hook
 from daemon.config.schema import (
     ClusterTable,
     DeviceTable,
-    Hook,
     MetricsTable,
     RetentionTable,
     RetryTable,

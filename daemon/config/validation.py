@@ -2,16 +2,15 @@
 
 import contextlib
 import difflib
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from daemon.config.error_words import DESCRIBED, Place, describe_error, model_in
 from daemon.config.toml import key_literal, literal
 from daemon.core.errors import ConfigError
 
@@ -20,21 +19,6 @@ M = TypeVar("M", bound=BaseModel)
 FIX = "Correct config.toml; docs/settings.md explains the settings."
 MAX_MISTAKES = 50  # in one file, to show
 _MOST_ITEMS = 3  # wrong items of a list to show
-_WORDS = {  # by pydantic's type of the error
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a number"),
-    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
-    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), 'must be a list, such as ["txt"]'),
-    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "must be a table"),
-    "string_type": "must be text, in quotes",
-    "path_type": "must be a path, in quotes",
-    "missing": "is missing",
-}
-_DESCRIBED = "string_pattern_mismatch"  # its words are the field's description, of all forms of its value
-_BOUNDS = ("gt", "ge", "lt", "le")
-_BOUND_TYPES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
-
-Place = tuple[int | str, ...]  # keys and numbers of items, from the table down
 
 
 @dataclass(kw_only=True)
@@ -109,11 +93,11 @@ def problems(
     """The mistakes in `table`, a sentence for each key or value, in their order. For the arguments see `validate`."""
     found: dict[Place, _Mistake] = {}
     for item in error.errors():
-        place, words = _place(table, item), _words(item, cls)
+        place, words = _place(table, item), describe_error(item, cls)
         if place not in found:
             value = _value(table, place, item["input"])
             found[place] = _Mistake(kind=item["type"], place=place, words=words, value=value)
-        elif found[place].kind != _DESCRIBED and words not in found[place].words:  # another form that it may have
+        elif found[place].kind != DESCRIBED and words not in found[place].words:  # another form that it may have
             found[place].words += f", or {words.removeprefix('must be ')}"
     holders = {place[:length] for place in found for length in range(1, len(place))}  # wrong because of their content
     wrong = [item for place, item in found.items() if place not in holders]
@@ -158,85 +142,6 @@ def _position(table: Any, place: Place, orders: dict[int, dict[int | str, int]])
         position.append(order[part])
         table = table[part]
     return position
-
-
-# ---------------------------------------------------------------------------------------------- reasons
-
-
-def _words(item: ErrorDetails, cls: type[BaseModel]) -> str:
-    """The reason why a value is wrong, in plain words."""
-    kind, value, context = item["type"], item["input"], item.get("ctx", {})
-    if kind in _WORDS:
-        return _WORDS[kind]
-    if kind in _BOUND_TYPES:
-        return _bounds_words(_bounds(cls, item["loc"]) | {key: context[key] for key in _BOUNDS if key in context})
-    match kind:
-        case "literal_error" | "enum":
-            return f"must be {context['expected']}".replace("'", '"')
-        case "too_short":
-            return f"must have at least {_count(context['min_length'], 'item')}"
-        case "too_long":
-            return f"must have at most {_count(context['max_length'], 'item')}"
-        case "string_too_short":
-            least = context["min_length"]
-            return "must not be empty" if least == 1 else f"must have at least {_count(least, 'character')}"
-        case "string_too_long":
-            return f"must have at most {_count(context['max_length'], 'character')}"
-        case kind if kind == _DESCRIBED:
-            field = _field(cls, item["loc"])
-            return f"must be {(field and field.description) or 'text that matches ' + context['pattern']}"
-    words = item["msg"].removeprefix("Value error, ").removeprefix(f"{value!r} ").replace(repr(value), literal(value))
-    if isinstance(value, float) and math.isnan(value):
-        return "must be a number of seconds" if "duration" in words else "must be a number"
-    return words
-
-
-def _count(number: int, what: str) -> str:
-    return f"one {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def _bounds_words(bounds: Mapping[str, float]) -> str:
-    if "ge" in bounds and "le" in bounds:
-        return f"must be between {_number(bounds['ge'])} and {_number(bounds['le'])}"
-    words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
-    stated = [key for key in words if key in bounds and not (key == "ge" and "gt" in bounds)]
-    return f"must be {' and '.join(f'{words[key]} {_number(bounds[key])}' for key in stated)}"
-
-
-def _number(number: float) -> str:
-    return f"{int(number) if number == int(number) else number:,}"
-
-
-def _bounds(cls: object, loc: Place) -> dict[str, float]:
-    """All bounds of the number at `loc` below the model `cls`, as its annotation states them."""
-    field = _field(cls, loc)
-    if field is None:
-        return {}
-    marks = [*field.metadata, *(mark for arg in _flat(field.annotation) for mark in getattr(arg, "__metadata__", ()))]
-    marks += [inner for mark in marks for inner in getattr(mark, "metadata", ())]  # of a Field(…) in an Annotated
-    return {key: getattr(mark, key) for mark in marks for key in _BOUNDS if getattr(mark, key, None) is not None}
-
-
-def _field(cls: object, loc: Place) -> FieldInfo | None:
-    """The field at `loc` below the model `cls`."""
-    field = None
-    for part in loc:
-        if part in (fields := getattr(cls, "model_fields", {})):
-            field = fields[part]
-            cls = _inner(field.annotation)
-    return field
-
-
-def _flat(annotation: object) -> list[object]:
-    found = [annotation]
-    for each in found:  # grows during the iteration
-        found += [arg for arg in get_args(each) if arg not in found]
-    return found
-
-
-def _inner(annotation: object) -> object:
-    """The model in an annotation such as `dict[str, FolderTable]`."""
-    return next((arg for arg in _flat(annotation) if hasattr(arg, "model_fields")), annotation)
 
 
 # ---------------------------------------------------------------------------------------------- sentences
@@ -300,5 +205,5 @@ def _fields_at(cls: object, location: Place) -> list[str]:
     """The keys of the table at `location` below the model `cls`."""
     for part in location:
         if part in (fields := getattr(cls, "model_fields", {})):
-            cls = _inner(fields[part].annotation)
+            cls = model_in(fields[part].annotation)
     return list(getattr(cls, "model_fields", {}))

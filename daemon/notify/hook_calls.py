@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.config.schema import Hook
+from daemon.config.hook import Hook
 from daemon.core.names import printable_lines
 from daemon.notify import webhook
 

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 
 from daemon import __version__
-from daemon.config.schema import Hook
+from daemon.config.hook import Hook
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
 from daemon.notify.digest import digest

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.schema import Hook
+from daemon.config.hook import Hook
 from daemon.notify import hook_calls
 
 _PAYLOAD = {"event": "done", "id": "1"}
