@@ -164,11 +164,11 @@ def _user_name() -> str:
 
 def _show(row: JobRow, settings: Settings, *, as_json: bool) -> None:
     """Print the document as people have corrected it, with the numbers of its rows, items, lines or segments."""
-    from daemon.results import documents
+    from daemon.results import document_files
     from daemon.server import correcting
 
     result = correcting.result_of(row, settings)
-    document = documents.load(result)
+    document = document_files.load(result)
     if as_json:
         print_json(result.corrections or {"job": row["id"], "changes": [], "files": []})
         return

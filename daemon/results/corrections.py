@@ -20,7 +20,7 @@ from daemon.core.errors import InboxdError, StorageError
 from daemon.core.names import printable
 from daemon.files.corrected import PREPARED, RECORD
 from daemon.queue.rows import JobRow
-from daemon.results import documents
+from daemon.results import document_files
 from daemon.results.result_files import Folders, Result, corrections_of
 from processors import contract, wellformed
 from processors.corrections import fields
@@ -117,7 +117,7 @@ def _or_none(value: object) -> str:
 
 def _document(result: Result) -> tuple[str, JsonObject]:
     """The name and the content of the JSON file as it was read."""
-    found = documents.load_json(result, as_read=True)
+    found = document_files.load_json(result, as_read=True)
     if found is None:
         raise InvalidCorrection("This result has nothing to correct here.", "Edit its files instead.")
     return found

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from daemon.queue.rows import JobRow
-from daemon.results import documents
+from daemon.results import document_files, documents
 from daemon.results.result_files import Result
 
 _MAX_TEXT_BYTES = 32 * 1024 * 1024
@@ -34,7 +34,7 @@ class Passage:
 def passages_of(row: JobRow, result: Result) -> Iterator[Passage]:
     """The passages of a result, and its name."""
     yield Passage(text=_normal(row["file"]))
-    document = documents.load(result, most_bytes=_MAX_JSON_BYTES)
+    document = document_files.load(result, most_bytes=_MAX_JSON_BYTES)
     match document:
         case documents.Statement():
             yield from _statement(document)
@@ -49,7 +49,7 @@ def passages_of(row: JobRow, result: Result) -> Iterator[Passage]:
             yield Passage(text=_join([document.shop, document.date, document.total, *_items(document)]))
         case documents.Invoice():
             yield Passage(text=_join([*_invoice(document), *(line.description for line in document.lines)]))
-    yield from _plain(documents.load_text(result, most_bytes=_MAX_TEXT_BYTES) or "")
+    yield from _plain(document_files.load_text(result, most_bytes=_MAX_TEXT_BYTES) or "")
 
 
 def _normal(text: str) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from babel.numbers import NumberFormatError, format_decimal, parse_decimal
 
-from daemon.results import corrections, documents, result_files
+from daemon.results import corrections, document_files, documents, result_files
 from daemon.results.numbered_items import numbered
 from daemon.web.errors import WebError
 from daemon.web.pages.formats import Formats
@@ -52,7 +52,7 @@ def change_of(
     Raises:
         WebError: a field has an invalid value, or the document has no such place.
     """
-    document = documents.load(result) if result is not None else None
+    document = document_files.load(result) if result is not None else None
     if "row" in form:
         number = number_in(form, "row")
         row = _row(document, number)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from daemon.config.settings import Settings
 from daemon.queue.rows import JobRow
-from daemon.results import documents, result_files
+from daemon.results import document_files, result_files
 from daemon.results.result_files import Result
 from daemon.web.api.jobs import find_row, job_document
 from daemon.web.backend import UploadOptions, backend_of
@@ -64,7 +64,7 @@ async def _ask(request: Request, row: JobRow, question: str) -> str:
     if result is None or not can_ask(row, result, backend.settings):
         fix = f"The document must be an image or a PDF that is still there, and the recipe {RECIPE} must exist."
         raise WebError(409, "cannot_ask", "No question can be asked about this job.", fix)
-    answer = await to_thread.run_sync(lambda: documents.load_text(result))
+    answer = await to_thread.run_sync(lambda: document_files.load_text(result))
     prompt = prompt_for(question, asked(row, result), answer or "")
     options: dict[str, JsonValue] = {"recipe": RECIPE}
     source = "web" if "sec-fetch-site" in request.headers else "api"

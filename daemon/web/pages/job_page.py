@@ -14,7 +14,7 @@ from starlette.routing import Route
 from daemon.files import corrected
 from daemon.files.flat import shown
 from daemon.queue.rows import EventRow, JobRow
-from daemon.results import documents, result_files
+from daemon.results import document_files, documents, result_files
 from daemon.server import api
 from daemon.web.api.jobs import file_href, find_row
 from daemon.web.backend import Backend, backend_of
@@ -98,7 +98,7 @@ def _load(row: JobRow, backend: Backend, as_read: bool) -> Loaded:
     result = result_files.find(row, backend.settings)
     if result is None or row["state"] != "done":
         return result, None, None
-    return result, documents.load(result, as_read=as_read), documents.load_text(result, as_read=as_read)
+    return result, document_files.load(result, as_read=as_read), document_files.load_text(result, as_read=as_read)
 
 
 def _reasons(row: JobRow, result: result_files.Result | None, document: documents.Document | None) -> list[str]:
@@ -108,7 +108,7 @@ def _reasons(row: JobRow, result: result_files.Result | None, document: document
     found = [str(each) for each in json.loads(row["review"] or "[]")]
     if result is None or not isinstance(document, documents.Receipt | documents.Invoice):
         return found
-    as_read = documents.load(result, as_read=True) if result_files.corrections_of(result) else None
+    as_read = document_files.load(result, as_read=True) if result_files.corrections_of(result) else None
     if not isinstance(as_read, documents.Receipt | documents.Invoice) or as_read == document:
         return found
     return [*document.reasons, *(each for each in found if each not in as_read.reasons)]
@@ -222,7 +222,7 @@ async def page_image(request: Request) -> Response:
 
 def _turn_of(result: result_files.Result, number: int) -> int:
     """The degrees by which the processor turned the page before it read it; boxes are places on the turned page."""
-    document = documents.load(result)
+    document = document_files.load(result)
     if not isinstance(document, documents.TextPages):
         return 0
     turned = next((page.turned for page in document.pages if page.number == number), 0)
