@@ -4,7 +4,6 @@
 """
 
 import errno
-import fcntl
 import logging
 import os
 import time
@@ -16,8 +15,9 @@ from daemon.core.job import Job, Original
 from daemon.files import beneath, reclaim
 from daemon.files.inbox import Inbox
 from daemon.files.incoming import Incoming
+from daemon.files.lock_files import LOCK_FILE, lock_file, write_owner
 from daemon.files.originals import originals_in
-from daemon.files.outbox import LOCK_FILE, Outbox
+from daemon.files.outbox import Outbox
 from daemon.files.result_names import FAILED
 from daemon.files.submitted import SubmittedFiles
 from daemon.files.taken import OriginalGone, TakenFiles
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 _PASSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}  # a later start may succeed
 _WRITABLE = "Mount it writable; for a service, also allow writing there: systemd/inboxd.service.d/folders.conf"
-_LOCK_SECONDS = 1.0  # only a running daemon holds a lock for longer
 
 
 class Layout:
@@ -131,7 +130,7 @@ class Layout:
         }
         for path, what in locks.items():
             try:
-                self._locks.append(_locked(path))
+                self._locks.append(lock_file(path))
             except BlockingIOError as error:
                 owner = path.read_text(errors="replace").strip() or "?"
                 self.unlock()
@@ -140,7 +139,7 @@ class Layout:
                     "Stop it with `systemctl stop inboxd`, Ctrl-C in its terminal, or `kill` and that number.",
                 ) from error
         for path in locks:
-            _write_owner(path)
+            write_owner(path)
         for place in (*self._all(), self.inbox.own.place / LOCK_FILE, self.outbox.own.place / LOCK_FILE):
             facts = place.lstat()
             self._identities[place] = (facts.st_dev, facts.st_ino)
@@ -243,55 +242,6 @@ def refuse_overlap(*, inbox: Path, outbox: Path, state: Path) -> None:
                 f"The inbox {inbox} and the {name} {path} overlap: results would be taken as new files.",
                 "Change [paths] in config.toml so that neither contains the other.",
             )
-
-
-def _locked(path: Path) -> int:
-    """Create the file if necessary, and lock it; its descriptor.
-
-    It is read-only, so that an administrator can remount the file system read-only while the daemon runs. NFS maps
-    flock(2) to a lock of fcntl(2), which needs a descriptor for writing.
-
-    Raises:
-        BlockingIOError: another process has the lock and keeps it.
-    """
-    flags = os.O_CLOEXEC | os.O_NOFOLLOW
-    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | flags, 0o600))
-    for access in (os.O_RDONLY, os.O_RDWR):
-        descriptor = os.open(path, access | flags)
-        try:
-            _flock(descriptor)
-            return descriptor
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno != errno.EBADF or access == os.O_RDWR:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _write_owner(path: Path) -> None:
-    """Write this process's id into a lock file that it holds."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_TRUNC)
-    try:
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    finally:
-        os.close(descriptor)
-
-
-def _flock(descriptor: int) -> None:
-    """Lock it, waiting a moment: a child of a killed daemon holds the lock until its exec.
-
-    Raises:
-        BlockingIOError: another process holds the lock.
-    """
-    until = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                raise
-            time.sleep(0.01)
 
 
 def _facts(path: Path) -> os.stat_result | None:

@@ -1,12 +1,16 @@
-"""The location of the original and its sidecars in a result."""
+"""The original and its sidecars in a result: their location, and how they get there."""
 
+import errno
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from daemon.core import names
-from daemon.core.job import Original
+from daemon.core import copies, durable, names, regular_files
+from daemon.core.job import Job, Original
 from daemon.files import corrected, result_reader
+
+log = logging.getLogger(__name__)
 
 ORIGINAL = "original"  # the subfolder for an original whose name another file of the result has
 ARCHIVE = "archive:"  # begins the path of an original that is not in the outbox
@@ -54,3 +58,29 @@ def _likely_originals(result: Path) -> list[Path]:
     if below and not has_documents and not any(path.is_dir() for path in below):
         return below
     return [path for path in result.iterdir() if path.name not in ERROR_DOCUMENTS and not path.is_dir()]
+
+
+def place_all(job: Job, original: Original, home: Path, *, is_placed: bool) -> None:
+    """Link or copy an original and its sidecars into the folder `home`, durably; `is_placed`: the original is already
+    there."""
+    if not is_placed or not os.path.lexists(home / original.path.name):
+        place(original.path, home, job.sha256, at_most=regular_files.HASH_INLINE_BYTES)
+    for sidecar in original.sidecars.values():
+        try:
+            place(sidecar, home, None, at_most=names.MAX_SIDECAR_BYTES[sidecar.suffix])
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            grown = "%s %s: %s has grown since it was taken; omitted from the result"
+            log.warning(grown, job.id[:8], job.path, sidecar.name)
+    durable.fsync_folder(home)
+
+
+def place(source: Path, folder: Path, sha256: str | None, *, at_most: int | None = None) -> str | None:
+    """Link or copy a file into a folder; return its checksum if it is known or had to be computed."""
+    target = folder / source.name
+    if os.path.lexists(target):
+        if target.samefile(source):
+            return sha256
+        target.unlink()
+    return copies.link_or_copy(source, target, sha256, at_most=at_most) or sha256

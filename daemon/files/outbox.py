@@ -6,7 +6,6 @@ Moves files; `publishing` writes the rows that belong to each step. Nothing here
 import contextlib
 import errno
 import json
-import logging
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -15,14 +14,11 @@ from pathlib import Path
 from daemon.core import copies, durable, names, regular_files
 from daemon.core.job import Job, JobState, Original
 from daemon.core.syncer import Syncer
-from daemon.files import beneath, flat, result_reader
+from daemon.files import beneath, flat, originals, result_reader
 from daemon.files.flat_files import FlatFiles
+from daemon.files.lock_files import LOCK_FILE
 from daemon.files.originals import ERROR_DOCUMENTS, ORIGINAL, RESULT, originals_in
 from daemon.files.result_names import FAILED, ResultNames
-
-log = logging.getLogger(__name__)
-
-LOCK_FILE = ".lock"  # in each folder that belongs to one daemon alone
 
 
 class Outbox:
@@ -80,7 +76,7 @@ class Outbox:
         if original is not None:
             home = folder / place
             home.mkdir(exist_ok=True)
-            self._place_all(job, original, home, is_placed=is_placed)
+            originals.place_all(job, original, home, is_placed=is_placed)
         for name, content in documents.items():
             (folder / name).unlink(missing_ok=True)
             durable.write_file(folder / name, content)
@@ -99,7 +95,7 @@ class Outbox:
         if original is not None:
             home = folder / place
             home.mkdir(exist_ok=True)
-            _place(original.path, home, job.sha256, at_most=regular_files.HASH_INLINE_BYTES)
+            originals.place(original.path, home, job.sha256, at_most=regular_files.HASH_INLINE_BYTES)
             folders = [home, folder] if home != folder else [folder]
         descriptor = durable.write_unsynced(folder / RESULT, document)
 
@@ -129,7 +125,7 @@ class Outbox:
         """Store the original in `archive_folder`, durably; `is_placed`: it is already there. Idempotent."""
         home = self.archive_folder(job)
         durable.make_folder(home)
-        self._place_all(job, original, home, is_placed=is_placed)
+        originals.place_all(job, original, home, is_placed=is_placed)
 
     def has_archived(self, job: Job) -> bool:
         """Check whether `archive_folder` exists, even if its job has not ended."""
@@ -160,7 +156,7 @@ class Outbox:
             durable.make_folder(home)
             if sha256 is None and self.may_link(source, home):
                 Syncer(home / ".copy").sync(source)
-            sha256 = _place(source, home, sha256)
+            sha256 = originals.place(source, home, sha256)
             durable.fsync_folder(home)
         return regular_files.sha256_of(source) if sha256 is None and needs_sha256 else sha256
 
@@ -172,19 +168,6 @@ class Outbox:
         while not home.is_dir():
             home = home.parent
         return copies.may_link(source, home)
-
-    def _place_all(self, job: Job, original: Original, home: Path, *, is_placed: bool) -> None:
-        if not is_placed or not os.path.lexists(home / original.path.name):
-            _place(original.path, home, job.sha256, at_most=regular_files.HASH_INLINE_BYTES)
-        for sidecar in original.sidecars.values():
-            try:
-                _place(sidecar, home, None, at_most=names.MAX_SIDECAR_BYTES[sidecar.suffix])
-            except OSError as error:
-                if error.errno != errno.EFBIG:
-                    raise
-                grown = "%s %s: %s has grown since it was taken; omitted from the result"
-                log.warning(grown, job.id[:8], job.path, sidecar.name)
-        durable.fsync_folder(home)
 
     def free_result_path(self, job: Job, *, failed: bool, reserved: Collection[str] = (), is_flat: bool = False) -> str:
         """A free path for the result; see `ResultNames.free_path`. is_flat: the path of a record, for the staged
@@ -280,10 +263,10 @@ class Outbox:
         Durable even if a run that was killed had removed it: otherwise it could reappear with a second original.
         """
         folder = self.path / result_path
-        originals = originals_in(folder)  # before error.json, which names them, is removed
+        found = originals_in(folder)  # before error.json, which names them, is removed
         with contextlib.suppress(FileNotFoundError):
             self._unlink(folder, ERROR_DOCUMENTS)  # error.json first: a folder that has one has its original
-            for path in originals:
+            for path in found:
                 self._unlink(path.parent, [path.name])
         durable.remove_empty_folders(folder / ORIGINAL, up_to=folder)
         durable.remove_empty_folders(folder, up_to=self.path / FAILED)
@@ -301,13 +284,3 @@ class Outbox:
             for name in wanted:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=descriptor)
-
-
-def _place(source: Path, folder: Path, sha256: str | None, *, at_most: int | None = None) -> str | None:
-    """Link or copy a file into a folder; return its checksum if it is known or had to be computed."""
-    target = folder / source.name
-    if os.path.lexists(target):
-        if target.samefile(source):
-            return sha256
-        target.unlink()
-    return copies.link_or_copy(source, target, sha256, at_most=at_most) or sha256

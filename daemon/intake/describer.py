@@ -13,7 +13,8 @@ from daemon.core.job import DROPPED, Entry, Job, JobState, Overrides
 from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
 from daemon.files.layout import Layout
 from daemon.intake.filetype import Content
-from daemon.intake.overrides import Choice, InvalidOptions, choose, read_bounded
+from daemon.intake.options_files import InvalidOptions, read_bounded
+from daemon.intake.overrides import Choice, choose
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,11 @@ from daemon.intake.filetype import Content
 from daemon.intake.ignored_names import ignore_patterns
 from daemon.intake.left_files import LeftFiles
 from daemon.intake.obstacles import PAUSE_PER_LEFT, Obstacles
-from daemon.intake.overrides import FOLDER_FILE, Choice, why_untrusted
+from daemon.intake.options_files import why_untrusted
+from daemon.intake.overrides import Choice
 from daemon.intake.path_states import Agenda, FileStates
 from daemon.intake.prerequisites import Prerequisites
+from daemon.intake.refused_files import RefusedFiles
 from daemon.intake.settling import Settling
 
 LOOK_SECONDS = 0.25  # per step, for looks, for scans and for reasons each: a large inbox must not delay other work
@@ -52,8 +54,8 @@ class PendingFiles:
         self._states = FileStates()
         self._looks = Agenda()
         self._ready: dict[Path, Ready] = {}  # in the order in which they are to be taken
-        self._reviews: dict[Path, None] = {}  # refused files, in order: are the reasons still true?
         self.left = LeftFiles(inbox.path)
+        self._refused = RefusedFiles(inbox, self._states, self.left)
         self._obstacles = Obstacles(inbox, self._states, self._looks, self.left)
 
     def apply(self, settings: Settings) -> None:
@@ -63,9 +65,8 @@ class PendingFiles:
         """Schedule looks at refused files, which no folder scan finds, and at files whose state was unknown when they
         caused an error.
         """
+        self._refused.review_all()
         for path, state in self._states:
-            if state.is_refused:
-                self._reviews[path] = None
             if state.set_aside is not None and state.set_aside.snapshot is None:
                 self._looks.set(path, now)
 
@@ -107,16 +108,14 @@ class PendingFiles:
     def step_reviews(self) -> None:
         """Check whether refused files are still there; the rest in the next step."""
         until = time.monotonic() + LOOK_SECONDS
-        while self._reviews:
-            path = next(iter(self._reviews))
-            del self._reviews[path]
-            self.guard(self.review, path, path=path)
+        while (path := self._refused.next_due()) is not None:
+            self.guard(self._refused.review, path, path=path)
             if time.monotonic() >= until:
                 return
 
     def next_look(self, now: float) -> float | None:
         """Seconds until a step has something to do; None: not before a hint."""
-        return 0.0 if self._reviews else self._looks.seconds_left(now)
+        return 0.0 if self._refused.has_due else self._looks.seconds_left(now)
 
     def guard(self, step: Callable[..., None], *arguments: object, path: Path, entry: Entry | None = None) -> None:
         """Error boundary of one file: an unexpected error affects only that file."""
@@ -209,20 +208,8 @@ class PendingFiles:
             return False
 
     def review(self, path: Path) -> None:
-        """Report why inboxd refuses or ignores the file at `path`; clear the report once that no longer applies."""
-        try:
-            why = None if path.name == FOLDER_FILE else self._inbox.refusal(path)
-            why = why or why_untrusted(self._inbox, path)
-        except OSError:  # the next review tries again
-            return
-        state = self._states.get(path)
-        if why is not None:
-            self._states.of(path).is_refused = True
-            self.left.report(path, why)
-        elif state is not None and state.is_refused:
-            state.is_refused = False
-            self._states.discard_empty(path)
-            self.left.clear(path)
+        """See `RefusedFiles.review`."""
+        self._refused.review(path)
 
     def forget(self, path: Path) -> None:
         """Forget a file that was taken or is gone."""
@@ -267,7 +254,7 @@ class PendingFiles:
         return self._ready.pop(entry.path, None) == Ready(entry, now)
 
     def own_sidecars(self, path: Path) -> list[Entry]:
-        """The sidecars of a file that inboxd uses (see `overrides.why_untrusted`). Reports the ignored ones."""
+        """The sidecars of a file that inboxd uses (see `options_files.why_untrusted`). Reports the ignored ones."""
         own = []
         for sidecar in self._inbox.sidecars(path):
             if why_untrusted(self._inbox, sidecar.path):

@@ -16,7 +16,8 @@ from daemon.files.inbox import Inbox
 from daemon.intake import unsupported
 from daemon.intake.filetype import Content
 from daemon.intake.ignored_names import DOWNLOAD_SUFFIXES
-from daemon.intake.overrides import FOLDER_FILE, Choice, InvalidOptions, choose, options_of, too_large
+from daemon.intake.options_files import FOLDER_FILE, InvalidOptions, too_large
+from daemon.intake.overrides import Choice, choose, options_of
 from daemon.intake.path_states import FileState, Mistake, Snapshot
 
 _EMPTY = unsupported.EMPTY

@@ -19,7 +19,7 @@ from daemon.files.inbox import Found
 from daemon.files.layout import Layout
 from daemon.intake.ignored_names import is_ignored
 from daemon.intake.obstacles import error_pause
-from daemon.intake.overrides import FOLDER_FILE
+from daemon.intake.options_files import FOLDER_FILE
 from daemon.intake.path_states import Agenda, FolderState
 from daemon.intake.pending_files import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
 from daemon.intake.watcher import Watcher

@@ -35,7 +35,8 @@ from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content, sniff
 from daemon.intake.ignored_names import ignore_patterns, is_ignored
-from daemon.intake.overrides import Choice, InvalidOptions, UnwrittenSidecar, choose, too_large
+from daemon.intake.options_files import InvalidOptions, UnwrittenSidecar, too_large
+from daemon.intake.overrides import Choice, choose
 from daemon.intake.prerequisites import lacks_prompt
 from daemon.queue.store import Store, new_id
 

@@ -8,7 +8,8 @@ from daemon import config
 from daemon.core.errors import ConfigError
 from daemon.files.inbox import Inbox
 from daemon.intake import overrides
-from daemon.intake.overrides import Choice, InvalidOptions, choose, options_of
+from daemon.intake.options_files import InvalidOptions
+from daemon.intake.overrides import Choice, choose, options_of
 from processors.contract import Kind
 from processors.whisper import TranscribeOptions
 
