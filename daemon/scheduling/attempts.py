@@ -7,8 +7,8 @@ from daemon.core.job import Job
 from daemon.files.disk_retry import DiskRetry
 from daemon.queue.changes import JobChanges
 from daemon.queue.store import Store
+from daemon.scheduling.assignment import Assignment
 from daemon.scheduling.pool import Slot
-from daemon.scheduling.pools import Assignment
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,12 @@ from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
+from daemon.scheduling.assignment import Assignment
 from daemon.scheduling.batches import Moment, PoolQueue, choose_for, free_places, rank
 from daemon.scheduling.duplicates import Duplicate, Duplicates
 from daemon.scheduling.placement import needed_jobs
 from daemon.scheduling.pool import Pool
-from daemon.scheduling.pools import Assignment, Pools
+from daemon.scheduling.pools import Pools
 from daemon.workers.supervisor import WorkerState
 from processors import contract
 

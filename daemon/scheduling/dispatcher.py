@@ -22,17 +22,19 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone
 from daemon.intake import unsupported
-from daemon.publishing.parked import CANCELLING, INTERNAL_ERROR, LOST
+from daemon.publishing.parked import CANCELLING, INTERNAL_ERROR
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement, retry
+from daemon.scheduling.assignment import Assignment
 from daemon.scheduling.attempts import Attempt, Attempts
 from daemon.scheduling.candidates import Candidates, Selection
 from daemon.scheduling.duplicates import Duplicates
 from daemon.scheduling.idle_workers import IdleWorkers
+from daemon.scheduling.parked_jobs import ParkedJobs
 from daemon.scheduling.pause import Pause
 from daemon.scheduling.pool import Slot
-from daemon.scheduling.pools import Assignment, Pools
+from daemon.scheduling.pools import Pools
 from daemon.scheduling.progress import ProgressBoard
 from daemon.workers.supervisor import Seat, Workers, WorkerState
 from processors import contract, protocol
@@ -41,7 +43,6 @@ from processors.contract import FailureKind
 log = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # descriptors, memory, processes
-_PROBE_JOBS = 256  # parked jobs that one step checks
 
 
 class Dispatcher:
@@ -75,7 +76,7 @@ class Dispatcher:
         self._duplicates = Duplicates(settings, store, layout, publishing)
         self._candidates = Candidates(settings, store, pools, self._duplicates, publishing, clock)
         self.idle_workers = IdleWorkers(pools, clock)
-        self._probed: Job | None = None  # the last parked job that a probe has checked; None: the probe has checked all
+        self._parked_jobs = ParkedJobs(store, publishing, pools, cancel=self.cancel)
         self.has_more = False  # another `feed` would settle or probe more jobs at once
         self.again_at: float | None = None  # of the monotonic clock: when another `feed` may start a worker
 
@@ -101,9 +102,7 @@ class Dispatcher:
         if self._pause.reason is not None:
             self.idle_workers.end_all("the daemon is paused")
             return
-        if self._probed is not None:
-            self._probe_after(self._probed)
-            self.has_more = self._probed is not None
+        self.has_more = self._parked_jobs.continue_probe()
         moment = self._candidates.moment()
         selection = self._candidates.select(moment)
         self._settle(selection)
@@ -112,7 +111,7 @@ class Dispatcher:
     def _settle(self, selection: Selection) -> None:
         """Deal with the queued jobs that need no worker."""
         for why, jobs in selection.parked.items():
-            self._park(jobs, why)
+            self._parked_jobs.park(jobs, why)
         for job in selection.unsupported:
             self._settle_one(job, functools.partial(self._settle_unsupported, job))
         for duplicate in selection.duplicates:
@@ -143,11 +142,6 @@ class Dispatcher:
     def _set_aside(self, job: Job) -> None:
         """Give a job up after an internal error, so that others can start."""
         self._publishing.give_up(job, FailureKind.ERROR, INTERNAL_ERROR)
-
-    def _park(self, jobs: Sequence[Job], why: str) -> None:
-        for job in jobs:
-            log.warning("%s %s waits: %s", job.id[:8], job.path, why, extra=about(job))
-        self._store.park([job.id for job in jobs], why)
 
     def _carry_out(self, plan: placement.Plan) -> None:
         self.again_at = plan.again_at
@@ -234,30 +228,8 @@ class Dispatcher:
     # ---------------------------------------------------------------------------------------- commands
 
     def probe(self, *, at_once: bool = False) -> None:
-        """Check whether parked jobs can go on; `feed` continues if there are many. `at_once`: also those of pools whose
-        pause is not over."""
-        self._pools.forget_assignments()
-        self._pools.unpark(at_once=at_once)
-        self._probe_after(None)
-
-    def _probe_after(self, probed: Job | None) -> None:
-        """Check the parked jobs that come next; None: the first ones."""
-        self._probed = probed
-        jobs = self._store.waiting(after=probed, limit=_PROBE_JOBS)
-        ready = []
-        for job in jobs:
-            if job.waiting_for == CANCELLING and not self._publishing.is_busy_with(job.id):
-                self.cancel(job)  # its worker was killed to cancel it, and the daemon was paused at that moment
-            if job.waiting_for in (CANCELLING, LOST):
-                continue
-            assignment = self._pools.assign_job(job)
-            if isinstance(assignment, Assignment) and not assignment.pool.is_parked:
-                ready.append(job.id)
-            elif isinstance(assignment, contract.NotReady) and assignment.why != job.waiting_for:
-                self._store.reassign(job, waiting_for=assignment.why)
-        if ready:
-            self._store.park(ready, None)
-        self._probed = jobs[-1] if len(jobs) == _PROBE_JOBS else None
+        """Check whether parked jobs can go on; see `ParkedJobs.probe`."""
+        self._parked_jobs.probe(at_once=at_once)
 
     def cancel(self, job: Job) -> bool:
         """Cancel an unfinished job; its original goes to outbox/failed. False: delayed until a disk permits it."""

@@ -19,7 +19,7 @@ from daemon.files.flat import FilePlaces, shown
 from daemon.files.layout import Layout
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
-from daemon.scheduling.pools import Assignment
+from daemon.scheduling.assignment import Assignment
 from processors import protocol, wellformed
 
 log = logging.getLogger(__name__)

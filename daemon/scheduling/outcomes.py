@@ -1,38 +1,32 @@
 """Applies what workers report to their jobs: loaded, progress, finished, failed, exited.
 
-`retry` decides what a failed attempt costs; `publishing` carries a result or a failure into the outbox.
+`failed_attempts` decides how a failed job goes on; `publishing` carries a result or a failure into the outbox.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from daemon.config.current import CurrentSettings
 from daemon.core.clock import Clock
-from daemon.core.errors import InboxdError, StartOver, StorageError
+from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.core.messages import WorkerExited, WorkerMessage
-from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone
 from daemon.publishing.finished_attempt import FinishedAttempt
-from daemon.publishing.parked import INTERNAL_ERROR
 from daemon.publishing.publisher import Publisher
 from daemon.publishing.result_documents import MadeBy
-from daemon.scheduling import retry
 from daemon.scheduling.attempts import Attempts
+from daemon.scheduling.failed_attempts import FailedAttempts
 from daemon.scheduling.pool import Slot
-from daemon.scheduling.pools import Assignment, Pools
+from daemon.scheduling.pools import Pools
 from daemon.scheduling.progress import ProgressBoard
 from daemon.workers.supervisor import Worker, Workers, WorkerState, describe_exit
 from processors import contract, protocol
 from processors.contract import FailureKind
-from processors.steps.saved import FIRST_RESULTS
 
 log = logging.getLogger(__name__)
-
-_MAX_STORAGE_FAILURES = 10  # of a slot's workers in a row, uncharged
 
 
 class Outcomes:
@@ -40,9 +34,8 @@ class Outcomes:
 
     def __init__(
         self,
-        settings: CurrentSettings,
+        failed_attempts: FailedAttempts,
         layout: Layout,
-        disk_retry: DiskRetry,
         workers: Workers,
         publishing: Publisher,
         pools: Pools,
@@ -50,9 +43,8 @@ class Outcomes:
         progress: ProgressBoard,
         clock: Clock,
     ):
-        self._settings = settings
+        self._failed_attempts = failed_attempts
         self._layout = layout
-        self._disk_retry = disk_retry
         self._workers = workers
         self._publishing = publishing
         self._pools = pools
@@ -130,7 +122,7 @@ class Outcomes:
         slot.storage_failures = 0
 
         def give_up(error: Exception) -> None:
-            self._settle_failure(job, slot, FailureKind.ERROR, f"Cannot publish the result: {error}.")
+            self._failed_attempts.settle(job, slot, FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
         try:
             origins = self._pools.origins(job, assignment.recipe_options)
@@ -177,7 +169,7 @@ class Outcomes:
         may_use_cpu = slot.pool.options.cpu_fallback and is_on_gpu
         is_its_own = failed.is_its_own and failure is FailureKind.ERROR
         batch_size = 1 if is_its_own else worker.batch_size
-        self._settle_failure(job, slot, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
+        self._failed_attempts.settle(job, slot, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
 
     def _why_unreadable(self, job: Job) -> str | None:
         """The reason why an original that nobody removed cannot be read now: an absent folder, a failing disk."""
@@ -214,7 +206,7 @@ class Outcomes:
                 self._publishing.cancel(job)
                 continue
             message = f"The processor {worker.processor} reported no outcome."
-            self._settle_failure(job, slot, FailureKind.ERROR, message)
+            self._failed_attempts.settle(job, slot, FailureKind.ERROR, message)
         worker.state = WorkerState.IDLE
         self._begin_idling(worker, slot)
 
@@ -244,96 +236,10 @@ class Outcomes:
             elif was_interrupted:
                 self._attempts.requeue(job, outcome="interrupted", detail="the worker of its batch was killed")
             else:
-                self._settle_failure(job, slot, failure, message, batch_size=worker.batch_size)
+                self._failed_attempts.settle(job, slot, failure, message, batch_size=worker.batch_size)
         slot.worker = None
         self._pools.forget_retired()
         log.info("worker %d: %s has exited", worker.number, worker.processor)
-
-    # ---------------------------------------------------------------------------------------- failures
-
-    def _settle_failure(
-        self,
-        job: Job,
-        slot: Slot,
-        failure: FailureKind,
-        message: str,
-        *,
-        batch_size: int = 1,
-        may_use_cpu: bool = False,
-    ) -> None:
-        """Carry out what `retry` decides on a failed attempt. No worker has the job any more: whatever happens here, it
-        must not stay `running`."""
-        try:
-            self._decide(job, slot, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
-        except (OSError, StorageError) as error:
-            self._disk_retry.note(error, can_take=True)
-            self._attempts.requeue(job, outcome=failure, detail=message)
-        except InboxdError:
-            raise
-        except Exception as error:  # error boundary: one job
-            log.error("%s %s: internal error", job.id[:8], job.path, exc_info=error, extra=about(job))
-            self._publishing.give_up(job, FailureKind.ERROR, INTERNAL_ERROR)
-
-    def _decide(
-        self, job: Job, slot: Slot, failure: FailureKind, message: str, *, batch_size: int, may_use_cpu: bool
-    ) -> None:
-        failure = self._note_failure(slot, failure, message, batch_size)
-        rules = self._settings.value.retry
-        decision = retry.decide(
-            job,
-            failure,
-            batch_size=batch_size,
-            attempts=rules.attempts,
-            backoff=rules.backoff,
-            backoff_max=rules.backoff_max,
-            may_use_cpu=may_use_cpu,
-            has_first_result=(self._layout.checkpoints / job.id / FIRST_RESULTS).is_dir(),
-        )
-        match decision:
-            case retry.GiveUp():
-                self._publishing.give_up(replace(job, charged=job.charged + 1), failure, message)
-            case retry.Park():
-                self._pools.park(slot, message)
-                waiting_for = None if self._may_start_elsewhere(job) else message
-                self._attempts.requeue(job, outcome=failure, detail=message, waiting_for=waiting_for)
-            case retry.Again() as again:
-                self._try_again(job, failure, message, again)
-
-    def _may_start_elsewhere(self, job: Job) -> bool:
-        """True if another slot of the job's pool is not parked."""
-        assignment = self._pools.assign_job(job)
-        return isinstance(assignment, Assignment) and not assignment.pool.is_parked
-
-    def _note_failure(self, slot: Slot, failure: FailureKind, message: str, batch_size: int) -> FailureKind:
-        """Apply what a failure shows about the slot and the disks to them. Return the failure to charge."""
-        if failure is FailureKind.STORAGE:
-            slot.storage_failures += 1
-            self._disk_retry.note(StorageError(message), can_take=True)
-            if slot.storage_failures > _MAX_STORAGE_FAILURES:  # in a row, although the daemon itself can write
-                return FailureKind.ERROR
-        elif failure is FailureKind.OUT_OF_MEMORY:
-            slot.batch_limit = max(1, min(slot.batch_limit, batch_size // 2))
-            if slot.worker is not None:  # replace it: only the exit returns all of its memory
-                slot.worker.end(self._clock.monotonic())
-        return failure
-
-    def _try_again(self, job: Job, failure: FailureKind, message: str, again: retry.Again) -> None:
-        log.warning(
-            "%s %s: attempt %d: %s: %s; again in %g s%s",
-            *(job.id[:8], job.path, job.attempt, failure, message, again.after_seconds),
-            ", on the CPU" if again.on_cpu else "",
-            extra=about(job),
-        )
-        self._attempts.requeue(
-            job,
-            outcome=failure,
-            detail=message,
-            charged=job.charged + again.charged,
-            alone=again.alone,
-            overrides=job.moved_to_cpu() if again.on_cpu else job.overrides,
-            interruptions=0,
-            run_at=self._clock.now_us() + int(again.after_seconds * 1e6),
-        )
 
 
 def what_loaded(loaded: protocol.WorkerLoaded, device: str) -> str:

@@ -23,6 +23,7 @@ from daemon.recovery.retention import Retention
 from daemon.recovery.startup import Recovery
 from daemon.scheduling.attempts import Attempts
 from daemon.scheduling.dispatcher import Dispatcher
+from daemon.scheduling.failed_attempts import FailedAttempts
 from daemon.scheduling.outcomes import Outcomes
 from daemon.scheduling.pause import Pause
 from daemon.scheduling.pools import Pools
@@ -31,6 +32,7 @@ from daemon.server.commands import Commands
 from daemon.server.control_socket import ControlServer
 from daemon.server.events import Events
 from daemon.server.feed import Feed
+from daemon.server.job_commands import JobCommands
 from daemon.server.mailbox import Mailbox
 from daemon.server.reload import Reloader
 from daemon.server.status import Problems, StatusReport
@@ -124,7 +126,8 @@ def build(
     dispatcher = Dispatcher(
         current, store, layout, disk_retry, workers, publishing, pause, pools, attempts, progress, clock
     )
-    outcomes = Outcomes(current, layout, disk_retry, workers, publishing, pools, attempts, progress, clock)
+    failed_attempts = FailedAttempts(current, layout, disk_retry, publishing, pools, attempts, clock)
+    outcomes = Outcomes(failed_attempts, layout, workers, publishing, pools, attempts, progress, clock)
 
     retention = Retention(current, store, layout)
     timetable = Timetable(post, settings.schedule)
@@ -148,17 +151,17 @@ def build(
         clock,
     )
     reloader = Reloader(current, notifier, problems, show_problem=lambda: notifier.status(status.one_line()))
+    job_commands = JobCommands(
+        current, store, disk_retry, publishing, Corrector(store, layout), dispatcher, intake, retention
+    )
     commands = Commands(
         current,
-        store,
+        job_commands,
         disk_retry,
         workers,
-        publishing,
-        Corrector(store, layout),
         dispatcher,
         intake,
         pause,
-        retention,
         status,
         Events(store, status),
         reloader,

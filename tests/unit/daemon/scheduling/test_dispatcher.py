@@ -14,7 +14,7 @@ from manual_daemon import finished
 from daemon import config
 from daemon.core.errors import StorageError
 from daemon.publishing.parked import LOST
-from daemon.scheduling import dispatcher
+from daemon.scheduling import parked_jobs
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
 from processors.contract import FailureKind, WorkProgress
@@ -527,7 +527,7 @@ def test_probe_at_once_does_not_wait_for_the_pause(bench: Bench):
 
 
 def test_probe_checks_many_jobs_bit_by_bit(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dispatcher, "_PROBE_JOBS", 2)
+    monkeypatch.setattr(parked_jobs, "_PROBE_JOBS", 2)
     names = [f"{number}.txt" for number in range(5)]
     bench.drop(*names)
     cancelled = bench.job("0.txt").id

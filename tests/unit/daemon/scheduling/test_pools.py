@@ -5,7 +5,8 @@ from manual_daemon import ManualClock
 
 from daemon import config
 from daemon.config.current import CurrentSettings
-from daemon.scheduling.pools import Assignment, Pools
+from daemon.scheduling.assignment import Assignment
+from daemon.scheduling.pools import Pools
 from processors.contract import NotReady
 
 TOML = """
