@@ -36,11 +36,11 @@ _PLURALS = {
 
 def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check that every file is unchanged and in exactly one place."""
-    from daemon.files.layout import Layout
+    from daemon.files.folders import Folders
     from daemon.recovery.verify import Verification
 
     settings = load_settings(config_file)
-    folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+    folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
     verdict = Verification(folders, settings.database, is_running=_is_running(settings)).run()
     if as_json:
         print_json({"clean": verdict.is_clean, **dataclasses.asdict(verdict)})
@@ -186,7 +186,7 @@ def show_config(config_file: ConfigOption = None, as_json: JsonOption = False) -
 
 
 def _checked_settings(config_file: Path | None) -> config.Settings:
-    from daemon.files.layout import refuse_overlap
+    from daemon.files.folders import refuse_overlap
 
     settings = load_settings(config_file)
     refuse_overlap(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)

@@ -35,8 +35,8 @@ class ConfigError(InboxdError):
     exit_code = os.EX_CONFIG
 
 
-class LayoutError(InboxdError):
-    """The folders are unusable (inbox inside outbox, two file systems, no permission …)."""
+class SetupError(InboxdError):
+    """A folder, the access token or the service cannot be used (inbox inside outbox, no permission …)."""
 
     exit_code = os.EX_CONFIG
 

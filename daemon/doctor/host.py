@@ -16,11 +16,11 @@ from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.core import durable
-from daemon.core.errors import InboxdError, LayoutError
+from daemon.core.errors import InboxdError, SetupError
 from daemon.core.regular_files import writer_has
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, as_user
-from daemon.files.layout import refuse_overlap
+from daemon.files.folders import refuse_overlap
 from daemon.install import resources, unit
 from daemon.intake.watcher import file_system, is_remote
 from daemon.queue.reader import JobLog
@@ -40,7 +40,7 @@ def folders(settings: Settings, installation: Installation | None) -> Findings:
     """Check that the folders exist and that the service may use them; report their file systems."""
     try:
         refuse_overlap(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
-    except LayoutError as error:
+    except SetupError as error:
         yield FAIL, error.what, error.fix
     user = installation.user if installation else None
     for name in _NAMES:

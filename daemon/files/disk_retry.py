@@ -17,7 +17,7 @@ from pathlib import Path
 
 from daemon.core import durable
 from daemon.core.errors import InboxdError, LogLocked, StorageError
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class DiskRetry:
     clock: monotonic seconds.
     """
 
-    def __init__(self, layout: Layout, store: Store, *, clock: Callable[[], float]):
-        self._layout = layout
+    def __init__(self, folders: Folders, store: Store, *, clock: Callable[[], float]):
+        self._folders = folders
         self._store = store
         self._clock = clock
         self._waiting: dict[str, _WaitingStep] = {}
@@ -117,7 +117,7 @@ class DiskRetry:
 
     def sweep(self) -> None:
         """Remove the probe files of a run that was killed during an examination."""
-        for folder in (*self._probed(), self._layout.outbox.path):  # the last: by an older version
+        for folder in (*self._probed(), self._folders.outbox.path):  # the last: by an older version
             with contextlib.suppress(OSError):
                 _sweep(folder)
 
@@ -184,13 +184,13 @@ class DiskRetry:
         self._wait()
 
     def _probed(self) -> tuple[Path, ...]:
-        return (self._layout.taken.path, self._layout.state, self._layout.outbox.staging)
+        return (self._folders.taken.path, self._folders.state, self._folders.outbox.staging)
 
     def _examine(self) -> bool:
         """Return True if everything is writable; otherwise `trouble` says what is not."""
         self.can_take = self._is_locked = False
         try:
-            self._layout.check()
+            self._folders.check()
             self._store.check()
             *first, last = self._probed()
             for folder in first:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from daemon import config
 from daemon.config.schema import WebTable
-from daemon.core.errors import LayoutError
+from daemon.core.errors import SetupError
 from daemon.install import resources, unit
 from daemon.install.service_paths import ServicePaths, system_paths
 from daemon.install.system_commands import check_manager, run, run_or_raise, systemctl
@@ -36,7 +36,7 @@ def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], N
     console; an installed one is always upgraded.
 
     Raises:
-        LayoutError: the service cannot be installed; names the fix.
+        SetupError: the service cannot be installed; names the fix.
         ConfigError: the existing config.toml is wrong; the service keeps running unchanged.
     """
     command = _check(paths)
@@ -115,7 +115,7 @@ def uninstall(paths: ServicePaths, report: Callable[[str], None]) -> None:
     """Stop the service and remove its unit and command; settings, files and the job log remain.
 
     Raises:
-        LayoutError: the service cannot be removed; names the fix.
+        SetupError: the service cannot be removed; names the fix.
     """
     if paths.unit.exists():
         check_manager(paths)
@@ -146,7 +146,7 @@ def _check(paths: ServicePaths) -> Path:
     """Check everything that could stop the installation half-way; return the command that the unit will run."""
     command = Path(sys.prefix) / "bin" / "inboxd"
     if not command.exists():
-        raise LayoutError(
+        raise SetupError(
             f"There is no {command}.", "Install into a virtual environment first: make install, or pip install"
         )
     check_manager(paths)
@@ -154,9 +154,9 @@ def _check(paths: ServicePaths) -> Path:
         return command
     for path in (command, Path(__file__), Path(sys.executable).resolve()):
         if directive := unit.find_hidden(path):
-            raise LayoutError(f"The service cannot see {path} ({directive}).", _ELSEWHERE)
+            raise SetupError(f"The service cannot see {path} ({directive}).", _ELSEWHERE)
         if closed := unit.find_closed(path):
-            raise LayoutError(
+            raise SetupError(
                 f"The service's user may not read {path}: other users have no access to {closed}.",
                 f"Grant it: chmod o+rX {closed} (for everything: chmod -R o+rX {_EVERYTHING}). Or: {_ELSEWHERE}",
             )

@@ -16,7 +16,7 @@ from daemon.core.job import Entry, Job
 from daemon.core.journald import about
 from daemon.core.names import printable
 from daemon.files.disk_retry import DiskRetry, describe
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.files.taken import OriginalGone
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import sniff
@@ -41,15 +41,15 @@ class Claimer:
     def __init__(
         self,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         files: PendingFiles,
         describer: Describer,
         checksums: Checksums,
     ):
         self._store = store
-        self._inbox = layout.inbox
-        self._taken = layout.taken
+        self._inbox = folders.inbox
+        self._taken = folders.taken
         self._disk_retry = disk_retry
         self._files = files
         self._describer = describer

@@ -11,7 +11,7 @@ from daemon.config.current import CurrentSettings
 from daemon.core import regular_files
 from daemon.core.job import DROPPED, Entry, Job, JobState, Overrides
 from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.intake.filetype import Content
 from daemon.intake.options_files import InvalidOptions, read_bounded
 from daemon.intake.overrides import Choice, choose
@@ -25,10 +25,10 @@ class Describer:
     """Describes taken files. `now_us` returns the time, microseconds since the
     epoch."""
 
-    def __init__(self, settings: CurrentSettings, layout: Layout, *, now_us: Callable[[], int]):
+    def __init__(self, settings: CurrentSettings, folders: Folders, *, now_us: Callable[[], int]):
         self._settings = settings
-        self._inbox = layout.inbox
-        self._taken = layout.taken
+        self._inbox = folders.inbox
+        self._taken = folders.taken
         self._now_us = now_us
 
     def describe(

@@ -13,7 +13,7 @@ from daemon.config.settings import Settings
 from daemon.core.job import DROPPED, Entry, Job
 from daemon.core.messages import Hashed, LookAt
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content
@@ -34,7 +34,7 @@ class Intake:
         self,
         settings: CurrentSettings,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         watcher: Watcher,
         post: Callable[[Hashed], None],
@@ -43,16 +43,16 @@ class Intake:
         hasher: Hasher | None = None,
     ):
         self._ignored = settings.value.ignore
-        self._submitted = layout.submitted
+        self._submitted = folders.submitted
         self.unplaced: dict[str, str] = {}  # why recovery failed, by file in .taken or job
         self._is_outdated = False  # the patterns of `[inbox] ignore` may have changed
-        self._hasher = hasher or Hasher(post, layout.taken.path / ".copy.hasher")
+        self._hasher = hasher or Hasher(post, folders.taken.path / ".copy.hasher")
         self._checksums = Checksums(store, disk_retry, self._hasher)
-        self._describer = Describer(settings, layout, now_us=now_us)
-        self._files = PendingFiles(settings, layout.inbox)
-        self._scanner = Scanner(settings, layout, watcher, self._files)
-        self._claimer = Claimer(store, layout, disk_retry, self._files, self._describer, self._checksums)
-        self._submissions = Submissions(settings, store, layout, disk_retry, self._describer, self._claimer)
+        self._describer = Describer(settings, folders, now_us=now_us)
+        self._files = PendingFiles(settings, folders.inbox)
+        self._scanner = Scanner(settings, folders, watcher, self._files)
+        self._claimer = Claimer(store, folders, disk_retry, self._files, self._describer, self._checksums)
+        self._submissions = Submissions(settings, store, folders, disk_retry, self._describer, self._claimer)
 
     def apply(self, settings: Settings) -> None:
         """Use new settings for all files that are taken from now on."""

@@ -15,8 +15,8 @@ from daemon.core.errors import InboxdError
 from daemon.core.messages import LookAt
 from daemon.core.names import SIDECAR_SUFFIXES
 from daemon.files.disk_retry import describe
+from daemon.files.folders import Folders
 from daemon.files.inbox import Found
-from daemon.files.layout import Layout
 from daemon.intake.ignored_names import is_ignored
 from daemon.intake.obstacles import error_pause
 from daemon.intake.options_files import FOLDER_FILE
@@ -46,13 +46,13 @@ class _Scan:
 class Scanner:
     """Scans folders step by step. Called by the main thread only; `now` is monotonic seconds."""
 
-    def __init__(self, settings: CurrentSettings, layout: Layout, watcher: Watcher, files: PendingFiles):
+    def __init__(self, settings: CurrentSettings, folders: Folders, watcher: Watcher, files: PendingFiles):
         self._settings = settings
-        self._layout = layout
-        self._inbox = layout.inbox
+        self._folders = folders
+        self._inbox = folders.inbox
         self._watcher = watcher
         self._files = files
-        self._folders: dict[Path, FolderState] = {}
+        self._states: dict[Path, FolderState] = {}
         self._scans = Agenda()
         self._scan: _Scan | None = None  # that the last step had no time to complete
         self._unscanned = 0  # folders that the last step had no time for
@@ -60,9 +60,9 @@ class Scanner:
     def look_everywhere(self, now: float) -> None:
         """Scan the whole inbox at the next step."""
         self._scans.set(self._inbox.path, now)
-        for state in self._folders.values():
+        for state in self._states.values():
             state.rests_until, state.ignored = 0.0, 0
-        self._folders = {folder: state for folder, state in self._folders.items() if state != FolderState()}
+        self._states = {folder: state for folder, state in self._states.items() if state != FolderState()}
 
     def look_at(self, hint: LookAt, now: float) -> None:
         """Scan a folder, or look at a file, at the next step."""
@@ -103,7 +103,7 @@ class Scanner:
     @property
     def ignored(self) -> int:
         """The number of files and folders that the last scans ignored, without hidden ones."""
-        return sum(state.ignored for state in self._folders.values())
+        return sum(state.ignored for state in self._states.values())
 
     @property
     def is_scanning(self) -> bool:
@@ -116,11 +116,11 @@ class Scanner:
         return self._scan is None and not any(self._awaits(folder) for folder in self._scans.paths())
 
     def _awaits(self, folder: Path) -> bool:
-        state = self._folders.get(folder)
+        state = self._states.get(folder)
         return folder not in self._files.left.reasons or (state is not None and 0 < state.failures < DRAIN_TRIES)
 
     def _state(self, folder: Path) -> FolderState:
-        return self._folders.setdefault(folder, FolderState())
+        return self._states.setdefault(folder, FolderState())
 
     def _begin(self, folder: Path, now: float) -> _Scan | None:
         """Begin to scan a folder. None: it was scanned too recently, or an unexpected error occurred."""
@@ -149,7 +149,7 @@ class Scanner:
                 self._look_at_one(scan, each, now)
         except FileNotFoundError:  # the files that were in it are gone
             if scan.folder == self._inbox.path:
-                self._layout.check()
+                self._folders.check()
             found, scan.subfolders, scan.ignored = [], [], 0
         except OSError as error:
             self._files.left.report(scan.folder, f"it cannot be read: {describe(error)}")

@@ -29,7 +29,7 @@ from daemon.core.names import (
     source_name,
 )
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.intake import unsupported
 from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
@@ -72,17 +72,17 @@ class Submissions:
         self,
         settings: CurrentSettings,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         describer: Describer,
         claimer: Claimer,
     ):
         self._settings = settings
         self._store = store
-        self._inbox = layout.inbox
-        self._taken = layout.taken
-        self._incoming = layout.incoming
-        self._submitted = layout.submitted
+        self._inbox = folders.inbox
+        self._taken = folders.taken
+        self._incoming = folders.incoming
+        self._submitted = folders.submitted
         self._disk_retry = disk_retry
         self._describer = describer
         self._claimer = claimer

@@ -9,7 +9,7 @@ from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.files import flat
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.publishing.preparation import Preparations
 from daemon.queue.store import Store
 
@@ -22,14 +22,14 @@ class Completion:
     def __init__(
         self,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         preparations: Preparations,
         *,
         is_busy_with: Callable[[str], bool],
     ):
         self._store = store
-        self._layout = layout
+        self._folders = folders
         self._disk_retry = disk_retry
         self._preparations = preparations
         self._is_busy_with = is_busy_with
@@ -63,7 +63,7 @@ class Completion:
             self._release_ended(job)
             return
         job = self._rename(job)
-        self._layout.outbox.fsync_results(job.result_path)  # a run that was killed before this may have renamed it
+        self._folders.outbox.fsync_results(job.result_path)  # a run that was killed before this may have renamed it
         done = self._store.finish(job)  # publish before finish: each row in state done has its result
         level = logging.INFO if done.state is JobState.DONE else logging.WARNING
         what = done.error or done.result_path
@@ -71,12 +71,12 @@ class Completion:
         self.release_later([job_id])
 
     def _rename(self, job: Job) -> Job:
-        while self._layout.outbox.is_staged(job):
+        while self._folders.outbox.is_staged(job):
             try:
-                self._layout.outbox.publish(job)
+                self._folders.outbox.publish(job)
             except (FileExistsError, NotADirectoryError):  # something else now has the result's name, or its folder's
                 is_flat, failed = flat.is_flat(job.result_path or ""), job.outcome is not JobState.DONE
-                free = self._layout.outbox.free_result_path(job, failed=failed, is_flat=is_flat)
+                free = self._folders.outbox.free_result_path(job, failed=failed, is_flat=is_flat)
                 job = self._store.rename_intent(job, free)
         return job
 
@@ -95,7 +95,7 @@ class Completion:
         was queued again in the meantime stays unchanged, because its original is the only copy."""
         still_open = self._store.still_open(job_ids)
         ended = [job_id for job_id in job_ids if job_id not in still_open]
-        self._layout.taken.release(*ended)
-        self._layout.outbox.discard_attempts(*ended)
+        self._folders.taken.release(*ended)
+        self._folders.outbox.discard_attempts(*ended)
         for job_id in ended:
-            durable.remove_tree(self._layout.checkpoints / job_id)
+            durable.remove_tree(self._folders.checkpoints / job_id)

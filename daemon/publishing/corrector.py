@@ -11,7 +11,7 @@ from daemon.core import durable, names, regular_files
 from daemon.core.job import Job, JobState
 from daemon.files import additions, beneath, result_reader
 from daemon.files.corrected import FOLDER, PREPARED, RECORD
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.queue.store import Store
 
 _MAX_FILES = 20
@@ -30,9 +30,9 @@ class CorrectionRefused(Exception):
 class Corrector:
     """Called by the main thread only."""
 
-    def __init__(self, store: Store, layout: Layout):
+    def __init__(self, store: Store, folders: Folders):
         self._store = store
-        self._layout = layout
+        self._folders = folders
 
     def place(self, job: Job, prepared: str, *, revision: int) -> None:
         """Place the files of state/corrections/`prepared`, durably, instead of those of earlier corrections.
@@ -45,8 +45,8 @@ class Corrector:
         """
         if job.state is not JobState.DONE or job.result_path is None or not names.is_job_id(prepared):
             raise CorrectionRefused(f"There is no result of {job.path} to correct.")
-        files, record = _read(self._layout.state / PREPARED / prepared, job)
-        outbox = self._layout.outbox
+        files, record = _read(self._folders.state / PREPARED / prepared, job)
+        outbox = self._folders.outbox
         result = outbox.path / job.result_path
         if self._revision(result, job) != revision:
             raise CorrectionRefused(
@@ -72,7 +72,7 @@ class Corrector:
             CorrectionRefused: it is another result, a file that inboxd did not write has the name of the folder, or a
                 person has changed what is in it.
         """
-        root = self._layout.outbox.path
+        root = self._folders.outbox.path
         try:
             if result_reader.read(result / "result.json", root=root).facts.get("job") != job.id:
                 raise CorrectionRefused(
@@ -100,7 +100,7 @@ class Corrector:
             ValueError, LookupError, TypeError: the record of the corrections was changed.
         """
         files = {str(file["name"]): file["sha256"] for file in facts["files"]}
-        with beneath.opened(self._layout.outbox.path, folder) as descriptor:
+        with beneath.opened(self._folders.outbox.path, folder) as descriptor:
             mine = list(additions.others(".", {RECORD, *files}, below=descriptor))
             mine += [name for name, sha256 in files.items() if _is_changed(name, sha256, descriptor)]
         if mine:

@@ -10,7 +10,7 @@ from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.files.originals import ERROR_DOCUMENTS, original_folder, path_within
 from daemon.files.taken import OriginalGone
 from daemon.publishing import original_changes, preparation, result_documents
@@ -32,7 +32,7 @@ class FailurePublisher:
     def __init__(
         self,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         preparations: Preparations,
         completion: Completion,
@@ -41,7 +41,7 @@ class FailurePublisher:
         is_busy_with: Callable[[str], bool],
     ):
         self._store = store
-        self._layout = layout
+        self._folders = folders
         self._disk_retry = disk_retry
         self._preparations = preparations
         self._completion = completion
@@ -104,21 +104,21 @@ class FailurePublisher:
         """
         cancelled = kind == "cancelled"
         try:
-            original = self._layout.original(job.id, job.path)
+            original = self._folders.original(job.id, job.path)
         except OriginalGone:
             original = None
-            self._layout.taken.put_back(job.id)  # return whatever else is in its folder
+            self._folders.taken.put_back(job.id)  # return whatever else is in its folder
         self._job_retrier.withdraw_now(job.id)
         changes = original_changes.changes(job, original)
         if original is not None and self._preparations.is_altered(job.id):
             changes = original_changes.facts(original)
         job = replace(job, **changes)
         if job.id not in self._preparations:
-            self._layout.outbox.prepare_attempt(job)
+            self._folders.outbox.prepare_attempt(job)
         if original is not None:
-            self._layout.outbox.discard_archived(job)
+            self._folders.outbox.discard_archived(job)
         place = original_folder(original, ERROR_DOCUMENTS) if original else "."
-        home = self._layout.outbox.staging / job.staging_name() / place
+        home = self._folders.outbox.staging / job.staging_name() / place
         # retrying a cancelled job computes its checksum
         if original and not self._preparations.is_ready(job, original, home, again, needs_sha256=not cancelled):
             return
@@ -132,12 +132,12 @@ class FailurePublisher:
             "error.txt": result_documents.error_txt(job, kind, message, has_original=original is not None),
             "error.json": result_documents.error_json(job, kind, message, original=where, version=__version__),
         }
-        self._layout.outbox.stage(job, original, place, documents, is_placed=job.id in self._preparations)
+        self._folders.outbox.stage(job, original, place, documents, is_placed=job.id in self._preparations)
         publishing = self._store.intend(
             job,
             outcome=JobState.CANCELLED if cancelled else JobState.FAILED,
             attempt_outcome=kind,
-            result_path=self._layout.outbox.free_result_path(job, failed=True),
+            result_path=self._folders.outbox.free_result_path(job, failed=True),
             error_kind=kind,
             error=message,
             waiting_for=None,

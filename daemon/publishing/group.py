@@ -4,7 +4,7 @@ Each part is complete for all results before the next part begins for any: stage
 intents; rename all; fsync the folders they were renamed into; commit all ends; remove all originals. The order is
 therefore, for each single result, that of `publisher`, and a crash leaves each job in a state that `recovery` knows.
 
-A result that needs more than that (sidecars, an archived or altered original, a large copy, the flat layout), or on
+A result that needs more than that (sidecars, an archived or altered original, a large copy, the flat folders), or on
 which a part fails, leaves the group: it is returned, and the caller publishes it alone, continuing from the step that
 it has reached.
 """
@@ -18,7 +18,7 @@ from daemon.core import parallel
 from daemon.core.errors import InboxdError, StorageError
 from daemon.core.job import Job, JobState, Original
 from daemon.core.journald import about
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.files.originals import RESULT, original_folder, path_within
 from daemon.publishing import result_documents
 from daemon.publishing.finished_attempt import FinishedAttempt
@@ -39,14 +39,14 @@ class GroupPublisher:
         self,
         settings: CurrentSettings,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         *,
         may_join: Callable[[Job, Original], bool],
         release: Callable[[Sequence[str]], None],
     ):
         self._settings = settings
         self._store = store
-        self._layout = layout
+        self._folders = folders
         self._may_join = may_join
         self._release = release
 
@@ -72,11 +72,11 @@ class GroupPublisher:
         staged = self._stage(results)
         if not staged:
             return set()
-        self._layout.outbox.fsync_staging()
+        self._folders.outbox.fsync_staging()
         published = [job for job in self._store.intend_results(self._name(staged)) if self._rename(job)]
         if not published:
             return set()
-        self._layout.outbox.fsync_results(*(job.result_path for job in published))
+        self._folders.outbox.fsync_results(*(job.result_path for job in published))
         ended = self._store.finish_results(published)
         for job in ended:
             log.info("%s %s: %s: %s", job.id[:8], job.path, job.state, job.result_path, extra=about(job))
@@ -108,12 +108,12 @@ class GroupPublisher:
             return None
 
     def _stage_one(self, result: FinishedAttempt) -> Callable[[], None] | None:
-        job, outbox = result.job, self._layout.outbox
+        job, outbox = result.job, self._folders.outbox
         folder = self._settings.value.folder(job.folder)
         if folder.layout == "flat":
             return None
         policy = folder.originals
-        original = self._layout.taken.original(job.id)
+        original = self._folders.taken.original(job.id)
         if policy == "archive" or outbox.has_archived(job) or original.sidecars:
             return None
         if changes(job, original) or not self._may_join(job, original):
@@ -135,14 +135,14 @@ class GroupPublisher:
         """The jobs of the results with a free path for each."""
         reserved: list[str] = []
         for result in results:
-            reserved.append(self._layout.outbox.free_result_path(result.job, failed=False, reserved=reserved))
+            reserved.append(self._folders.outbox.free_result_path(result.job, failed=False, reserved=reserved))
         return [
             result.job.changed(result_path=path, **result.facts) for result, path in zip(results, reserved, strict=True)
         ]
 
     def _rename(self, job: Job) -> bool:
         try:
-            self._layout.outbox.publish(job)
+            self._folders.outbox.publish(job)
         except OSError:
             log.debug("%s %s leaves its group", job.id[:8], job.path, exc_info=True)
             return False

@@ -10,7 +10,7 @@ from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.publishing import preparation
 from daemon.queue.store import Store
 
@@ -23,14 +23,14 @@ class JobRetrier:
     def __init__(
         self,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         background: Background,
         *,
         release: Callable[[str], None],
     ):
         self._store = store
-        self._layout = layout
+        self._folders = folders
         self._disk_retry = disk_retry
         self._background = background
         self._release = release
@@ -44,7 +44,7 @@ class JobRetrier:
         """See `Publisher.retry`."""
         if job.size_bytes <= preparation.INLINE_BYTES:
             try:
-                sha256 = self._layout.fetch_back(job)
+                sha256 = self._folders.fetch_back(job)
                 self._reopen(replace(job, sha256=sha256), then)
             except (OSError, StorageError):
                 self._release_later(job)
@@ -65,7 +65,7 @@ class JobRetrier:
 
         self._fetching.add(job.id)
         try:
-            fetch = functools.partial(self._layout.fetch_back, job)
+            fetch = functools.partial(self._folders.fetch_back, job)
             self._background.run(fetch, fetched, size_bytes=job.size_bytes)
         except OSError:
             self._fetching.discard(job.id)
@@ -95,5 +95,5 @@ class JobRetrier:
         job = self._store.get(job_id)
         if job is None or job.state is not JobState.QUEUED or job.result_path is None:
             return
-        self._layout.outbox.withdraw(job.result_path)
+        self._folders.outbox.withdraw(job.result_path)
         self._store.forget_result(job)

@@ -19,7 +19,7 @@ from daemon.core.background import Background
 from daemon.core.job import Job, JobState, Original
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.files.originals import original_folder, path_within
 from daemon.files.taken import OriginalGone
 from daemon.publishing import original_changes, result_documents
@@ -46,24 +46,24 @@ class Publisher:
         self,
         settings: CurrentSettings,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         background: Background,
     ):
         self._settings = settings
         self._store = store
-        self._layout = layout
+        self._folders = folders
         self._disk_retry = disk_retry
         self._background = background
-        self._preparations = Preparations(layout.outbox, background, on_error=self._cannot_publish)
-        self._completion = Completion(store, layout, disk_retry, self._preparations, is_busy_with=self.is_busy_with)
-        self._job_retrier = JobRetrier(store, layout, disk_retry, background, release=self._completion.release)
+        self._preparations = Preparations(folders.outbox, background, on_error=self._cannot_publish)
+        self._completion = Completion(store, folders, disk_retry, self._preparations, is_busy_with=self.is_busy_with)
+        self._job_retrier = JobRetrier(store, folders, disk_retry, background, release=self._completion.release)
         self._group = GroupPublisher(
-            settings, store, layout, may_join=self._may_join_group, release=self._completion.release_later
+            settings, store, folders, may_join=self._may_join_group, release=self._completion.release_later
         )
         self._failures = FailurePublisher(
             store,
-            layout,
+            folders,
             disk_retry,
             self._preparations,
             self._completion,
@@ -82,7 +82,7 @@ class Publisher:
 
     def _may_join_group(self, job: Job, original: Original) -> bool:
         is_kept = self._settings.value.folder(job.folder).originals == "keep"
-        home = self._layout.outbox.staging / job.staging_name() if is_kept else None
+        home = self._folders.outbox.staging / job.staging_name() if is_kept else None
         return not self.is_busy_with(job.id) and self._preparations.is_quick(job, original, home)
 
     def publish_result(self, result: FinishedAttempt) -> None:
@@ -109,7 +109,7 @@ class Publisher:
 
     def pass_on(self, job: Job, why: str) -> None:
         """Publish the original of a queued job that no recipe applies to, unchanged, with a note that says why."""
-        note = self._layout.outbox.prepare_attempt(job) / NOTE
+        note = self._folders.outbox.prepare_attempt(job) / NOTE
         note.unlink(missing_ok=True)  # of an earlier try
         content = result_documents.note_txt(job, why)
         durable.write_file(note, content)
@@ -146,7 +146,7 @@ class Publisher:
         if not self._completion.may_end(job):
             return
         try:
-            original = self._layout.original(job.id, job.path)
+            original = self._folders.original(job.id, job.path)
         except OriginalGone as error:
             self.give_up(job, contract.FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             return
@@ -166,7 +166,7 @@ class Publisher:
             job,
             outcome=JobState.DONE,
             attempt_outcome="finished",
-            result_path=self._layout.outbox.free_result_path(
+            result_path=self._folders.outbox.free_result_path(
                 job, failed=False, is_flat=self._settings.value.folder(job.folder).layout == "flat"
             ),
             **result.facts,
@@ -178,7 +178,7 @@ class Publisher:
         """Discard the result of the old content; the background computes the new checksum of a large file."""
         log.warning("%s %s: changed during processing; queued again", job.id[:8], job.path, extra=about(job))
         self._preparations.forget(job.id)
-        self._layout.taken.fsync([job.id], [])
+        self._folders.taken.fsync([job.id], [])
         queued = self._store.requeue(
             job,
             outcome="changed",
@@ -203,8 +203,8 @@ class Publisher:
     def _home(self, job: Job, place: str) -> Path | None:
         """The destination folder of a finished job's original; None: the original is deleted."""
         return {
-            "keep": self._layout.outbox.staging / job.staging_name() / place,
-            "archive": self._layout.outbox.archive_folder(job),
+            "keep": self._folders.outbox.staging / job.staging_name() / place,
+            "archive": self._folders.outbox.archive_folder(job),
             "delete": None,
         }[self._policy(job)]
 
@@ -224,7 +224,7 @@ class Publisher:
     def _stage_result(self, result: FinishedAttempt, original: Original, place: str) -> None:
         job = result.job
         for file in result.finished.files:
-            if not self._layout.outbox.has_output(job, file["name"], file["size_bytes"]):
+            if not self._folders.outbox.has_output(job, file["name"], file["size_bytes"]):
                 raise ValueError(f"the worker reported an output that does not exist: {file['name']!r}")
         policy = self._policy(job)
         where = {
@@ -234,9 +234,9 @@ class Publisher:
         }[policy]
         is_placed = job.id in self._preparations
         if policy == "archive":
-            self._layout.outbox.archive_original(job, original, is_placed=is_placed)
+            self._folders.outbox.archive_original(job, original, is_placed=is_placed)
         else:
-            self._layout.outbox.discard_archived(job)
+            self._folders.outbox.discard_archived(job)
         document = result_documents.result_json(
             job,
             result.finished,
@@ -245,7 +245,7 @@ class Publisher:
             version=__version__,
         )
         staged = original if policy == "keep" else None
-        self._layout.outbox.stage(job, staged, place, {"result.json": document}, is_placed=is_placed)
+        self._folders.outbox.stage(job, staged, place, {"result.json": document}, is_placed=is_placed)
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """Publish the original of a running or queued job below outbox/failed, with error.txt. If that fails

@@ -17,8 +17,8 @@ from daemon.core import names
 from daemon.core.job import DROPPED, Job, JobState
 from daemon.files import result_reader
 from daemon.files.flat import RECORDS
+from daemon.files.folders import Folders
 from daemon.files.inbox import as_recorded
-from daemon.files.layout import Layout
 from daemon.files.originals import ORIGINAL
 from daemon.files.result_names import FAILED
 from daemon.queue import backup
@@ -37,9 +37,9 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 class Rebuild:
     """One search of the outbox, if it is necessary."""
 
-    def __init__(self, store: Store, layout: Layout):
+    def __init__(self, store: Store, folders: Folders):
         self._store = store
-        self._layout = layout
+        self._folders = folders
 
     def run(self) -> int:
         """Rebuild missing rows and correct wrong ones; return how many.
@@ -57,25 +57,25 @@ class Rebuild:
         count = len(restored)
         count += self._adopt_history()
         if count:
-            log.warning("%d jobs were recorded again from the results in %s", count, self._layout.outbox.path)
+            log.warning("%d jobs were recorded again from the results in %s", count, self._folders.outbox.path)
         return count
 
     def _adopt_history(self) -> int:
         """Import jobs that left no trace in the folders from the newest copy of the job log."""
-        copy = backup.newest(self._layout.backups) if self._store.is_new else None
+        copy = backup.newest(self._folders.backups) if self._store.is_new else None
         if copy is None:
             return 0
         if damage := backup.check(copy):
             log.warning("%s is damaged as well and is not used: %s", copy, damage)
             return 0
-        count = self._store.adopt_history(copy, but_not=list(self._layout.taken.job_ids()))
+        count = self._store.adopt_history(copy, but_not=list(self._folders.taken.job_ids()))
         log.warning("%d jobs were recorded again from %s", count, copy)
         return count
 
     def _lost(self) -> set[str]:
         """Jobs that, according to their rows, have not ended, but have no files: the job log is older than their
         ends."""
-        taken = set(self._layout.taken.job_ids())
+        taken = set(self._folders.taken.job_ids())
         return {
             job.id for job in self._store.open_jobs() if job.id not in taken and job.state is not JobState.PUBLISHING
         }
@@ -97,7 +97,7 @@ class Rebuild:
     def _described(self) -> Iterator[tuple[Job, bool]]:
         """The jobs of all documents in the outbox, and whether this user wrote the document. A result contains no other
         result, but perhaps an original whose name is that of a document."""
-        outbox = self._layout.outbox.path
+        outbox = self._folders.outbox.path
         waiting = [outbox, outbox / RECORDS] if (outbox / RECORDS).is_dir() else [outbox]
         while waiting:
             folder = waiting.pop()

@@ -14,7 +14,7 @@ from daemon.config.current import CurrentSettings
 from daemon.core import durable, names
 from daemon.core.job import Job, JobState
 from daemon.files import additions, result_reader
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -38,10 +38,10 @@ class Removal:
 class Retention:
     """Finds and removes what `[retention]` allows. Called by the main thread only."""
 
-    def __init__(self, settings: CurrentSettings, store: Store, layout: Layout):
+    def __init__(self, settings: CurrentSettings, store: Store, folders: Folders):
         self._settings = settings
         self._store = store
-        self._layout = layout
+        self._folders = folders
 
     def due(self) -> Iterator[Removal]:
         """Find what may be removed now. Fetch the next item only after the last one has been removed."""
@@ -70,9 +70,9 @@ class Retention:
             self._store.forget_history(removal.jobs)
         elif removal.folder is not None and removal.what == "archived original":
             durable.remove_tree(removal.folder)
-            durable.remove_empty_folders(removal.folder.parent, up_to=self._layout.outbox.archive)
+            durable.remove_empty_folders(removal.folder.parent, up_to=self._folders.outbox.archive)
         elif removal.folder is not None and removal.job is not None:
-            self._layout.outbox.remove_result(removal.job, removal.folder)
+            self._folders.outbox.remove_result(removal.job, removal.folder)
         if removal.job is not None and removal.what != "archived original":
             self._store.forget_result(removal.job, event=f"{removal.what} removed by [retention]")
 
@@ -83,7 +83,7 @@ class Retention:
         while jobs := self._store.ended(states, before=before, after=after, limit=_AT_ONCE):
             for job in jobs:
                 assert job.result_path is not None  # `ended` returns only jobs with a result
-                folder = self._layout.outbox.path / job.result_path
+                folder = self._folders.outbox.path / job.result_path
                 if not folder.is_dir() or folder.is_symlink():
                     # the folder was moved: only the row is updated
                     yield Removal(what=what, path=job.result_path, job=job)
@@ -101,7 +101,7 @@ class Retention:
             if document.facts.get("job") != job.id:
                 return "another job's result has its name"
             foreign = additions.added(folder, document.facts)
-            changed = self._layout.outbox.changed_files(job) or additions.changed(folder, document, job.mtime_ns)
+            changed = self._folders.outbox.changed_files(job) or additions.changed(folder, document, job.mtime_ns)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return "it has changed since inboxd published it"
         if changed:
@@ -109,13 +109,13 @@ class Retention:
         return f"it contains files that inboxd did not publish: {_shown(foreign)}" if foreign else ""
 
     def _archived(self, before: int) -> Iterator[Removal]:
-        archive = self._layout.outbox.archive
+        archive = self._folders.outbox.archive
         for folder in _job_folders(archive):
             job = self._store.get(folder.name)
             if job is None:
                 ended = _newest(folder)
             else:
-                is_its_home = names.is_safe_relative(job.folder) and self._layout.outbox.archive_folder(job) == folder
+                is_its_home = names.is_safe_relative(job.folder) and self._folders.outbox.archive_folder(job) == folder
                 ended = job.finished_at if is_its_home and job.state.is_final else None
             if ended is not None and ended < before:
                 yield Removal(what="archived original", path=f"{folder.relative_to(archive)}", job=job, folder=folder)

@@ -16,7 +16,7 @@ from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.core.names import printable, printable_path
 from daemon.files.disk_retry import DiskRetry, describe
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.files.taken import OriginalGone
 from daemon.intake.filetype import sniff
 from daemon.intake.intake import Intake
@@ -50,9 +50,9 @@ class Report:
 class Recovery:
     """One pass over .taken, the open rows and the staging folder, before anything else."""
 
-    def __init__(self, store: Store, layout: Layout, disk_retry: DiskRetry, publishing: Publisher, intake: Intake):
+    def __init__(self, store: Store, folders: Folders, disk_retry: DiskRetry, publishing: Publisher, intake: Intake):
         self._store = store
-        self._layout = layout
+        self._folders = folders
         self._disk_retry = disk_retry
         self._publishing = publishing
         self._intake = intake
@@ -61,7 +61,7 @@ class Recovery:
 
     def run(self) -> Report:
         open_jobs = {job.id: job for job in self._store.open_jobs()}
-        taken = set(self._layout.taken.job_ids())
+        taken = set(self._folders.taken.job_ids())
         for job_id in sorted(taken - set(open_jobs)):
             self._each(job_id, self._sweep_or_adopt, job_id)
         for job in open_jobs.values():
@@ -90,7 +90,7 @@ class Recovery:
             if self._is_given_back(job_id):
                 return
             self._report.unrecovered += 1
-            is_about_a_file = job_id in self._layout.taken.job_ids() or recover == self._recover
+            is_about_a_file = job_id in self._folders.taken.job_ids() or recover == self._recover
             if is_about_a_file:
                 self._record_failure(job_id, describe(error) if isinstance(error, OSError) else _UNEXPECTED)
 
@@ -99,9 +99,9 @@ class Recovery:
     def _is_given_back(self, job_id: str) -> bool:
         """Return a taken file that cannot be recorded to the inbox, for `intake` to examine like any other file."""
         try:
-            if not self._layout.taken.has(job_id) or self._store.get(job_id) is not None:
+            if not self._folders.taken.has(job_id) or self._store.get(job_id) is not None:
                 return False
-            self._layout.taken.put_back(job_id)
+            self._folders.taken.put_back(job_id)
         except InboxdError:
             raise
         except Exception as error:  # error boundary of one file
@@ -117,7 +117,7 @@ class Recovery:
         files = [".taken/" + job_id]
         with contextlib.suppress(Exception):  # the names are only information, and no reason for another failure
             job = self._store.get(job_id)
-            home = self._layout.taken.path / job_id
+            home = self._folders.taken.path / job_id
             taken = [f".taken/{path.relative_to(home.parent)}" for path in home.rglob("*") if path.is_file()]
             files = [job.path] if job else [printable_path(path) for path in taken] or files
         self._unplaced[job_id] = why = printable(why)
@@ -126,7 +126,7 @@ class Recovery:
 
     def _record_unplaced(self) -> None:
         try:
-            unplaced.write(self._layout.state, self._unplaced)
+            unplaced.write(self._folders.state, self._unplaced)
         except OSError as error:
             log.error("cannot write unplaced.json: %s", error)
 
@@ -135,27 +135,27 @@ class Recovery:
         job = self._store.get(job_id)
         if job is not None and not job.state.is_final:
             return  # this is a retry: the first try recorded the job, or it was queued again in the meantime
-        self._layout.submitted.finish_take(job_id)
-        if job is not None and self._layout.outbox.lacks_original(job):
+        self._folders.submitted.finish_take(job_id)
+        if job is not None and self._folders.outbox.lacks_original(job):
             # the file was unavailable when the job failed, so this is the only copy
-            self._layout.taken.put_back(job_id)
+            self._folders.taken.put_back(job_id)
             self._report.returned += 1
             return
         if job is not None:
-            self._layout.taken.release(job_id)  # it ended: its original was published before
+            self._folders.taken.release(job_id)  # it ended: its original was published before
             self._report.swept += 1
             return
-        self._layout.taken.finish_take(job_id)
+        self._folders.taken.finish_take(job_id)
         try:
-            original = self._layout.original(job_id, "")  # without a row, its path is not known
-            entry = self._layout.inbox.look(original.path)
+            original = self._folders.original(job_id, "")  # without a row, its path is not known
+            entry = self._folders.inbox.look(original.path)
         except OriginalGone:
             entry = None
         if entry is None:  # the file itself was not renamed: everything here returns
-            self._layout.taken.put_back(job_id)
+            self._folders.taken.put_back(job_id)
             return
-        self._layout.taken.fsync([job_id], [])
-        with self._layout.inbox.opened(original.path.parent) as folder:
+        self._folders.taken.fsync([job_id], [])
+        with self._folders.inbox.opened(original.path.parent) as folder:
             content = sniff(original.path, folder)
         self._intake.adopt(job_id, entry, content)
         self._report.adopted += 1
@@ -180,7 +180,7 @@ class Recovery:
             self._publishing.withdraw(job)
         if job.waiting_for == CANCELLING:
             self._publishing.cancel(job)
-        elif not is_taken and (self._layout.is_taken_lost or job.waiting_for == LOST):
+        elif not is_taken and (self._folders.is_taken_lost or job.waiting_for == LOST):
             self._store.park([job.id], LOST)
             self._report.lost += 1
         elif not is_taken:
@@ -201,8 +201,8 @@ class Recovery:
         lost = self._store.waiting_for(LOST)
         if not lost:
             return
-        self._layout.reclaim()
-        taken = set(self._layout.taken.job_ids())
+        self._folders.reclaim()
+        taken = set(self._folders.taken.job_ids())
         for job in lost:
             if job.id in taken:
                 self._each(job.id, self._resume, job)
@@ -210,7 +210,7 @@ class Recovery:
     def _check_size(self, job: Job) -> None:
         """Check a large file, which is made durable after its row: a power cut may have preserved only the row."""
         try:
-            size = self._layout.original(job.id, job.path).path.stat().st_size
+            size = self._folders.original(job.id, job.path).path.stat().st_size
         except OriginalGone as error:
             self._publishing.give_up(job, "error", f"The file was removed from inbox/.taken: {error}.")
             return
@@ -235,14 +235,14 @@ class Recovery:
 
     def _sweep_staging(self) -> None:
         """Remove staging folders that will never be published."""
-        for job_id in {name.split(".")[0] for name in self._layout.outbox.attempts()}:
+        for job_id in {name.split(".")[0] for name in self._folders.outbox.attempts()}:
             job = self._store.get(job_id)
             if job is None or job.state is not JobState.PUBLISHING:
-                self._each(job_id, self._layout.outbox.discard_attempts, job_id)
+                self._each(job_id, self._folders.outbox.discard_attempts, job_id)
 
     def _sweep_checkpoints(self) -> None:
         """Remove the checkpoints of jobs that have ended."""
-        checkpoints = self._layout.checkpoints
+        checkpoints = self._folders.checkpoints
         for path in checkpoints.iterdir() if checkpoints.is_dir() else ():
             job = self._store.get(path.name)
             if job is None or job.state.is_final:

@@ -14,7 +14,7 @@ from pathlib import Path
 from daemon.core import names
 from daemon.core.regular_files import sha256_of
 from daemon.files import corrected, flat, result_reader
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.files.originals import RESULT
 from daemon.files.taken import OriginalGone
 from daemon.queue.reader import JobLog
@@ -49,11 +49,11 @@ class Verification:
     """One check of a job log and its folders. `is_running`: a daemon is using them; without one, a state that the next
     start will repair is no error."""
 
-    def __init__(self, layout: Layout, database: Path, *, is_running: bool):
-        self._layout = layout
+    def __init__(self, folders: Folders, database: Path, *, is_running: bool):
+        self._folders = folders
         self._database = database
         self._is_running = is_running
-        self._unplaced = read_unplaced(layout.state)  # failures of the last recovery
+        self._unplaced = read_unplaced(folders.state)  # failures of the last recovery
         self._bytes = 0
         self._corrected: Set[str] = frozenset()  # jobs whose results people have corrected
 
@@ -102,15 +102,15 @@ class Verification:
                 yield from self._check_placed(row, finding)
             case "publishing":
                 yield from self._check_placed(row, finding)
-                staged = self._layout.outbox.staging / f"{row['id']}.{row['attempt']}"
+                staged = self._folders.outbox.staging / f"{row['id']}.{row['attempt']}"
                 assert row["result_path"] is not None  # the intent names it
-                result = self._layout.outbox.path / row["result_path"]
-                if staged.is_dir() and not self._layout.taken.has(row["id"]):
+                result = self._folders.outbox.path / row["result_path"]
+                if staged.is_dir() and not self._folders.taken.has(row["id"]):
                     yield finding("it is staged, but the original is no longer in inbox/.taken")
                 elif not staged.is_dir() and result.is_dir():
                     yield from self._check_result(row, finding)
             case _:
-                if self._layout.taken.has(row["id"]):
+                if self._folders.taken.has(row["id"]):
                     yield finding(
                         "inbox/.taken still contains a copy (the next start removes it)", is_error=self._is_running
                     )
@@ -122,7 +122,7 @@ class Verification:
 
     def _check_taken(self, row: PlacedRow, finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
         try:
-            original = self._layout.taken.original(row["id"])
+            original = self._folders.taken.original(row["id"])
         except OriginalGone:
             yield finding("the original is not in inbox/.taken")
             return
@@ -137,13 +137,13 @@ class Verification:
     def _check_result(self, row: PlacedRow, finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
         if row["result_path"] is None:
             return  # removed by [retention]
-        result = self._layout.outbox.path / row["result_path"]
+        result = self._folders.outbox.path / row["result_path"]
         document = result / ("result.json" if row["state"] == "done" or row["outcome"] == "done" else "error.json")
         if not result.is_dir():
             yield finding(f"{row['result_path']} was moved or removed by a person", is_error=False)
             return
         try:
-            facts = result_reader.read(document, root=self._layout.outbox.path).facts
+            facts = result_reader.read(document, root=self._folders.outbox.path).facts
         except (OSError, ValueError) as error:
             if not any(result.iterdir()):  # results are never published empty
                 yield finding(f"{row['result_path']} was emptied by a person", is_error=False)
@@ -168,7 +168,7 @@ class Verification:
     ) -> Iterator[Discrepancy]:
         name = f"{corrected.FOLDER}/{corrected.RECORD}"
         try:
-            facts = result_reader.read(folder / corrected.RECORD, root=self._layout.outbox.path).facts
+            facts = result_reader.read(folder / corrected.RECORD, root=self._folders.outbox.path).facts
         except (FileNotFoundError, NotADirectoryError):
             if row["id"] in self._corrected:
                 yield finding(f"{name} is missing from its result: removed by a person", is_error=False)
@@ -194,7 +194,7 @@ class Verification:
             ValueError, LookupError, TypeError, AttributeError: a person has changed the document.
         """
         assert row["result_path"] is not None
-        outbox, places = self._layout.outbox, flat.FilePlaces(row["result_path"], row["name"], facts)
+        outbox, places = self._folders.outbox, flat.FilePlaces(row["result_path"], row["name"], facts)
         for file in facts.get("files") or []:
             yield outbox.path / places.path(_below(file["name"])), str(file["sha256"])
         where = (facts.get("original") or {}).get("path")
@@ -219,20 +219,20 @@ class Verification:
 
     def _unexplained(self) -> Iterator[str]:
         rows = self._rows()
-        yield from sorted(set(self._layout.taken.job_ids()) - set(rows))
-        staged = {name.split(".")[0]: name for name in self._layout.outbox.attempts()}
+        yield from sorted(set(self._folders.taken.job_ids()) - set(rows))
+        staged = {name.split(".")[0]: name for name in self._folders.outbox.attempts()}
         yield from sorted(job_id for job_id in staged if job_id not in rows or _has_ended(rows[job_id]))
 
     def _explain(self, job_id: str) -> Iterator[Discrepancy]:
         row = self._rows().get(job_id)
-        if row is None and self._layout.taken.has(job_id):
+        if row is None and self._folders.taken.has(job_id):
             why = self._unplaced.get(job_id)
             yield Discrepancy(
                 job=job_id,
                 what=f"inbox/.taken/{job_id} has no row in the job log ({why or 'the next start records it'})",
                 is_error=self._is_running or why is not None,
             )
-        staged = [name for name in self._layout.outbox.attempts() if name.startswith(f"{job_id}.")]
+        staged = [name for name in self._folders.outbox.attempts() if name.startswith(f"{job_id}.")]
         if staged and (row is None or _has_ended(row)):
             yield Discrepancy(
                 job=job_id,

@@ -19,7 +19,7 @@ from daemon.core.journald import about
 from daemon.core.messages import ClusterChanged
 from daemon.core.names import output_stem
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.files.taken import OriginalGone
 from daemon.intake import unsupported
 from daemon.publishing.parked import CANCELLING, INTERNAL_ERROR
@@ -52,7 +52,7 @@ class Dispatcher:
         self,
         settings: CurrentSettings,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         workers: Workers,
         publishing: Publisher,
@@ -64,7 +64,7 @@ class Dispatcher:
     ):
         self._settings = settings
         self._store = store
-        self._layout = layout
+        self._folders = folders
         self._disk_retry = disk_retry
         self._workers = workers
         self._publishing = publishing
@@ -73,7 +73,7 @@ class Dispatcher:
         self._attempts = attempts
         self._progress = progress
         self._clock = clock
-        self._duplicates = Duplicates(settings, store, layout, publishing)
+        self._duplicates = Duplicates(settings, store, folders, publishing)
         self._candidates = Candidates(settings, store, pools, self._duplicates, publishing, clock)
         self.idle_workers = IdleWorkers(pools, clock)
         self._parked_jobs = ParkedJobs(store, publishing, pools, cancel=self.cancel)
@@ -204,7 +204,7 @@ class Dispatcher:
         return None
 
     def _prepare(self, job: Job, seat: Seat) -> tuple[dict[str, object], Assignment]:
-        original, assignment = self._layout.original(job.id, job.path), self._pools.assign_job(job)
+        original, assignment = self._folders.original(job.id, job.path), self._pools.assign_job(job)
         assert isinstance(assignment, Assignment) and job.kind is not None  # as when it was selected, in this turn
         log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt, extra=about(job))
         work = contract.Work(
@@ -213,12 +213,12 @@ class Dispatcher:
             source=original.path,
             kind=job.kind,
             media_type=job.media_type,
-            outputs=self._layout.outbox.prepare_attempt(job),
+            outputs=self._folders.outbox.prepare_attempt(job),
             stem=output_stem(job.name),
             recipe=job.recipe or "",
             options=assignment.recipe_options,
             sidecars=original.sidecars,
-            checkpoints=self._layout.checkpoints / job.id,
+            checkpoints=self._folders.checkpoints / job.id,
             layouts=self._settings.value.layouts,
             then=tuple(replace(step, options=seat.adapt(step.options)) for step in assignment.then),
             is_last_attempt=retry.is_last_attempt(job, self._settings.value.retry.attempts),

@@ -16,7 +16,7 @@ from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.files import beneath, result_reader
 from daemon.files.flat import FilePlaces, shown
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling.assignment import Assignment
@@ -41,10 +41,10 @@ class Duplicate:
 class Duplicates:
     """Finds the duplicates among queued jobs, and publishes them. Called by the main thread only."""
 
-    def __init__(self, settings: CurrentSettings, store: Store, layout: Layout, publishing: Publisher):
+    def __init__(self, settings: CurrentSettings, store: Store, folders: Folders, publishing: Publisher):
         self._settings = settings
         self._store = store
-        self._layout = layout
+        self._folders = folders
         self._publishing = publishing
         self._unusable: set[str] = set()  # jobs whose earlier result could not be used: they are processed
 
@@ -98,8 +98,8 @@ class Duplicates:
         """
         job, earlier, assignment = duplicate.job, duplicate.earlier, duplicate.assignment
         assert earlier.result_path is not None  # `find` wants one
-        result = self._layout.outbox.path / earlier.result_path
-        document = result_reader.read(result / "result.json", root=self._layout.outbox.path)
+        result = self._folders.outbox.path / earlier.result_path
+        document = result_reader.read(result / "result.json", root=self._folders.outbox.path)
         facts = document.facts
         if facts["job"] != earlier.id or not document.is_ours:
             raise ValueError("another job's result has its name, or another user wrote it")
@@ -111,9 +111,9 @@ class Duplicates:
             raise ValueError("its details are not a JSON object")
         files = _files(facts) if with_files else []
         places = FilePlaces(earlier.result_path, earlier.name, facts)
-        staging = self._layout.outbox.prepare_attempt(job)
+        staging = self._folders.outbox.prepare_attempt(job)
         for file in files:
-            source = self._layout.outbox.path / places.path(file["name"])
+            source = self._folders.outbox.path / places.path(file["name"])
             self._copy(source, staging / file["name"], file)
         return protocol.WorkFinished(
             job=job.id,
@@ -134,7 +134,7 @@ class Duplicates:
             OSError, ValueError: it is not as result.json describes it.
         """
         durable.make_folder(target.parent)
-        with beneath.opened(self._layout.outbox.path, source.parent) as folder:
+        with beneath.opened(self._folders.outbox.path, source.parent) as folder:
             held = Path(f"/proc/self/fd/{folder}") / source.name
             copies.copy(held, target, file["sha256"], at_most=file["size_bytes"])
         if target.stat().st_size != file["size_bytes"]:

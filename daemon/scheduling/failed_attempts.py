@@ -9,7 +9,7 @@ from daemon.core.errors import InboxdError, StorageError
 from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.publishing.parked import INTERNAL_ERROR
 from daemon.publishing.publisher import Publisher
 from daemon.scheduling import retry
@@ -31,7 +31,7 @@ class FailedAttempts:
     def __init__(
         self,
         settings: CurrentSettings,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         publishing: Publisher,
         pools: Pools,
@@ -39,7 +39,7 @@ class FailedAttempts:
         clock: Clock,
     ):
         self._settings = settings
-        self._layout = layout
+        self._folders = folders
         self._disk_retry = disk_retry
         self._publishing = publishing
         self._pools = pools
@@ -82,7 +82,7 @@ class FailedAttempts:
             backoff=rules.backoff,
             backoff_max=rules.backoff_max,
             may_use_cpu=may_use_cpu,
-            has_first_result=(self._layout.checkpoints / job.id / FIRST_RESULTS).is_dir(),
+            has_first_result=(self._folders.checkpoints / job.id / FIRST_RESULTS).is_dir(),
         )
         match decision:
             case retry.GiveUp():

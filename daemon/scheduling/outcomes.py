@@ -12,7 +12,7 @@ from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.core.messages import WorkerExited, WorkerMessage
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.files.taken import OriginalGone
 from daemon.publishing.finished_attempt import FinishedAttempt
 from daemon.publishing.publisher import Publisher
@@ -35,7 +35,7 @@ class Outcomes:
     def __init__(
         self,
         failed_attempts: FailedAttempts,
-        layout: Layout,
+        folders: Folders,
         workers: Workers,
         publishing: Publisher,
         pools: Pools,
@@ -44,7 +44,7 @@ class Outcomes:
         clock: Clock,
     ):
         self._failed_attempts = failed_attempts
-        self._layout = layout
+        self._folders = folders
         self._workers = workers
         self._publishing = publishing
         self._pools = pools
@@ -174,7 +174,7 @@ class Outcomes:
     def _why_unreadable(self, job: Job) -> str | None:
         """The reason why an original that nobody removed cannot be read now: an absent folder, a failing disk."""
         try:
-            self._layout.original(job.id, job.path)
+            self._folders.original(job.id, job.path)
         except OriginalGone:
             return None
         except (OSError, StorageError) as error:

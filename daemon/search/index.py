@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from daemon.core.errors import LayoutError, StorageError
+from daemon.core.errors import SetupError, StorageError
 from daemon.search import NAME as NAME
 from daemon.search.folding import tokens
 from daemon.search.passages import Passage, Place
@@ -186,7 +186,7 @@ def open_to_write(path: Path) -> Index:
     """Open the index; create it if there is none, and again if it is damaged or of another version.
 
     Raises:
-        LayoutError: this user may not write it.
+        SetupError: this user may not write it.
         StorageError: it cannot be written now.
     """
     try:
@@ -197,7 +197,7 @@ def open_to_write(path: Path) -> Index:
         return _create(path)
     except PermissionError as error:
         fix = "Search as root, or as the user inboxd runs as."
-        raise LayoutError(f"This user may not write {path}.", fix) from error
+        raise SetupError(f"This user may not write {path}.", fix) from error
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"The search index {path} cannot be opened: {error}.") from error
 

@@ -46,7 +46,7 @@ def update(folders: Folders, notify: Notify = lambda done, total: None) -> None:
 
     Raises:
         UsageError: there is no job log yet, or this user may not read it.
-        LayoutError, StorageError, StoreError: the index or the job log cannot be used now.
+        SetupError, StorageError, StoreError: the index or the job log cannot be used now.
     """
     path = folders.state / index.NAME
     with JobLog(_log_of(folders)) as jobs:
@@ -89,7 +89,7 @@ def sweep(folders: Folders) -> int:
     """Remove results that no longer exist from the index, with all traces; return how many there were.
 
     Raises:
-        UsageError, LayoutError, StorageError, StoreError: as `update`.
+        UsageError, SetupError, StorageError, StoreError: as `update`.
     """
     removed = 0
     with JobLog(_log_of(folders)) as jobs, index.open_to_write(folders.state / index.NAME) as opened:

@@ -8,7 +8,7 @@ from daemon.config.settings import Settings
 from daemon.core.background import Background
 from daemon.core.clock import Clock, SystemClock
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.intake.hasher import Hasher
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
@@ -51,7 +51,7 @@ class App:
     settings: CurrentSettings
     clock: Clock
     # files and rows
-    layout: Layout
+    folders: Folders
     store: Store
     disk_retry: DiskRetry
     background: Background
@@ -87,7 +87,7 @@ class App:
 def build(
     settings: Settings,
     *,
-    layout: Layout,
+    folders: Folders,
     mailbox: Mailbox,
     clock: Clock | None = None,
     spawn: Spawn | None = None,
@@ -108,14 +108,14 @@ def build(
     """
     post, clock, current = mailbox.put, clock or SystemClock(), CurrentSettings(settings)
     store = Store(settings.database, clock=clock.now_us)
-    disk_retry = DiskRetry(layout, store, clock=clock.monotonic)
-    launcher = Launcher(post, descriptors=layout.held, settings=current)
+    disk_retry = DiskRetry(folders, store, clock=clock.monotonic)
+    launcher = Launcher(post, descriptors=folders.held, settings=current)
     workers = Workers(spawn or launcher, settings.models, clock=clock.monotonic)
     cluster = ClusterWatch(post)
     background = background or Background(post)
-    publishing = Publisher(current, store, layout, disk_retry, background)
+    publishing = Publisher(current, store, folders, disk_retry, background)
     watcher = Watcher(post)
-    intake = Intake(current, store, layout, disk_retry, watcher, post, now_us=clock.now_us, hasher=hasher)
+    intake = Intake(current, store, folders, disk_retry, watcher, post, now_us=clock.now_us, hasher=hasher)
 
     pause = Pause(current, ignored=ignore_pause)
     pools, attempts, progress = (
@@ -124,12 +124,12 @@ def build(
         ProgressBoard(),
     )
     dispatcher = Dispatcher(
-        current, store, layout, disk_retry, workers, publishing, pause, pools, attempts, progress, clock
+        current, store, folders, disk_retry, workers, publishing, pause, pools, attempts, progress, clock
     )
-    failed_attempts = FailedAttempts(current, layout, disk_retry, publishing, pools, attempts, clock)
-    outcomes = Outcomes(failed_attempts, layout, workers, publishing, pools, attempts, progress, clock)
+    failed_attempts = FailedAttempts(current, folders, disk_retry, publishing, pools, attempts, clock)
+    outcomes = Outcomes(failed_attempts, folders, workers, publishing, pools, attempts, progress, clock)
 
-    retention = Retention(current, store, layout)
+    retention = Retention(current, store, folders)
     timetable = Timetable(post, settings.schedule)
     notifier = notifier or Notifier()
     feed = Feed(settings.database, post)
@@ -137,7 +137,7 @@ def build(
     status = StatusReport(
         current,
         store,
-        layout,
+        folders,
         disk_retry,
         workers,
         pools,
@@ -152,7 +152,7 @@ def build(
     )
     reloader = Reloader(current, notifier, problems, show_problem=lambda: notifier.status(status.one_line()))
     job_commands = JobCommands(
-        current, store, disk_retry, publishing, Corrector(store, layout), dispatcher, intake, retention
+        current, store, disk_retry, publishing, Corrector(store, folders), dispatcher, intake, retention
     )
     commands = Commands(
         current,
@@ -172,7 +172,7 @@ def build(
     return App(
         settings=current,
         clock=clock,
-        layout=layout,
+        folders=folders,
         store=store,
         disk_retry=disk_retry,
         background=background,
@@ -186,10 +186,10 @@ def build(
         dispatcher=dispatcher,
         outcomes=outcomes,
         publishing=publishing,
-        rebuild=Rebuild(store, layout),
-        recovery=Recovery(store, layout, disk_retry, publishing, intake),
+        rebuild=Rebuild(store, folders),
+        recovery=Recovery(store, folders, disk_retry, publishing, intake),
         retention=retention,
-        backup=Backup(settings.database, layout.backups, post),
+        backup=Backup(settings.database, folders.backups, post),
         timetable=timetable,
         notifier=notifier,
         hooks=hooks,

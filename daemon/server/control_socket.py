@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from daemon.core.errors import LayoutError, NotRunning, UsageError
+from daemon.core.errors import NotRunning, SetupError, UsageError
 from daemon.core.messages import Request
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class ControlServer:
         daemon uses it.
 
         Raises:
-            LayoutError: the socket cannot be created.
+            SetupError: the socket cannot be created.
         """
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
@@ -65,7 +65,7 @@ class ControlServer:
             listener.listen(_WAITING_CONNECTIONS)
         except OSError as error:
             listener.close()
-            raise LayoutError(
+            raise SetupError(
                 f"The control socket {self._path} cannot be created: {error.strerror or error}.",
                 "Move the existing file away, or set [paths] state to a local folder that this user may write.",
             ) from error

@@ -17,7 +17,7 @@ from daemon.config.settings import Settings
 from daemon.core.errors import ConfigError, StartOver, StorageError
 from daemon.core.messages import Signalled
 from daemon.files.disk_retry import describe
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.notify.systemd import Notifier
 from daemon.scheduling import devices
 from daemon.server.app import App, build
@@ -84,7 +84,7 @@ class Service:
         self._is_ready = False
         self._next_ping = 0.0
         self._ended = 0  # jobs, when the hooks were last woken
-        self._layout = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self._folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
 
     def run(self) -> None:
         """Run until a signal, or with `drain` until all is done.
@@ -113,18 +113,18 @@ class Service:
         """Check the folders, lock them against a second daemon, open the job log, build the parts."""
         try:
             os.umask(os.umask(0o077) | 0o022)  # others may read published results, but not change them
-            self._layout.prepare()
-            self._layout.lock()
+            self._folders.prepare()
+            self._folders.lock()
             self.app = build(
                 self._settings,
-                layout=self._layout,
+                folders=self._folders,
                 mailbox=self._mailbox,
                 gpus=devices.discover(),
                 notifier=self._notifier,
                 ignore_pause=self._drain,
             )
         except BaseException:
-            self._layout.unlock()  # the caller may try the start again
+            self._folders.unlock()  # the caller may try the start again
             raise
         self._loop = Loop(self.app, self._backlog, on_signal=self._on_signal, on_turn=self._report)
 
@@ -179,7 +179,7 @@ class Service:
         app.store.close()
         if app.store.is_damaged:
             app.store.set_aside()
-        app.layout.unlock(is_quiet=is_quiet)
+        app.folders.unlock(is_quiet=is_quiet)
 
     def _has_unfinished_work(self) -> bool:
         return self.app.dispatcher.is_busy or self.app.background.pending > 0

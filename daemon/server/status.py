@@ -14,7 +14,7 @@ from daemon.core.errors import StorageError
 from daemon.core.job import Job
 from daemon.core.names import printable, printable_path
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
 from daemon.queue.store import Store
@@ -50,7 +50,7 @@ class StatusReport:
         self,
         settings: CurrentSettings,
         store: Store,
-        layout: Layout,
+        folders: Folders,
         disk_retry: DiskRetry,
         workers: Workers,
         pools: Pools,
@@ -65,7 +65,7 @@ class StatusReport:
     ):
         self._settings = settings
         self._store = store
-        self._layout = layout
+        self._folders = folders
         self._disk_retry = disk_retry
         self._workers = workers
         self._pools = pools
@@ -102,7 +102,7 @@ class StatusReport:
             metrics_problem=self._exporter.problem,
             storage_problem=self._disk_retry.problem,
             left_in_inbox={
-                printable_path(path.relative_to(self._layout.inbox.path)): why for path, why in _first(left)
+                printable_path(path.relative_to(self._folders.inbox.path)): why for path, why in _first(left)
             },
             ignored_in_inbox=self._intake.ignored,
             unplaced=dict(_first(self._intake.unplaced)),

@@ -32,7 +32,7 @@ class Tasks:
         app = self._app
         match task:
             case timetable.RESCAN:
-                app.layout.check()
+                app.folders.check()
                 app.store.look()
                 app.intake.look_everywhere(app.clock.monotonic())
             case timetable.PROBE:
@@ -42,7 +42,7 @@ class Tasks:
                 app.dispatcher.idle_workers.end_unused()
             case timetable.TIDY:
                 app.store.tidy()
-                app.layout.incoming.tidy(app.clock.now_us() / 1e6)
+                app.folders.incoming.tidy(app.clock.now_us() / 1e6)
             case timetable.DIGEST:
                 app.hooks.send_digest(since_us=app.clock.now_us() - _DAY_US)
             case timetable.NIGHTLY:

@@ -69,7 +69,7 @@ def build(settings: Settings) -> Starlette:
     """Build the application.
 
     Raises:
-        LayoutError: the access token cannot be read or created.
+        SetupError: the access token cannot be read or created.
     """
     backend = Backend(settings)
 

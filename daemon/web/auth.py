@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection
 
 from daemon.config.settings import Settings
 from daemon.core import durable, regular_files
-from daemon.core.errors import LayoutError
+from daemon.core.errors import SetupError
 from daemon.web.errors import WebError
 
 COOKIE = "inboxd"
@@ -35,7 +35,7 @@ def load_token(path: Path) -> str:
     """Read the token from `path`; if the file does not exist, create it with a new token.
 
     Raises:
-        LayoutError: the file cannot be read or created, other users may read it, or the token is too short or not
+        SetupError: the file cannot be read or created, other users may read it, or the token is too short or not
             printable ASCII.
     """
     try:
@@ -68,8 +68,8 @@ def _read_token(path: Path) -> str:
     return token
 
 
-def _unusable(path: Path, why: str) -> LayoutError:
-    return LayoutError(f"The access token {path} {why}.", "Remove the file: `inboxd web` creates a new token.")
+def _unusable(path: Path, why: str) -> SetupError:
+    return SetupError(f"The access token {path} {why}.", "Remove the file: `inboxd web` creates a new token.")
 
 
 class Access:

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from daemon.config.settings import Settings
-from daemon.core.errors import LayoutError
+from daemon.core.errors import SetupError
 from daemon.notify import systemd
 from daemon.web import app
 from processors import malloc
@@ -30,7 +30,7 @@ def serve(settings: Settings) -> None:
     """Serve on the socket that systemd passes, or else on `[web] listen`. Returns after SIGTERM or Ctrl-C.
 
     Raises:
-        LayoutError: the address or the access token cannot be used.
+        SetupError: the address or the access token cannot be used.
     """
     malloc.compact()
     application = app.build(settings)
@@ -127,7 +127,7 @@ def _bind(listen: str) -> socket.socket:
         listener.listen(_BACKLOG)
         return listener
     except OSError as error:
-        raise LayoutError(
+        raise SetupError(
             f"Cannot listen on {listen}: {error.strerror or error}.",
             "Stop the program that uses it, or set [web] listen in config.toml to another address.",
         ) from error

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from processors.ocr import ink
-from processors.ocr.layout import Point
+from processors.ocr.text_lines import Point
 
 Quad = Sequence[Point]  # clockwise from the upper left corner of the text
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from processors.ocr.boxes import Quad, bounds_of
 from processors.ocr.ink import Ink
-from processors.ocr.layout import Point, TextBox
+from processors.ocr.text_lines import Point, TextBox
 from processors.pages.check_boxes import Square, choose, find_squares, is_mark
 
 if TYPE_CHECKING:

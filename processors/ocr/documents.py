@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from processors import pages, statements
 from processors.contract import BadInput, Finished, Work
-from processors.ocr import layout
-from processors.ocr.layout import TextBox
+from processors.ocr import text_lines
 from processors.ocr.options import ReadOptions
 from processors.ocr.text import PageText, plain, review
+from processors.ocr.text_lines import TextBox
 from processors.statements import (
     Box,
     FinishedDocument,
@@ -175,10 +175,10 @@ def _words(page: PageText) -> PageWords:
     boxes = [box for line in page.lines for box in line]
     words = [
         word
-        for box, left, top, right, bottom in layout.deskew(boxes)
+        for box, left, top, right, bottom in text_lines.deskew(boxes)
         for word in split_words(box.text, left, top, right, bottom, box.confidence)
     ]
-    return PageWords(page.number, tuple(words), page.source, _frame(page, layout.find_slope(boxes)))
+    return PageWords(page.number, tuple(words), page.source, _frame(page, text_lines.find_slope(boxes)))
 
 
 def _frame(page: PageText, slope: float) -> PageFrame | None:

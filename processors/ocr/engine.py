@@ -16,9 +16,9 @@ from processors.ocr.boxes import Quad, bounds_of, separate
 from processors.ocr.bundled_models import find_model, model_name
 from processors.ocr.coverage import count_unknown, count_unread
 from processors.ocr.ink import Ink, find_ink, find_lines_outside
-from processors.ocr.layout import TextBox
 from processors.ocr.recognition import Recognized, recognize
 from processors.ocr.sessions import open_rapidocr
+from processors.ocr.text_lines import TextBox
 from processors.pages.check_boxes import Square
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from processors import pages
 from processors.contract import BadInput, Finished, Progress, Work
-from processors.ocr import layout, reading_order
+from processors.ocr import reading_order, text_lines
 from processors.ocr.hocr import to_hocr
-from processors.ocr.layout import TextBox
 from processors.ocr.options import DEFAULT_FORMATS, ReadOptions
 from processors.ocr.page_reader import PageReader
 from processors.ocr.searchable import write_pdf
 from processors.ocr.text import PageText, finish_text
+from processors.ocr.text_lines import TextBox
 from processors.pages import Page
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class FileReader:
                     with _page_boundary(work, first.number):
                         image = opened.read(first.number).image
                         found = self._engine().read_again(image, first.rotation if first.source == "OCR" else None)
-                        again.append(PageText(number=first.number, lines=layout.group_lines(found), size=image.size))
+                        again.append(
+                            PageText(number=first.number, lines=text_lines.group_lines(found), size=image.size)
+                        )
                 except BadInput as error:
                     again.append(PageText(number=first.number, error=str(error)))
                 progress.job(work, done=opened.total + number, total=opened.total + len(doubtful), unit="pages")
@@ -111,7 +113,7 @@ class FileReader:
 def _in_order(page: PageText, boxes: Sequence[TextBox], task: str) -> PageText:
     """The page with its text: in reading order, or line by line, as the readers of tables need it."""
     if task != "read":
-        return replace(page, lines=layout.group_lines(boxes))
+        return replace(page, lines=text_lines.group_lines(boxes))
     blocks = reading_order.order(boxes)
     return replace(page, blocks=blocks, lines=tuple(line.boxes for block in blocks for line in block.lines))
 

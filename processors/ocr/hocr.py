@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from processors import wellformed
-from processors.ocr.layout import TextBox
 from processors.ocr.searchable import split_words
 from processors.ocr.text import PageText
+from processors.ocr.text_lines import TextBox
 
 _DOCTYPE = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" '

@@ -5,8 +5,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from processors.ocr.layout import Placed
 from processors.ocr.reading_order import Block, Line
+from processors.ocr.text_lines import Placed
 
 _HEADING, _TITLE = 1.2, 1.6  # times the height of the page's text
 _LONGEST_HEADING = 12  # words

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from processors.ocr.layout import Point
+from processors.ocr.text_lines import Point
 from processors.pages.page import reduce
 
 if TYPE_CHECKING:

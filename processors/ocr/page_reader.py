@@ -7,9 +7,9 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
 from processors import pages
-from processors.ocr.layout import Point, TextBox
 from processors.ocr.regions import RegionReader, clip, join, rotate
 from processors.ocr.text import PageText, Source
+from processors.ocr.text_lines import Point, TextBox
 from processors.pages import Page
 from processors.pages.page import Box, Doubt, PlacedWord
 

@@ -1,6 +1,6 @@
 """Text boxes of a page in reading order: columns, tables, sidebars, rotated lines, scripts. Pure.
 
-A page without columns is read line by line, in the order of `layout.group_lines`.
+A page without columns is read line by line, in the order of `text_lines.group_lines`.
 """
 
 import math
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from processors import bidi
-from processors.ocr import layout
+from processors.ocr import text_lines
 from processors.ocr.columns import split_regions
-from processors.ocr.layout import Placed, Point, TextBox
 from processors.ocr.rivers import Piece
+from processors.ocr.text_lines import Placed, Point, TextBox
 
 _SMALL = 0.8  # of its neighbor's height: a superscript or subscript
 _LONGEST_SCRIPT = 3  # characters
@@ -37,7 +37,7 @@ class Line:
 
     @property
     def text(self) -> str:
-        return layout.format_placed([self.placed]).strip()
+        return text_lines.format_placed([self.placed]).strip()
 
     @property
     def left(self) -> float:
@@ -64,12 +64,12 @@ class Block:
 
     @property
     def text(self) -> str:
-        return layout.format_placed([line.placed for line in self.lines])
+        return text_lines.format_placed([line.placed for line in self.lines])
 
 
 def order(boxes: Sequence[TextBox]) -> tuple[Block, ...]:
     """All boxes, each once, as parts of the page in reading order."""
-    slope = layout.find_slope(boxes)
+    slope = text_lines.find_slope(boxes)
     turned: dict[int, list[TextBox]] = {}
     tilted: list[list[TextBox]] = []
     for box in boxes:
@@ -127,7 +127,7 @@ def _blocks(boxes: Sequence[TextBox], slope: float, turn: int) -> list[Block]:
     pieces = [_piece(number, each) for number, each in enumerate(placed)]
     blocks = []
     for region in split_regions(pieces, right_to_left=is_right_to_left):
-        lines = layout.group_placed([placed[index] for index in region])
+        lines = text_lines.group_placed([placed[index] for index in region])
         blocks.append(Block(tuple(Line(_in_order(line)) for line in lines)))
     return blocks
 
@@ -136,7 +136,7 @@ def _place(box: TextBox, slope: float, turn: int) -> Placed:
     """The box as if the page were rotated so that its text is level."""
     first, second, third, fourth = (_turned_back(corner, turn) for corner in box.corners)
     level = replace(box, corners=(first, second, third, fourth))
-    placed = layout.place(level, slope)
+    placed = text_lines.place(level, slope)
     height = min(placed.height, box.width) if turn == 90 and box.height > _TALL * box.width else placed.height
     return replace(placed, boxes=(box,), height=height)
 

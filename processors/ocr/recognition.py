@@ -10,7 +10,7 @@ import numpy as np
 from processors import bidi
 from processors.ocr import ink
 from processors.ocr.boxes import Quad, bounds_of, height_of, width_of
-from processors.ocr.layout import TextBox
+from processors.ocr.text_lines import TextBox
 
 if TYPE_CHECKING:
     from rapidocr.ch_ppocr_rec import TextRecognizer

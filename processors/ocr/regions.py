@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from processors.ocr.layout import Point, TextBox
+from processors.ocr.text_lines import Point, TextBox
 from processors.pages.page import Box
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from processors import pages
 from processors.contract import BadInput, Work
-from processors.ocr.layout import Point, TextBox
 from processors.ocr.regions import rotate
 from processors.ocr.text import PageText
+from processors.ocr.text_lines import Point, TextBox
 from processors.pages import Pages
 
 if TYPE_CHECKING:

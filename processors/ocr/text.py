@@ -7,11 +7,11 @@ from typing import Literal
 
 from processors import wellformed
 from processors.contract import Finished, Work
-from processors.ocr import layout
-from processors.ocr.layout import TextBox
+from processors.ocr import text_lines
 from processors.ocr.markdown import to_markdown
 from processors.ocr.options import ReadOptions
 from processors.ocr.reading_order import Block
+from processors.ocr.text_lines import TextBox
 
 Source = Literal["OCR", "text layer", "text layer and OCR"]
 
@@ -44,7 +44,7 @@ class PageText:
     def text(self) -> str:
         if self.blocks:
             return "\n".join(block.text for block in self.blocks)
-        return layout.format_lines(self.lines)
+        return text_lines.format_lines(self.lines)
 
     @property
     def confidence(self) -> float | None:
@@ -158,7 +158,7 @@ def _page(page: PageText) -> dict[str, object]:
         "confidence": page.confidence and round(page.confidence, 4),
         "lines": [
             {
-                "text": layout.format_lines([line]).strip(),
+                "text": text_lines.format_lines([line]).strip(),
                 "pieces": [
                     {"text": box.text, "confidence": round(box.confidence, 4), "box": box.corners} for box in line
                 ],

@@ -233,7 +233,7 @@ class TranscribeOptions(RecipeOptions):
 
     @property
     def has_readable_subtitles(self) -> bool:
-        """True unless the options ask for a layout of openai-whisper's."""
+        """True unless the options ask for the lines of the `whisper` command."""
         return self.subtitles == "readable" and not (
             self.max_line_width or self.max_line_count or self.max_words_per_line
         )

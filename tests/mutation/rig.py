@@ -102,10 +102,10 @@ TESTS = {  # module: its unit tests, which are run first
     "files.outbox": ("files/test_outbox", "files/test_originals", "publishing/test_publisher", "recovery/test_startup"),
     "files.result_names": ("files/test_result_names", "files/test_outbox", "publishing/test_publisher"),
     "files.originals": ("files/test_originals", "recovery/test_startup"),
-    "files.layout": ("files/test_layout", "files/test_originals", "recovery/test_startup"),
-    "files.beneath": ("files/test_beneath", "files/test_layout", "files/test_inbox", "files/test_taken"),
+    "files.folders": ("files/test_folders", "files/test_originals", "recovery/test_startup"),
+    "files.beneath": ("files/test_beneath", "files/test_folders", "files/test_inbox", "files/test_taken"),
     "files.incoming": ("files/test_incoming", "intake/test_submissions"),
-    "files.reclaim": ("files/test_reclaim", "files/test_layout"),
+    "files.reclaim": ("files/test_reclaim", "files/test_folders"),
     "files.disk_retry": (
         "files/test_disk_retry",
         "scheduling/test_dispatcher",

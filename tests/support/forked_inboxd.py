@@ -220,7 +220,7 @@ def _load_all() -> None:
     from daemon.cli import main as cli
     from daemon.cli import process_files, terminal, views
     from daemon.doctor import checks
-    from daemon.files import layout
+    from daemon.files import folders
     from daemon.install import install
     from daemon.queue import backup
     from daemon.recovery import verify
@@ -231,11 +231,22 @@ def _load_all() -> None:
     from processors import ocr, plaintext, vlm, whisper
     from processors.statements.layouts import store
 
-    assert (
-        apscheduler and sqlalchemy and verify and backup and cli and layout and process_files and service and supervisor
-    )
-    assert terminal and views and checks and metrics and ocr and plaintext and vlm and whisper
-    assert correcting and hits and install and store and update
+    loaded = [
+        apscheduler,
+        sqlalchemy,
+        cli,
+        process_files,
+        terminal,
+        views,
+        checks,
+        folders,
+        install,
+        backup,
+        verify,
+        hits,
+    ]
+    loaded += [hits, update, correcting, service, metrics, supervisor, ocr, plaintext, vlm, whisper, store]
+    assert all(loaded)
 
 
 if __name__ == "__main__":

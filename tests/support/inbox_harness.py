@@ -10,7 +10,7 @@ from daemon.config.current import CurrentSettings
 from daemon.config.settings import Settings
 from daemon.core.messages import Hashed
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
 from daemon.queue.queries import now_us
@@ -32,14 +32,14 @@ class InboxHarness:
         self._config.write_text(toml)
         settings = config.load(self._config)
         self._current = CurrentSettings(settings)
-        self.layout = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
-        self.layout.prepare()
+        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.folders.prepare()
         self.store = Store(settings.database)
         self.mailbox: queue.SimpleQueue[Hashed] = queue.SimpleQueue()
-        self.disk_retry = DiskRetry(self.layout, self.store, clock=time.monotonic)
+        self.disk_retry = DiskRetry(self.folders, self.store, clock=time.monotonic)
         post = self.mailbox.put
         self.intake = Intake(
-            self._current, self.store, self.layout, self.disk_retry, Watcher(post), post, now_us=now_us
+            self._current, self.store, self.folders, self.disk_retry, Watcher(post), post, now_us=now_us
         )
         self._current.subscribe(self.intake.apply)
         self.path = settings.inbox

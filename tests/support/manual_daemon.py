@@ -15,7 +15,7 @@ from daemon.core import durable, regular_files
 from daemon.core.job import Job
 from daemon.core.messages import Due, Hashed, LookAt, Request, WorkerExited, WorkerMessage
 from daemon.core.syncer import Syncer
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.notify.systemd import Notifier
 from daemon.server.app import build
 from daemon.server.backlog import Backlog
@@ -159,13 +159,13 @@ class ManualDaemon:
         self.settings = settings
         self.clock = clock or ManualClock()
         self.background = background or ManualBackground()
-        folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         folders.prepare()
         mailbox = Mailbox()
         self.hasher = ManualHasher(mailbox.put, folders.taken.path / ".copy.hasher")
         self.app = app = build(
             settings,
-            layout=folders,
+            folders=folders,
             mailbox=mailbox,
             clock=self.clock,
             spawn=lambda number, processor, options, seat: FakeConnection(),
@@ -173,7 +173,7 @@ class ManualDaemon:
             background=self.background,
             notifier=Notifier({}),
         )
-        self.folders, self.store, self.disk_retry, self.intake = app.layout, app.store, app.disk_retry, app.intake
+        self.folders, self.store, self.disk_retry, self.intake = app.folders, app.store, app.disk_retry, app.intake
         self.workers, self.dispatcher, self.progress = app.workers, app.dispatcher, app.progress
         self.publishing = app.publishing
         self._post = mailbox.put

@@ -1,4 +1,4 @@
-"""Pages typed as monospaced text, for tests of reading by layout."""
+"""Pages typed as monospaced text, for tests of reading by position."""
 
 import re
 import textwrap

@@ -138,7 +138,7 @@ def _write(transcript: Transcript, file: TextIO, form: str, options: TranscribeO
         _WRITERS[form](os.devnull).write_result(
             {"segments": [segment.as_json() for segment in _all_labeled(transcript, form, options)]},
             file,
-            _layout(options),
+            _subtitle_options(options),
         )
 
 
@@ -146,12 +146,12 @@ class _ByChannel(SubtitlesWriter):
     """Mixin for subtitle writers that may join segments: no subtitle has words of two channels."""
 
     def iterate_result(
-        self, result: dict[str, Any], options: dict[str, object] | None = None, **layout: Any
+        self, result: dict[str, Any], options: dict[str, object] | None = None, **subtitles: Any
     ) -> Iterator[tuple[str, str, str]]:
         for _, segments in groupby(
             result["segments"], key=lambda segment: (segment.get("channel"), segment.get("speaker"))
         ):
-            yield from super().iterate_result({**result, "segments": list(segments)}, options, **layout)
+            yield from super().iterate_result({**result, "segments": list(segments)}, options, **subtitles)
 
 
 class _Srt(_ByChannel, WriteSRT):
@@ -190,7 +190,7 @@ def _labeled(segment: Segment) -> Segment:
     return replace(segment, text=label + segment.text, words=words)
 
 
-def _layout(options: TranscribeOptions) -> dict[str, object]:
+def _subtitle_options(options: TranscribeOptions) -> dict[str, object]:
     names = ("highlight_words", "max_line_width", "max_line_count", "max_words_per_line")
     return {name: getattr(options, name) for name in names}
 

@@ -25,7 +25,7 @@ from sandbox import wait_for
 
 from daemon import config
 from daemon.core.errors import InboxdError, UsageError
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.recovery.verify import Verification
 from daemon.server import control_socket
 
@@ -212,7 +212,7 @@ class PowerCuts:
     def _audit(self) -> list[str]:
         """Return the errors that `inboxd verify` finds."""
         settings = config.load(self._site.config)
-        folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         try:
             verdict = Verification(folders, settings.database, is_running=False).run()
         except (UsageError, FileNotFoundError):  # cut before the job log or the folders were made

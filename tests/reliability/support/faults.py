@@ -283,7 +283,7 @@ def _release_before_done() -> None:
 
     def rename_and_release(self, job):
         renamed = rename(self, job)
-        self._layout.taken.release(job.id)
+        self._folders.taken.release(job.id)
         return renamed
 
     Completion._rename = rename_and_release
@@ -302,7 +302,7 @@ def _rename_before_the_intent() -> None:
         publishers.append(self)
 
     def intend_afterwards(self, job, **facts):
-        publishers[-1]._layout.outbox.publish(replace(job, result_path=facts["result_path"]))
+        publishers[-1]._folders.outbox.publish(replace(job, result_path=facts["result_path"]))
         return intend(self, job, **facts)
 
     Publisher.__init__ = remember
@@ -323,7 +323,7 @@ def _rename_a_group_before_the_intents() -> None:
     def name_and_rename(self, results):
         named = name(self, results)
         for job in named:
-            self._layout.outbox.publish(job)
+            self._folders.outbox.publish(job)
         return named
 
     GroupPublisher._name = name_and_rename
@@ -344,8 +344,8 @@ def _release_a_group_before_it_is_done() -> None:
 
     def rename_and_release(self, job):
         renamed = rename(self, job)
-        Outbox.fsync_results(self._layout.outbox, job.result_path)
-        self._layout.taken.release(job.id)
+        Outbox.fsync_results(self._folders.outbox, job.result_path)
+        self._folders.taken.release(job.id)
         return renamed
 
     GroupPublisher._rename = rename_and_release

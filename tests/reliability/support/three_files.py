@@ -6,7 +6,7 @@ from pathlib import Path
 from sandbox import Place
 
 from daemon.core.errors import UsageError
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.recovery.verify import Verification
 
 TEXT = """
@@ -52,7 +52,7 @@ def check(place: Place, at: str) -> None:
 def verify(place: Place, at: str) -> None:
     """`inboxd verify`, without a process of its own."""
     settings = place.settings()
-    folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+    folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
     with contextlib.suppress(UsageError):  # killed before the job log was made
         verdict = Verification(folders, settings.database, is_running=False).run()
         assert verdict.is_clean, (at, verdict.findings)

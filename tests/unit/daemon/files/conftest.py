@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    made = Layout(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
+def folders(tmp_path: Path) -> Folders:
+    made = Folders(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
     made.prepare()
     return made

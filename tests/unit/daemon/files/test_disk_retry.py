@@ -10,17 +10,17 @@ import pytest
 from daemon.core.errors import LogLocked, StartOver, StorageError
 from daemon.files import disk_retry
 from daemon.files.disk_retry import DiskRetry, describe
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.queue.store import Store
 
 
 class Disk:
     """Steps that fail while `error` is set, and a clock."""
 
-    def __init__(self, layout: Layout, store: Store):
-        self.layout, self.store = layout, store
+    def __init__(self, folders: Folders, store: Store):
+        self.folders, self.store = folders, store
         self.now = 100.0
-        self.retry = DiskRetry(layout, store, clock=lambda: self.now)
+        self.retry = DiskRetry(folders, store, clock=lambda: self.now)
         self.error: Exception | None = None
         self.done: list[str] = []
         self.tried = 0
@@ -53,9 +53,9 @@ class Disk:
 
 
 @pytest.fixture
-def disk(layout: Layout) -> Iterator[Disk]:
-    store = Store(layout.state / "jobs.db")
-    yield Disk(layout, store)
+def disk(folders: Folders) -> Iterator[Disk]:
+    store = Store(folders.state / "jobs.db")
+    yield Disk(folders, store)
     store.close()
 
 
@@ -118,7 +118,7 @@ def test_steps_are_retried_at_once_on_request(disk: Disk):
 
 
 def test_nothing_is_tried_while_nothing_waits(disk: Disk, broken_folders: set[Path]):
-    broken_folders.add(disk.layout.outbox.staging)
+    broken_folders.add(disk.folders.outbox.staging)
     disk.retry.retry(at_once=True)
     assert disk.retry.trouble is None
 
@@ -232,9 +232,9 @@ def test_folder_that_cannot_be_written_stops_everything_until_it_can(
     disk: Disk, broken_folders: set[Path], place: str, can_take: bool, caplog: pytest.LogCaptureFixture
 ):
     folders = {
-        "taken": disk.layout.taken.path,
-        "state": disk.layout.state,
-        "staging": disk.layout.outbox.staging,
+        "taken": disk.folders.taken.path,
+        "state": disk.folders.state,
+        "staging": disk.folders.outbox.staging,
     }
     broken_folders.add(folders[place])
     assert disk.retry.examine() is False
@@ -254,7 +254,7 @@ def test_folder_that_cannot_be_written_stops_everything_until_it_can(
 
 
 def test_first_failure_of_a_step_finds_the_cause(disk: Disk, broken_folders: set[Path]):
-    broken_folders.add(disk.layout.state)
+    broken_folders.add(disk.folders.state)
     disk.error = full()
     disk.run()
     assert disk.retry.trouble is not None and not disk.retry.can_take
@@ -263,7 +263,7 @@ def test_first_failure_of_a_step_finds_the_cause(disk: Disk, broken_folders: set
 def test_working_folders_are_not_reported(disk: Disk):
     assert disk.retry.examine() is True
     assert (disk.retry.next_try(), disk.retry.problem, disk.retry.can_take) == (None, None, True)
-    for folder in (disk.layout.taken.path, disk.layout.state, disk.layout.outbox.staging):
+    for folder in (disk.folders.taken.path, disk.folders.state, disk.folders.outbox.staging):
         assert not [path for path in folder.iterdir() if "probe" in path.name]
 
 
@@ -276,7 +276,7 @@ def test_failure_that_the_main_loop_reports_stops_new_work_for_a_while(disk: Dis
 
 
 def test_reported_failure_does_not_hide_what_the_examination_found(disk: Disk, broken_folders: set[Path]):
-    broken_folders.add(disk.layout.taken.path)
+    broken_folders.add(disk.folders.taken.path)
     disk.retry.note(full("/other"), can_take=True)
     assert ".taken" in disk.retry.problem and not disk.retry.can_take
 
@@ -297,7 +297,7 @@ def test_locked_job_log_is_waited_for_once_and_not_by_each_step(disk: Disk, monk
 
 
 def test_probes_of_a_killed_run_are_removed(disk: Disk):
-    folders = (disk.layout.taken.path, disk.layout.state, disk.layout.outbox.staging, disk.layout.outbox.path)
+    folders = (disk.folders.taken.path, disk.folders.state, disk.folders.outbox.staging, disk.folders.outbox.path)
     for folder in folders:
         for name in (".probe", ".probe.2"):
             (folder / name).write_text("left")
@@ -306,8 +306,8 @@ def test_probes_of_a_killed_run_are_removed(disk: Disk):
 
 
 def test_probe_file_of_a_killed_run_is_not_reported(disk: Disk):
-    (disk.layout.state / ".probe.2").write_text("left")
-    assert disk.retry.examine() and not (disk.layout.state / ".probe.2").exists()
+    (disk.folders.state / ".probe.2").write_text("left")
+    assert disk.retry.examine() and not (disk.folders.state / ".probe.2").exists()
 
 
 def test_probe_is_written_and_renamed_durably(disk: Disk, monkeypatch: pytest.MonkeyPatch):
@@ -319,15 +319,15 @@ def test_probe_is_written_and_renamed_durably(disk: Disk, monkeypatch: pytest.Mo
         synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    disk_retry._probe(disk.layout.state)
+    disk_retry._probe(disk.folders.state)
     assert synced == [".probe", "state"]
 
 
 def test_error_of_a_probe_names_its_folder(disk: Disk, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(disk_retry.durable, "write_file", lambda *_: (_ for _ in ()).throw(full(None)))
     with pytest.raises(OSError) as caught:
-        disk_retry._probe(disk.layout.state)
-    assert caught.value.filename == str(disk.layout.state)
+        disk_retry._probe(disk.folders.state)
+    assert caught.value.filename == str(disk.folders.state)
 
 
 # ---------------------------------------------------------------------------------------- words

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.errors import LayoutError
-from daemon.files.layout import Layout
+from daemon.core.errors import SetupError
+from daemon.files.folders import Folders
 from daemon.queue.store import new_id
 
 _FOREIGN_USER = 54322
@@ -27,8 +27,8 @@ def put_foreign(what: str, place: Path) -> None:
         os.chown(place, _FOREIGN_USER, -1)
 
 
-def start(tmp_path: Path, outbox: str = "outbox") -> Layout:
-    made = Layout(inbox=tmp_path / "inbox", outbox=tmp_path / outbox, state=tmp_path / f"state of {outbox}")
+def start(tmp_path: Path, outbox: str = "outbox") -> Folders:
+    made = Folders(inbox=tmp_path / "inbox", outbox=tmp_path / outbox, state=tmp_path / f"state of {outbox}")
     made.prepare()
     made.lock()
     return made
@@ -58,10 +58,10 @@ def test_foreign_thing_in_place_of_a_folder_is_renamed_and_nothing_is_lost(share
     for number in (1, 2):
         (shared / place).rename(shared / f"{place}.aside-{number}")
         put_foreign(what, shared / place)
-        layout = start(shared)
-        assert list(layout.taken.job_ids()) == [job] and layout.outbox.attempts() == [f"{job}.1"]
-        assert layout.is_taken_lost is (place == "inbox/.taken")
-        layout.unlock()
+        folders = start(shared)
+        assert list(folders.taken.job_ids()) == [job] and folders.outbox.attempts() == [f"{job}.1"]
+        assert folders.is_taken_lost is (place == "inbox/.taken")
+        folders.unlock()
         assert os.path.lexists(shared / f"{place}.foreign-{number}")
 
 
@@ -77,9 +77,9 @@ def test_lookalike_is_left_alone(shared: Path):
         elif lock:
             (folder / lock).touch()
     (shared / "inbox" / ".linked").symlink_to(shared / "inbox" / ".no lock")
-    layout = start(shared)
-    assert list(layout.taken.job_ids()) == []
-    layout.unlock()
+    folders = start(shared)
+    assert list(folders.taken.job_ids()) == []
+    folders.unlock()
 
 
 def test_folder_that_another_daemon_has_locked_is_left_alone(shared: Path):
@@ -97,7 +97,7 @@ def test_what_is_hidden_or_exists_already_is_not_moved(shared: Path):
     (first.taken.path / job / "old").mkdir(parents=True)
     first.unlock()
     (shared / "inbox" / ".taken").rename(shared / "inbox" / ".aside")
-    second = Layout(inbox=shared / "inbox", outbox=shared / "outbox", state=shared / "state of outbox")
+    second = Folders(inbox=shared / "inbox", outbox=shared / "outbox", state=shared / "state of outbox")
     second.prepare()
     (second.inbox.own.place / job / "new").mkdir(parents=True)
     second.lock()
@@ -111,7 +111,7 @@ def test_link_where_only_this_user_can_put_it_is_refused(tmp_path: Path, monkeyp
     start(tmp_path).unlock()
     (tmp_path / "inbox" / ".taken").rename(tmp_path / "inbox" / ".aside")
     (tmp_path / "inbox" / ".taken").symlink_to(tmp_path)
-    with pytest.raises(LayoutError, match="symbolic link"):
+    with pytest.raises(SetupError, match="symbolic link"):
         start(tmp_path)
 
 

@@ -9,8 +9,8 @@ import pytest
 from factories import write_file
 
 from daemon.core import regular_files
+from daemon.files.folders import Folders
 from daemon.files.inbox import Inbox
-from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone, TakenFiles
 
 
@@ -223,58 +223,58 @@ def test_tree_too_deep_for_recursion_returns(inbox: Inbox, taken: TakenFiles):
     assert found.count("x.txt\n") == 1
 
 
-def test_take_moves_a_file_with_its_sidecar_and_preserves_its_folder(layout: Layout):
-    drop = write_file(layout.inbox.path / "a" / "b" / "x.jpg")
-    sidecar = write_file(layout.inbox.path / "a" / "b" / "x.jpg.prompt", "What is it?")
-    layout.taken.take("id", drop, [sidecar])
-    original = layout.taken.original("id")
-    assert original.path == layout.taken.path / "id" / "a" / "b" / "x.jpg"
+def test_take_moves_a_file_with_its_sidecar_and_preserves_its_folder(folders: Folders):
+    drop = write_file(folders.inbox.path / "a" / "b" / "x.jpg")
+    sidecar = write_file(folders.inbox.path / "a" / "b" / "x.jpg.prompt", "What is it?")
+    folders.taken.take("id", drop, [sidecar])
+    original = folders.taken.original("id")
+    assert original.path == folders.taken.path / "id" / "a" / "b" / "x.jpg"
     assert original.sidecars["prompt"].read_text() == "What is it?"
-    assert layout.taken.folder_of(original.path, "id") == "a/b"
-    assert list((layout.inbox.path / "a" / "b").iterdir()) == []
+    assert folders.taken.folder_of(original.path, "id") == "a/b"
+    assert list((folders.inbox.path / "a" / "b").iterdir()) == []
 
 
-def test_put_back_without_the_file_returns_its_sidecar(layout: Layout):
-    sidecar = write_file(layout.inbox.path / "x.jpg.prompt")
+def test_put_back_without_the_file_returns_its_sidecar(folders: Folders):
+    sidecar = write_file(folders.inbox.path / "x.jpg.prompt")
     with pytest.raises(FileNotFoundError):
-        layout.taken.take("id", layout.inbox.path / "x.jpg", [sidecar])
-    layout.taken.put_back("id")
+        folders.taken.take("id", folders.inbox.path / "x.jpg", [sidecar])
+    folders.taken.put_back("id")
     assert sidecar.exists()
-    assert list(layout.taken.job_ids()) == []
+    assert list(folders.taken.job_ids()) == []
 
 
-def test_put_back_never_overwrites(layout: Layout):
-    layout.taken.take("id", write_file(layout.inbox.path / "x.txt", "first"), [])
-    write_file(layout.inbox.path / "x.txt", "second")
-    layout.taken.put_back("id")
-    assert (layout.inbox.path / "x.txt").read_text() == "second"
-    assert (layout.inbox.path / "x (2).txt").read_text() == "first"
+def test_put_back_never_overwrites(folders: Folders):
+    folders.taken.take("id", write_file(folders.inbox.path / "x.txt", "first"), [])
+    write_file(folders.inbox.path / "x.txt", "second")
+    folders.taken.put_back("id")
+    assert (folders.inbox.path / "x.txt").read_text() == "second"
+    assert (folders.inbox.path / "x (2).txt").read_text() == "first"
 
 
-def test_link_that_replaces_a_file_after_the_scan_is_not_taken(layout: Layout, tmp_path: Path):
+def test_link_that_replaces_a_file_after_the_scan_is_not_taken(folders: Folders, tmp_path: Path):
     secret = write_file(tmp_path / "secret", "not yours")
-    (layout.inbox.path / "x.txt").symlink_to(secret)
+    (folders.inbox.path / "x.txt").symlink_to(secret)
     with pytest.raises(OSError, match="not a regular file"):
-        layout.taken.take("id", layout.inbox.path / "x.txt", [])
-    layout.taken.put_back("id")
-    assert (layout.inbox.path / "x.txt").is_symlink()
-    assert list(layout.taken.job_ids()) == []
+        folders.taken.take("id", folders.inbox.path / "x.txt", [])
+    folders.taken.put_back("id")
+    assert (folders.inbox.path / "x.txt").is_symlink()
+    assert list(folders.taken.job_ids()) == []
 
 
-def test_removed_original_is_reported(layout: Layout):
+def test_removed_original_is_reported(folders: Folders):
     with pytest.raises(OriginalGone):
-        layout.taken.original("nothing")
-    layout.taken.take("id", write_file(layout.inbox.path / "x.txt"), [])
-    layout.taken.original("id").path.unlink()
+        folders.taken.original("nothing")
+    folders.taken.take("id", write_file(folders.inbox.path / "x.txt"), [])
+    folders.taken.original("id").path.unlink()
     with pytest.raises(OriginalGone):
-        layout.taken.original("id")
+        folders.taken.original("id")
 
 
-def test_file_returns_to_the_top_folder_if_a_link_replaced_its_folder(layout: Layout, tmp_path: Path):
-    layout.taken.take("id", write_file(layout.inbox.path / "a" / "x.txt"), [])
-    (layout.inbox.path / "a").rmdir()
+def test_file_returns_to_the_top_folder_if_a_link_replaced_its_folder(folders: Folders, tmp_path: Path):
+    folders.taken.take("id", write_file(folders.inbox.path / "a" / "x.txt"), [])
+    (folders.inbox.path / "a").rmdir()
     (tmp_path / "outside").mkdir()
-    (layout.inbox.path / "a").symlink_to(tmp_path / "outside")
-    layout.taken.put_back("id")
-    assert (layout.inbox.path / "x.txt").read_text() == "text"
+    (folders.inbox.path / "a").symlink_to(tmp_path / "outside")
+    folders.taken.put_back("id")
+    assert (folders.inbox.path / "x.txt").read_text() == "text"
     assert list((tmp_path / "outside").iterdir()) == []

@@ -37,7 +37,7 @@ def test_groups_shrink_while_the_disk_is_slow_and_grow_again(inbox: InboxHarness
         groups.append(len(jobs))
         clock[0] += seconds
 
-    monkeypatch.setattr(inbox.layout.taken, "fsync", fsync)
+    monkeypatch.setattr(inbox.folders.taken, "fsync", fsync)
     for number in range(30):
         inbox.write(f"{number:02d}.txt")
     inbox.scan(now=10.0)
@@ -118,7 +118,7 @@ def test_row_that_cannot_be_inserted_affects_its_file_only(inbox: InboxHarness, 
     assert inbox.files() == ["a.txt", "c.txt"]
     assert inbox.store.counts() == {"queued": 2}
     assert sorted(path.name for path in inbox.path.glob("*.txt*")) == ["bad.txt", "bad.txt.prompt"]
-    assert len(list(inbox.layout.taken.job_ids())) == 2
+    assert len(list(inbox.folders.taken.job_ids())) == 2
     assert "Internal error" in inbox.left("bad.txt") and inbox.intake.is_quiet
     assert sum(record.exc_info is not None for record in caplog.records) == 1
     monkeypatch.undo()
@@ -135,17 +135,17 @@ def test_file_whose_sidecar_grows_during_the_take_returns_to_the_inbox(
 ):
     inbox.write(f"a.txt.{suffix}", "short")
     inbox.write("a.txt")
-    take = inbox.layout.taken.take
+    take = inbox.folders.taken.take
 
     def grow(job_id: str, path: Path, sidecars: list[Path]):
         with sidecars[0].open("ab") as file:
             file.truncate(1 << 40)
         return take(job_id, path, sidecars)
 
-    monkeypatch.setattr(inbox.layout.taken, "take", grow)
+    monkeypatch.setattr(inbox.folders.taken, "take", grow)
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 0
-    assert list(inbox.layout.taken.job_ids()) == []
+    assert list(inbox.folders.taken.job_ids()) == []
     inbox.scan(now=20.0)
     inbox.intake.step(23.0)
     assert limit in inbox.left("a.txt")
@@ -163,7 +163,7 @@ def test_file_waits_while_its_sidecar_is_stuck_in_taken(inbox: InboxHarness, mon
     inbox.disk_retry.retry(at_once=True)
     assert inbox.intake.step(50.0) + inbox.intake.step(60.0) == 1
     (job,) = inbox.store.open_jobs()
-    assert inbox.layout.taken.original(job.id).sidecars["prompt"].read_text() == "How many?"
+    assert inbox.folders.taken.original(job.id).sidecars["prompt"].read_text() == "How many?"
 
 
 def test_file_whose_rename_fails_is_retried_without_a_hint(inbox: InboxHarness, monkeypatch):
@@ -174,7 +174,7 @@ def test_file_whose_rename_fails_is_retried_without_a_hint(inbox: InboxHarness, 
         for now in (13.0, 20.0):
             assert inbox.intake.step(now) == 0
             assert "cannot be taken" in inbox.intake.left[path] and not inbox.intake.is_quiet
-            assert path.read_text() == "text" and list(inbox.layout.taken.job_ids()) == []
+            assert path.read_text() == "text" and list(inbox.folders.taken.job_ids()) == []
         for now in (30.0, 40.0, 50.0):  # a drain does not wait for it for ever
             inbox.intake.step(now)
         assert inbox.intake.is_quiet
@@ -204,15 +204,15 @@ def test_pause_between_tries_grows_to_a_limit(inbox: InboxHarness, monkeypatch):
 def test_file_whose_folder_cannot_be_made_durable_returns_and_the_others_are_queued(inbox: InboxHarness, monkeypatch):
     for name in ("a.txt", "bad.txt", "c.txt"):
         inbox.write(name)
-    real = inbox.layout.taken.fsync
+    real = inbox.folders.taken.fsync
 
     def fsync(jobs: list[str], folders) -> None:
-        if any((inbox.layout.taken.path / job / "bad.txt").exists() for job in jobs):
+        if any((inbox.folders.taken.path / job / "bad.txt").exists() for job in jobs):
             raise OSError(errno.EIO, "an injected error")
         real(jobs, folders)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox.layout.taken, "fsync", fsync)
+        patch.setattr(inbox.folders.taken, "fsync", fsync)
         inbox.scan(now=10.0)
         inbox.intake.step(13.0)
         for _ in range(20):
@@ -238,7 +238,7 @@ def test_file_that_failed_often_is_taken_soon_after_it_was_replaced(inbox: Inbox
         raise OSError(errno.EIO, "an injected error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox.layout.taken, "take", fail)
+        patch.setattr(inbox.folders.taken, "take", fail)
         inbox.scan(now=10.0)
         now = 13.0
         for _ in range(12):

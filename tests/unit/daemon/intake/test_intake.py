@@ -26,7 +26,7 @@ class UnexpectedError(Exception):
     [
         ("intake._files", "consider"),
         ("intake._files", "_is_written"),
-        ("layout.inbox", "sidecars"),
+        ("folders.inbox", "sidecars"),
         ("intake._files._prerequisites", "check"),
         ("intake._describer", "describe"),
         ("intake._describer", "_describe_sidecars"),

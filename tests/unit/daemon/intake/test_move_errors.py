@@ -25,21 +25,21 @@ def _in_folder_of_a_member(inbox: InboxHarness, mode: int) -> Path:
 
 def _tries(inbox: InboxHarness, begin: float, seconds: float) -> list[float]:
     """The times at which the file was tried to be taken, while `step` is called as often as it asks for."""
-    tries, take = [], inbox.layout.taken.take
+    tries, take = [], inbox.folders.taken.take
     now = begin
 
     def count(*arguments):
         tries.append(now)
         return take(*arguments)
 
-    inbox.layout.taken.take = count
+    inbox.folders.taken.take = count
     try:
         while now < begin + seconds:
             inbox.intake.step(now)
             pause = inbox.intake.next_look(now)
             now += max(0.01, seconds if pause is None else pause)
     finally:
-        inbox.layout.taken.take = take
+        inbox.folders.taken.take = take
     return tries
 
 
@@ -55,7 +55,7 @@ def test_folder_whose_files_cannot_be_moved_is_reported_once(inbox: InboxHarness
         assert 12 <= len(tries) < 30 and tries[-1] - tries[-2] >= 290
         assert words in inbox.intake.left[path] and ".taken" not in inbox.intake.left[path]
         assert len([record for record in caplog.records if "hers" in record.getMessage()]) == 1
-        assert list(inbox.layout.taken.job_ids()) == []
+        assert list(inbox.folders.taken.job_ids()) == []
     path.parent.chmod(0o777)  # a look, which costs little, notices it long before the next try
     with without_privileges():
         assert len(_tries(inbox, 3620.0, 10.0)) == 1
@@ -103,10 +103,10 @@ def test_refusal_that_the_permissions_do_not_explain_is_described_as_it_is(inbox
     path = inbox.write("sub/a.txt")
 
     def refuse(*_: object) -> None:  # as a security module does
-        taken = inbox.layout.taken.path / "id" / path.name
+        taken = inbox.folders.taken.path / "id" / path.name
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path), None, str(taken))
 
-    monkeypatch.setattr(inbox.layout.taken, "take", refuse)
+    monkeypatch.setattr(inbox.folders.taken, "take", refuse)
     inbox.scan(now=10.0)
     inbox.intake.step(13.0)
     why = inbox.intake.left[path]
@@ -115,9 +115,9 @@ def test_refusal_that_the_permissions_do_not_explain_is_described_as_it_is(inbox
 
 def test_error_below_taken_is_the_same_message_each_time(inbox: InboxHarness, caplog):
     inbox.write("a.txt")
-    inbox.layout.taken.path.chmod(0o500)
+    inbox.folders.taken.path.chmod(0o500)
     with without_privileges(), caplog.at_level(logging.WARNING):
         inbox.scan(now=10.0)
         assert len(_tries(inbox, 13.0, 60.0)) > 5
-    inbox.layout.taken.path.chmod(0o700)
+    inbox.folders.taken.path.chmod(0o700)
     assert len([record for record in caplog.records if "a.txt" in record.getMessage()]) == 1

@@ -53,7 +53,7 @@ def test_file_written_in_bursts_is_taken_once(inbox: InboxHarness):
         inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0 + burst)
         assert inbox.intake.step(10.5 + burst) == 0
     assert inbox.intake.step(16.6) == 1
-    assert inbox.layout.taken.original(inbox.store.open_jobs()[0].id).path.read_text().count("burst") == 5
+    assert inbox.folders.taken.original(inbox.store.open_jobs()[0].id).path.read_text().count("burst") == 5
 
 
 def test_file_that_looks_unchanged_after_a_write_settles_again(inbox: InboxHarness):
@@ -117,8 +117,8 @@ def test_reasons_are_reviewed_in_several_steps(inbox: InboxHarness, monkeypatch)
     for link in links:
         link.unlink()
     reviewed = []
-    refusal = inbox.layout.inbox.refusal
-    monkeypatch.setattr(inbox.layout.inbox, "refusal", lambda path: reviewed.append(path) or refusal(path))
+    refusal = inbox.folders.inbox.refusal
+    monkeypatch.setattr(inbox.folders.inbox, "refusal", lambda path: reviewed.append(path) or refusal(path))
     monkeypatch.setattr("daemon.intake.pending_files.LOOK_SECONDS", 0.0)
     inbox.scan(now=20.0)
     assert len(reviewed) == 1 and inbox.intake.next_look(20.0) == 0.0
@@ -128,7 +128,7 @@ def test_reasons_are_reviewed_in_several_steps(inbox: InboxHarness, monkeypatch)
 
 
 def test_file_that_cannot_be_examined_does_not_delay_others(inbox: InboxHarness, monkeypatch):
-    bad, look = inbox.write("a.txt"), inbox.layout.inbox.look
+    bad, look = inbox.write("a.txt"), inbox.folders.inbox.look
     inbox.write("b.txt")
     inbox.scan(now=10.0)
 
@@ -138,7 +138,7 @@ def test_file_that_cannot_be_examined_does_not_delay_others(inbox: InboxHarness,
         return look(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox.layout.inbox, "look", fail)
+        patch.setattr(inbox.folders.inbox, "look", fail)
         assert inbox.intake.step(13.0) == 1
         assert list(inbox.intake.left) == [bad] and 0 < inbox.intake.next_look(13.0) <= 4
     assert inbox.intake.step(20.0) == 1 and inbox.intake.left == {}
@@ -174,6 +174,6 @@ def test_file_settles_again_after_something_of_it_disappeared_while_it_was_taken
         raise FileNotFoundError(errno.ENOENT, "an injected error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox.layout.taken, "take", gone)
+        patch.setattr(inbox.folders.taken, "take", gone)
         assert inbox.intake.step(13.0) == 0
     assert inbox.intake.step(14.0) == 0 and inbox.intake.step(16.1) == 1

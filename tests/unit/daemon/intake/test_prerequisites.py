@@ -20,7 +20,7 @@ def test_file_waits_for_its_prompt_and_is_taken_with_it(inbox: InboxHarness):
     assert inbox.intake.step(16.0) == 1
     job = inbox.store.open_jobs()[0]
     assert job.recipe == "ask"
-    assert inbox.layout.taken.original(job.id).sidecars["prompt"].read_text() == "How many?"
+    assert inbox.folders.taken.original(job.id).sidecars["prompt"].read_text() == "How many?"
     assert inbox.intake.left == {}
 
 
@@ -31,7 +31,7 @@ def test_password_does_not_replace_a_prompt_and_is_taken_with_its_file(inbox: In
     assert inbox.intake.step(13.0) == 0  # its recipe needs a question
     inbox.write("scan.png.prompt", "How many?")
     assert inbox.intake.step(16.0) == 1
-    sidecars = inbox.layout.taken.original(inbox.store.open_jobs()[0].id).sidecars
+    sidecars = inbox.folders.taken.original(inbox.store.open_jobs()[0].id).sidecars
     assert {name: path.read_text() for name, path in sidecars.items()} == {"prompt": "How many?", "password": "secret"}
 
 
@@ -121,7 +121,7 @@ def test_file_is_taken_once_its_done_mark_exists(make_inbox: Callable):
     assert "a.txt.done" in inbox.intake.left[inbox.path / "a.txt"] and inbox.intake.is_quiet
     inbox.write("a.txt.done", "")
     assert inbox.intake.step(40.0) == 1 and inbox.intake.left == {}
-    original = inbox.layout.taken.original(inbox.store.open_jobs()[0].id)
+    original = inbox.folders.taken.original(inbox.store.open_jobs()[0].id)
     assert original.path.name == "a.txt" and original.sidecars == {}
 
 

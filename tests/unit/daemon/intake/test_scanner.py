@@ -54,14 +54,14 @@ def test_clock_set_forward_during_a_scan_does_not_delay_the_next(make_inbox: Cal
 
 
 def test_unexpected_error_in_one_folder_affects_that_folder_only(inbox: InboxHarness, monkeypatch, caplog):
-    scan = inbox.layout.inbox.scan
+    scan = inbox.folders.inbox.scan
 
     def breaks(folder: Path):
         if folder.name == "bad":
             raise RuntimeError("mistake")
         yield from scan(folder)
 
-    monkeypatch.setattr(inbox.layout.inbox, "scan", breaks)
+    monkeypatch.setattr(inbox.folders.inbox, "scan", breaks)
     for name in ("a/x.txt", "bad/x.txt", "c/x.txt"):
         inbox.write(name)
     for now in (10.0, 13.0, 60.0):
@@ -167,7 +167,7 @@ def test_hint_outside_the_inbox_causes_a_scan_of_the_inbox(inbox: InboxHarness):
 
 
 def test_unreadable_folder_is_reported_and_does_not_delay_others(inbox: InboxHarness, monkeypatch):
-    bad, scan = inbox.write("a/x.txt").parent, inbox.layout.inbox.scan
+    bad, scan = inbox.write("a/x.txt").parent, inbox.folders.inbox.scan
     inbox.write("b/y.txt")
 
     def fail(folder: Path):
@@ -176,7 +176,7 @@ def test_unreadable_folder_is_reported_and_does_not_delay_others(inbox: InboxHar
         yield from scan(folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox.layout.inbox, "scan", fail)
+        patch.setattr(inbox.folders.inbox, "scan", fail)
         inbox.scan(now=10.0)
         assert inbox.intake.step(13.0) == 1
         assert "cannot be read" in inbox.intake.left[bad] and inbox.files() == ["b/y.txt"]
@@ -191,15 +191,15 @@ def test_inbox_that_disappears_during_its_scan_is_a_problem_of_the_disk(inbox: I
         raise FileNotFoundError(errno.ENOENT, "an injected error")
         yield
 
-    inbox.layout.lock()
-    monkeypatch.setattr(inbox.layout.inbox, "scan", gone)
+    inbox.folders.lock()
+    monkeypatch.setattr(inbox.folders.inbox, "scan", gone)
     with pytest.raises(StorageError, match="does not exist"):
         inbox.scan(now=10.0)
-    inbox.layout.unlock()
+    inbox.folders.unlock()
 
 
 def test_drain_waits_for_an_unreadable_folder_only_a_few_times(inbox: InboxHarness, monkeypatch):
-    bad, real = inbox.write("a/x.txt").parent, inbox.layout.inbox.scan
+    bad, real = inbox.write("a/x.txt").parent, inbox.folders.inbox.scan
 
     def fail(folder: Path):
         if folder == bad:
@@ -209,7 +209,7 @@ def test_drain_waits_for_an_unreadable_folder_only_a_few_times(inbox: InboxHarne
     assert not inbox.intake.is_scanning
     pauses, is_quiet = [], []
     with monkeypatch.context() as patch:
-        patch.setattr(inbox.layout.inbox, "scan", fail)
+        patch.setattr(inbox.folders.inbox, "scan", fail)
         inbox.scan(now=10.0)
         now = 10.0
         for _ in range(10):
@@ -221,6 +221,6 @@ def test_drain_waits_for_an_unreadable_folder_only_a_few_times(inbox: InboxHarne
     assert pauses == sorted(pauses) and pauses[-1] > 4 * pauses[0]
     now += inbox.intake.next_look(now)
     inbox.intake.step(now)  # it can be read again
-    monkeypatch.setattr(inbox.layout.inbox, "scan", fail)
+    monkeypatch.setattr(inbox.folders.inbox, "scan", fail)
     inbox.scan(now + 100.0)
     assert inbox.intake.next_look(now + 100.0) == pauses[0], "the pauses begin again"

@@ -67,7 +67,7 @@ def test_submitted_file_is_a_job_at_once_without_settling(inbox: InboxHarness):
     file = upload(inbox)
     job = submit(inbox, file, "report.txt", "bank/2026")
     assert (job.path, job.recipe, job.priority, job.media_type) == ("bank/2026/report.txt", "count", 3, "text/plain")
-    assert job.sha256 == regular_files.sha256_of(inbox.layout.taken.original(job.id).path)
+    assert job.sha256 == regular_files.sha256_of(inbox.folders.taken.original(job.id).path)
     assert not any((inbox.path / ".incoming").iterdir()) and not (inbox.path / "bank").exists()
 
 
@@ -118,7 +118,7 @@ def test_options_prompt_and_password_become_sidecars(inbox: InboxHarness):
     assert job.overrides["options"] == {"upper": True} and job.priority == 9
     assert job.overrides["origins"] == {"recipe": "a.txt.toml", "upper": "a.txt.toml"}
     assert list(job.overrides["sidecars"]) == [".prompt"]
-    original = inbox.layout.taken.original(job.id)
+    original = inbox.folders.taken.original(job.id)
     assert sorted(original.sidecars) == ["password", "prompt", "toml"]
     assert original.sidecars["prompt"].read_text() == "why?"
 
@@ -262,7 +262,7 @@ def test_file_stays_where_it_is_after_an_error(where: str, error: Exception, inb
     with pytest.raises(type(error)):
         inbox.intake.submit(Submission(source="web", upload=file, folder="a", name="a.txt", prompt="why?"))
     assert (inbox.path / ".incoming" / file).read_text() == "some text\n"
-    assert list(inbox.layout.taken.job_ids()) == [] and inbox.files() == []
+    assert list(inbox.folders.taken.job_ids()) == [] and inbox.files() == []
     monkeypatch.undo()
     assert submit(inbox, file, folder="a").id == file
 
@@ -273,7 +273,7 @@ def test_file_that_cannot_return_to_its_place_returns_to_the_inbox(inbox: InboxH
     with pytest.raises(OSError, match="injected"):
         inbox.intake.submit(Submission(source="web", upload=upload(inbox), folder="a", name="a.txt"))
     assert (inbox.path / "a" / "a.txt").read_text() == "some text\n"
-    assert list(inbox.layout.taken.job_ids()) == []
+    assert list(inbox.folders.taken.job_ids()) == []
 
 
 def test_repeated_submission_clears_what_a_failed_one_has_left(inbox: InboxHarness, monkeypatch):
@@ -287,7 +287,7 @@ def test_repeated_submission_clears_what_a_failed_one_has_left(inbox: InboxHarne
     monkeypatch.setattr(inbox.disk_retry, "_next_try", None)  # nothing has undone it yet
     assert inbox.disk_retry.examine()
     job = submit(inbox, file, "a.txt")
-    original = inbox.layout.taken.original(job.id)
+    original = inbox.folders.taken.original(job.id)
     assert (original.path.name, original.sidecars) == ("a.txt", {})
 
 

@@ -11,7 +11,7 @@ import pytest
 from factories import make_job
 
 from daemon.core.job import Job, JobState
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.publishing import corrector
 from daemon.publishing.corrector import CorrectionRefused, Corrector
 from daemon.queue.store import Store
@@ -21,20 +21,20 @@ class Desk:
     """A done job with a result, and corrections that a client prepares."""
 
     def __init__(self, home: Path):
-        self.layout = Layout(inbox=home / "inbox", outbox=home / "outbox", state=home / "state")
-        self.layout.prepare()
-        self.layout.lock()
+        self.folders = Folders(inbox=home / "inbox", outbox=home / "outbox", state=home / "state")
+        self.folders.prepare()
+        self.folders.lock()
         self.store = Store(home / "state" / "jobs.db")
         self.job: Job = make_job(state=JobState.DONE, result_path="r")
         self.store.insert([self.job])
         self.result = home / "outbox" / "r"
         self.result.mkdir()
         (self.result / "result.json").write_text(json.dumps({"job": self.job.id, "files": []}))
-        self.corrector = Corrector(self.store, self.layout)
+        self.corrector = Corrector(self.store, self.folders)
 
     def prepare(self, files: dict[str, str], *, changes: int = 1, **record: Any) -> str:
         name = str(uuid.uuid4())
-        folder = self.layout.state / "corrections" / name
+        folder = self.folders.state / "corrections" / name
         folder.mkdir(parents=True)
         listed = []
         for file, content in files.items():
@@ -68,7 +68,7 @@ def test_files_appear_in_the_result_with_their_record(desk: Desk):
     assert sorted(desk.placed()) == ["a.csv", "a.json", "corrections.json"]
     assert desk.placed()["a.csv"] == "1"
     assert desk.events()[-1] == ("corrected", "1 correction by Ann")
-    assert os.listdir(desk.layout.outbox.staging) == [".lock"]
+    assert os.listdir(desk.folders.outbox.staging) == [".lock"]
 
 
 def test_next_correction_replaces_the_files_of_the_last(desk: Desk):
@@ -175,7 +175,7 @@ def break_job(folder: Path) -> None:
 @pytest.mark.parametrize("break_it", [break_link, break_content, break_record, break_name, break_job])
 def test_incomplete_or_altered_files_are_refused(break_it: Any, desk: Desk):
     name = desk.prepare({"a.csv": "1"})
-    break_it(desk.layout.state / "corrections" / name)
+    break_it(desk.folders.state / "corrections" / name)
     with pytest.raises(CorrectionRefused, match="cannot be read"):
         desk.place(name)
     assert not (desk.result / "corrected").exists()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.core.job import Job
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.queue.store import Store
 from daemon.recovery.rebuild import Rebuild
 
@@ -41,14 +41,14 @@ FACTS = {
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> Layout:
-    made = Layout(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
+def folders(tmp_path: Path) -> Folders:
+    made = Folders(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
     made.prepare()
     return made
 
 
 @pytest.fixture
-def rebuild(folders: Layout):
+def rebuild(folders: Folders):
     stores = []
 
     def run() -> dict[str, Job]:
@@ -72,7 +72,7 @@ def _put(folder: Path, name: str = "result.json", *, at: int = 1_750_000_000, **
     return path
 
 
-def test_result_and_failure_are_recorded_again(folders: Layout, rebuild):
+def test_result_and_failure_are_recorded_again(folders: Folders, rebuild):
     _put(folders.outbox.path / "a/x")
     _put(folders.outbox.path / "failed/a/x", "error.json", job=OTHER)
     rows = rebuild()
@@ -83,12 +83,12 @@ def test_result_and_failure_are_recorded_again(folders: Layout, rebuild):
 @pytest.mark.parametrize(
     ("written", "read"), [("web", "web"), ("inbox", "inbox"), (None, "inbox"), (7, "inbox"), ("no name", "inbox")]
 )
-def test_source_is_recorded_again_where_the_document_names_one(written: object, read: str, folders: Layout, rebuild):
+def test_source_is_recorded_again_where_the_document_names_one(written: object, read: str, folders: Folders, rebuild):
     _put(folders.outbox.path / "a/x", source=written)
     assert rebuild()[JOB].source == read
 
 
-def test_failed_file_named_result_json_is_no_result(folders: Layout, rebuild):
+def test_failed_file_named_result_json_is_no_result(folders: Folders, rebuild):
     failed = folders.outbox.path / "failed/result"
     _put(failed, "error.json", file="result.json")
     _put(failed, "result.json", job=OTHER, file="forged.txt")
@@ -96,28 +96,28 @@ def test_failed_file_named_result_json_is_no_result(folders: Layout, rebuild):
     assert list(rows) == [JOB] and rows[JOB].state == "failed"
 
 
-def test_failed_file_in_a_subfolder_is_no_failure(folders: Layout, rebuild):
+def test_failed_file_in_a_subfolder_is_no_failure(folders: Folders, rebuild):
     failed = folders.outbox.path / "failed/error"
     _put(failed, "error.json", file="error.json")
     _put(failed / "original", "error.json", job=OTHER)
     assert list(rebuild()) == [JOB]
 
 
-def test_original_beside_an_unusable_document_is_no_result(folders: Layout, rebuild):
+def test_original_beside_an_unusable_document_is_no_result(folders: Folders, rebuild):
     result = folders.outbox.path / "result"
     _put(result, job="edited")
     _put(result / "original", job=OTHER)
     assert rebuild() == {}
 
 
-def test_error_beside_a_result_is_no_failure(folders: Layout, rebuild):
+def test_error_beside_a_result_is_no_failure(folders: Folders, rebuild):
     _put(folders.outbox.path / "a", "error.json", job=OTHER)
     _put(folders.outbox.path / "a/x")
     assert list(rebuild()) == [JOB]
 
 
 @pytest.mark.parametrize("place", ["", "a", "failed"])
-def test_forged_document_does_not_hide_results_below_it(folders: Layout, rebuild, place: str):
+def test_forged_document_does_not_hide_results_below_it(folders: Folders, rebuild, place: str):
     for name in ("result.json", "error.json"):
         (folders.outbox.path / "a").mkdir(exist_ok=True)
         (folders.outbox.path / place / name).write_text("{}")
@@ -154,7 +154,7 @@ def test_forged_document_does_not_hide_results_below_it(folders: Layout, rebuild
     ],
     ids=lambda change: repr(change)[:60],
 )
-def test_document_with_invalid_values_describes_no_job(folders: Layout, rebuild, change: dict[str, Any]):
+def test_document_with_invalid_values_describes_no_job(folders: Folders, rebuild, change: dict[str, Any]):
     _put(folders.outbox.path / "forged", **change)
     _put(folders.outbox.path / "z", job=OTHER)
     assert list(rebuild()) == [OTHER]
@@ -192,19 +192,19 @@ def _strange_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_too_large, _deep, _deep_but_legal, _pipe, _link, _folder_by_link, _strange_folder])
-def test_foreign_file_describes_no_job(folders: Layout, rebuild, spoil: Callable[[Path], None]):
+def test_foreign_file_describes_no_job(folders: Folders, rebuild, spoil: Callable[[Path], None]):
     spoil(_put(folders.outbox.path / "a/forged"))
     _put(folders.outbox.path / "z", job=OTHER)
     assert list(rebuild()) == [OTHER]
 
 
-def test_long_texts_are_truncated_and_times_bounded(folders: Layout, rebuild):
+def test_long_texts_are_truncated_and_times_bounded(folders: Folders, rebuild):
     _put(folders.outbox.path / "a/x", review=["r" * 10_000], media_type="m" * 10_000, at=2**33)
     (job,) = rebuild().values()
     assert len(job.review[0]) < 5000 and len(job.media_type) < 5000 and job.finished_at < 2**63
 
 
-def test_document_in_its_original_folder_takes_precedence(folders: Layout, rebuild, caplog):
+def test_document_in_its_original_folder_takes_precedence(folders: Folders, rebuild, caplog):
     _put(folders.outbox.path / "a/x (2)", at=1_700_000_000)
     _put(folders.outbox.path / "a/forged", at=1_800_000_000)
     _put(folders.outbox.path / "z", at=1_800_000_000)
@@ -212,14 +212,14 @@ def test_document_in_its_original_folder_takes_precedence(folders: Layout, rebui
     assert "several results name this job" in caplog.text
 
 
-def test_newest_of_two_documents_takes_precedence(folders: Layout, rebuild):
+def test_newest_of_two_documents_takes_precedence(folders: Folders, rebuild):
     _put(folders.outbox.path / "a/x", at=1_700_000_000)
     _put(folders.outbox.path / "failed/a/x", "error.json", at=1_750_000_000)
     _put(folders.outbox.path / "b/x", at=1_720_000_000)
     assert rebuild()[JOB].result_path == "failed/a/x"
 
 
-def test_document_of_this_user_takes_precedence(folders: Layout, rebuild):
+def test_document_of_this_user_takes_precedence(folders: Folders, rebuild):
     if os.geteuid() != 0:
         pytest.skip("only root can give a file to another user")
     _put(folders.outbox.path / "a/x", at=1_700_000_000)
@@ -227,6 +227,6 @@ def test_document_of_this_user_takes_precedence(folders: Layout, rebuild):
     assert rebuild()[JOB].result_path == "a/x"
 
 
-def test_moved_result_is_recorded_again(folders: Layout, rebuild):
+def test_moved_result_is_recorded_again(folders: Folders, rebuild):
     _put(folders.outbox.path / "taxes/2026")
     assert rebuild()[JOB].result_path == "taxes/2026"

@@ -14,7 +14,7 @@ from factories import make_job
 from daemon import config
 from daemon.config.current import CurrentSettings
 from daemon.core.job import Job, JobState
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.queue.store import Store
 from daemon.recovery.retention import Retention
 
@@ -27,7 +27,7 @@ class Archive:
     """Folders and a job log, at a time `later`, when their present contents are old."""
 
     def __init__(self, home: Path):
-        self.folders = Layout(inbox=home / "inbox", outbox=home / "outbox", state=home / "state")
+        self.folders = Folders(inbox=home / "inbox", outbox=home / "outbox", state=home / "state")
         self.folders.prepare()
         self.now_us = int(time.time() * 1e6)
         self.store = Store(home / "state" / "jobs.db", clock=lambda: self.now_us)

@@ -12,7 +12,7 @@ from manual_daemon import InlineBackground
 from daemon import config
 from daemon.core.job import Job, JobState
 from daemon.core.regular_files import sha256_of
-from daemon.files.layout import Layout
+from daemon.files.folders import Folders
 from daemon.intake.intake import Intake
 from daemon.queue.store import new_id
 from daemon.recovery.startup import Recovery
@@ -28,11 +28,11 @@ class Wreck:
     def __init__(self, home: Path):
         (home / "config.toml").write_text('[inbox]\ntext = "count"\n[recipes.count]\nprocessor = "plaintext"\n')
         settings = config.load(home / "config.toml")
-        self.folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         self.folders.prepare()
         self.mailbox = Mailbox()
         background = InlineBackground()
-        app = build(settings, layout=self.folders, mailbox=self.mailbox, background=background)
+        app = build(settings, folders=self.folders, mailbox=self.mailbox, background=background)
         self.store, self.disk_retry, self.publishing, self.intake = (
             app.store,
             app.disk_retry,

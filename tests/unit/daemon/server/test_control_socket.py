@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from paths import ROOT
 
-from daemon.core.errors import LayoutError, NotRunning, UsageError
+from daemon.core.errors import NotRunning, SetupError, UsageError
 from daemon.core.messages import Request
 from daemon.server import control_socket
 from daemon.server.control_socket import ControlServer, ask
@@ -342,13 +342,13 @@ def test_path_just_at_the_limit_works(tmp_path, surplus):
 
 def test_file_in_the_way_is_not_removed(path):
     path.write_text("precious")
-    with pytest.raises(LayoutError, match="not a socket"):
+    with pytest.raises(SetupError, match="not a socket"):
         ControlServer(path, lambda message: None).start()
     assert path.read_text() == "precious"
 
 
 def test_missing_folder_is_reported(tmp_path):
-    with pytest.raises(LayoutError, match="cannot be created"):
+    with pytest.raises(SetupError, match="cannot be created"):
         ControlServer(tmp_path / "missing" / "sock", lambda message: None).start()
 
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 from web_site import TOKEN, Site
 
-from daemon.core.errors import ConfigError, LayoutError
+from daemon.core.errors import ConfigError, SetupError
 from daemon.web import auth, server
 
 MakeSite = Callable[[str], Site]
@@ -32,7 +32,7 @@ def test_unsafe_token_is_refused_with_its_fix(content: str, mode: int, why: str,
     path = tmp_path / "web-token"
     path.write_text(content)
     path.chmod(mode)
-    with pytest.raises(LayoutError, match=why) as refused:
+    with pytest.raises(SetupError, match=why) as refused:
         auth.load_token(path)
     assert "Remove the file" in refused.value.fix
 
@@ -40,7 +40,7 @@ def test_unsafe_token_is_refused_with_its_fix(content: str, mode: int, why: str,
 def test_token_behind_a_link_is_refused(tmp_path: Path):
     (tmp_path / "elsewhere").write_text("x" * 40)
     (tmp_path / "web-token").symlink_to("elsewhere")
-    with pytest.raises(LayoutError, match="cannot be read"):
+    with pytest.raises(SetupError, match="cannot be read"):
         auth.load_token(tmp_path / "web-token")
 
 

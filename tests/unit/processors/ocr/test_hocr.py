@@ -4,8 +4,8 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 from processors.ocr.hocr import to_hocr
-from processors.ocr.layout import TextBox
 from processors.ocr.text import PageText
+from processors.ocr.text_lines import TextBox
 
 
 def _line(text: str, left: float, top: float, width: float) -> TextBox:

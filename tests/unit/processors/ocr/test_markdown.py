@@ -1,8 +1,8 @@
 """Markdown of pages made by hand."""
 
-from processors.ocr.layout import TextBox
 from processors.ocr.markdown import to_markdown
 from processors.ocr.reading_order import order
+from processors.ocr.text_lines import TextBox
 
 CHARACTER = 0.5  # of a line's height
 

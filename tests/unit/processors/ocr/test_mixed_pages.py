@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 
 from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, ReadOptions
-from processors.ocr.layout import TextBox
 from processors.ocr.regions import join, rotate
+from processors.ocr.text_lines import TextBox
 
 MORE = ("Notice period: three months to the end of a quarter.", "Meter reading on moving in: 48213 kWh.")
 TEXT = (*LINES, *MORE)

@@ -1,4 +1,4 @@
-"""Real OCR of the samples, whose text is known, and the layout of boxes made by hand."""
+"""Real OCR of the samples, whose text is known, and boxes made by hand, grouped into lines."""
 
 import dataclasses
 import json
@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from reportlab.pdfgen import canvas
 
 from processors.contract import BadInput, Kind, Progress, Work
-from processors.ocr import Ocr, OcrOptions, ReadOptions, layout
-from processors.ocr.layout import TextBox
+from processors.ocr import Ocr, OcrOptions, ReadOptions, text_lines
+from processors.ocr.text_lines import TextBox
 
 SAMPLES = ROOT / "samples" / "inbox"
 LOCKED = ROOT / "tests" / "data" / "locked.pdf"
@@ -222,7 +222,7 @@ def test_importing_the_processor_imports_no_engine():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-# ---------------------------------------------------------------------------------------------- layout
+# ---------------------------------------------------------------------------------------------- lines
 
 
 def _box(text: str, x: float, y: float, *, skew: float = 0.0, height: float = 20.0) -> TextBox:
@@ -244,7 +244,7 @@ def test_lines_go_from_top_to_bottom_and_left_to_right():
         _box("hello", 0, 2),
         _box("second", 0, 30),
     ]
-    assert [[piece.text for piece in line] for line in layout.group_lines(pieces)] == [
+    assert [[piece.text for piece in line] for line in text_lines.group_lines(pieces)] == [
         ["hello", "world"],
         ["second"],
         ["third"],
@@ -256,21 +256,21 @@ def test_skewed_page_keeps_its_lines():
     pieces = [
         _box(f"r{row}c{column}words", column * 400, row * 26, skew=skew) for row in range(5) for column in range(3)
     ]
-    lines = [[piece.text for piece in line] for line in layout.group_lines(pieces)]
+    lines = [[piece.text for piece in line] for line in text_lines.group_lines(pieces)]
     assert lines == [[f"r{row}c{column}words" for column in range(3)] for row in range(5)]
 
 
 def test_columns_of_a_table_are_aligned():
     rows = [("01 May", "Rent", "845.00"), ("02 May", "Water", " 31.46")]
     pieces = [_box(cell, x, 30 * y) for y, row in enumerate(rows) for cell, x in zip(row, (0, 200, 400), strict=True)]
-    first, second = layout.format_lines(layout.group_lines(pieces)).splitlines()
+    first, second = text_lines.format_lines(text_lines.group_lines(pieces)).splitlines()
     assert first.index("Rent") == second.index("Water")
     assert first == "01 May              Rent                845.00"
 
 
 def test_words_of_one_sentence_are_one_space_apart():
     pieces = [_box("read", 0, 0), _box("me", 46, 0)]
-    assert layout.format_lines(layout.group_lines(pieces)) == "read me"
+    assert text_lines.format_lines(text_lines.group_lines(pieces)) == "read me"
 
 
 # ---------------------------------------------------------------------------------------------- elongated pages

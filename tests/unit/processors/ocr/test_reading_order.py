@@ -4,8 +4,8 @@ import pytest
 
 from processors import bidi
 from processors.ocr import reading_order
-from processors.ocr.layout import TextBox
 from processors.ocr.reading_order import order
+from processors.ocr.text_lines import TextBox
 
 PITCH, HEIGHT, CHARACTER = 20, 14, 7  # pixels
 LEFT_COLUMN = (

@@ -12,8 +12,8 @@ from PIL import Image
 from processors.contract import Kind, Work
 from processors.ocr import ReadOptions
 from processors.ocr.file_reader import _write_pdf
-from processors.ocr.layout import TextBox
 from processors.ocr.text import PageText
+from processors.ocr.text_lines import TextBox
 
 SIZE = (1700, 2200)  # a page of 612 x 792 points at 200 dpi
 TEXT = "Rental agreement, № 5, München €"

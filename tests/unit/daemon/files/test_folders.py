@@ -14,70 +14,70 @@ from factories import write_file
 from sandbox import wait_for
 
 from daemon.core import durable
-from daemon.core.errors import AlreadyRunning, LayoutError, StartOver, StorageError
-from daemon.files.layout import Layout
+from daemon.core.errors import AlreadyRunning, SetupError, StartOver, StorageError
+from daemon.files.folders import Folders
 from daemon.files.taken import OriginalGone
 
 
 @pytest.mark.parametrize(("inbox", "outbox"), [("a", "a/b"), ("a/b", "a"), ("a", "a")])
 def test_overlapping_folders_are_refused(tmp_path: Path, inbox: str, outbox: str):
-    layout = Layout(inbox=tmp_path / inbox, outbox=tmp_path / outbox, state=tmp_path / "state")
-    with pytest.raises(LayoutError, match="overlap"):
-        layout.prepare()
+    folders = Folders(inbox=tmp_path / inbox, outbox=tmp_path / outbox, state=tmp_path / "state")
+    with pytest.raises(SetupError, match="overlap"):
+        folders.prepare()
 
 
 def test_state_folder_in_the_inbox_is_refused_by_its_name(tmp_path: Path):
-    layout = Layout(inbox=tmp_path / "a", outbox=tmp_path / "b", state=tmp_path / "a" / "c")
-    with pytest.raises(LayoutError, match=f"the state folder {tmp_path}/a/c overlap"):
-        layout.prepare()
+    folders = Folders(inbox=tmp_path / "a", outbox=tmp_path / "b", state=tmp_path / "a" / "c")
+    with pytest.raises(SetupError, match=f"the state folder {tmp_path}/a/c overlap"):
+        folders.prepare()
 
 
-def test_state_folder_is_private_and_the_others_follow_the_umask(layout: Layout):
+def test_state_folder_is_private_and_the_others_follow_the_umask(folders: Folders):
     umask = os.umask(0o022)
     os.umask(umask)
-    modes = {path: stat.S_IMODE(path.stat().st_mode) & 0o777 for path in (layout.state, layout.outbox.path)}
-    assert modes == {layout.state: 0o700, layout.outbox.path: 0o777 & ~umask}
+    modes = {path: stat.S_IMODE(path.stat().st_mode) & 0o777 for path in (folders.state, folders.outbox.path)}
+    assert modes == {folders.state: 0o700, folders.outbox.path: 0o777 & ~umask}
 
 
-def test_second_lock_is_refused_with_the_process_of_the_first(layout: Layout):
-    layout.lock()
+def test_second_lock_is_refused_with_the_process_of_the_first(folders: Folders):
+    folders.lock()
     with pytest.raises(AlreadyRunning, match=str(os.getpid())):
-        Layout(inbox=layout.inbox.path, outbox=layout.outbox.path, state=layout.state).lock()
-    layout.unlock()
+        Folders(inbox=folders.inbox.path, outbox=folders.outbox.path, state=folders.state).lock()
+    folders.unlock()
 
 
-def test_lock_names_this_process_and_nothing_of_the_one_before(layout: Layout):
-    layout.lock()
-    layout.unlock()
-    locks = [path for path in layout.state.parent.rglob(".lock") if path.is_file()]
+def test_lock_names_this_process_and_nothing_of_the_one_before(folders: Folders):
+    folders.lock()
+    folders.unlock()
+    locks = [path for path in folders.state.parent.rglob(".lock") if path.is_file()]
     assert locks
     for lock in locks:
         lock.write_text("123456789012\n")
-    layout.lock()
+    folders.lock()
     assert {lock.read_text() for lock in locks} == {f"{os.getpid()}\n"}
-    layout.unlock()
+    folders.unlock()
 
 
 @pytest.mark.parametrize("shared", ["inbox", "outbox", "state"])
-def test_daemon_with_one_folder_of_another_daemon_is_refused(layout: Layout, tmp_path: Path, shared: str):
-    layout.lock()
+def test_daemon_with_one_folder_of_another_daemon_is_refused(folders: Folders, tmp_path: Path, shared: str):
+    folders.lock()
     others = {name: tmp_path / "other" / name for name in ("inbox", "outbox", "state")}
-    other = Layout(**others | {shared: tmp_path / shared})
+    other = Folders(**others | {shared: tmp_path / shared})
     other.prepare()
     with pytest.raises(AlreadyRunning, match=f"{tmp_path / shared} .process {os.getpid()}"):
         other.lock()
-    layout.unlock()
+    folders.unlock()
     other.lock()
     other.unlock()
 
 
-def test_locked_folders_hold_no_file_open_for_writing(layout: Layout):
+def test_locked_folders_hold_no_file_open_for_writing(folders: Folders):
     """Or their file system could not be remounted read-only while the daemon runs."""
-    layout.lock()
+    folders.lock()
     held = {name: lock for name in os.listdir("/proc/self/fd") if (lock := _lock_behind(name)) is not None}
-    held = {name: lock for name, lock in held.items() if lock.is_relative_to(layout.state.parent)}  # not other tests'
+    held = {name: lock for name, lock in held.items() if lock.is_relative_to(folders.state.parent)}  # not other tests'
     flags = [int(Path(f"/proc/self/fdinfo/{name}").read_text().split()[3], 8) for name in held]  # proc(5): "flags:"
-    layout.unlock()
+    folders.unlock()
     assert len(held) == 3 and not any(each & (os.O_WRONLY | os.O_RDWR) for each in flags)
 
 
@@ -89,22 +89,22 @@ def _lock_behind(name: str) -> Path | None:
     return None
 
 
-def test_lock_held_briefly_after_a_kill_is_awaited(layout: Layout):
+def test_lock_held_briefly_after_a_kill_is_awaited(folders: Folders):
     """Between fork and exec, the child of a killed daemon still holds its lock."""
-    path = layout.taken.path / ".lock"
+    path = folders.taken.path / ".lock"
     holder = subprocess.Popen(
         ["flock", "--exclusive", "--no-fork", path, "sh", "-c", "echo held; read line"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     assert holder.stdout.readline() == b"held\n"
-    locking = threading.Thread(target=layout.lock)
+    locking = threading.Thread(target=folders.lock)
     locking.start()
     wait_for(lambda: path in _opened(), "the try to lock")
     holder.communicate(b"enough\n")
     locking.join()
     assert path.read_text() == f"{os.getpid()}\n"
-    layout.unlock()
+    folders.unlock()
 
 
 def _opened() -> set[Path]:
@@ -116,75 +116,75 @@ def _opened() -> set[Path]:
     return found
 
 
-def test_unchanged_folders_pass_the_check(layout: Layout):
-    layout.check()  # nothing is locked yet
-    layout.lock()
-    layout.check()
-    layout.unlock()
+def test_unchanged_folders_pass_the_check(folders: Folders):
+    folders.check()  # nothing is locked yet
+    folders.lock()
+    folders.check()
+    folders.unlock()
 
 
 @pytest.mark.parametrize(
     "name", ["inbox/.taken", "inbox/.taken/.lock", "outbox", "outbox/.staging", "outbox/.staging/.lock", "state"]
 )
 @pytest.mark.parametrize("is_replaced", [False, True])
-def test_daemon_starts_over_after_a_folder_was_replaced(layout: Layout, tmp_path: Path, name: str, is_replaced: bool):
-    layout.lock()
+def test_daemon_starts_over_after_a_folder_was_replaced(folders: Folders, tmp_path: Path, name: str, is_replaced: bool):
+    folders.lock()
     (tmp_path / name).rename(tmp_path / "away")
     if is_replaced:
         (tmp_path / name).mkdir()
     with pytest.raises(StartOver, match=name):
-        layout.check()
+        folders.check()
     if is_replaced:
         (tmp_path / name).rmdir()
     (tmp_path / "away").rename(tmp_path / name)
-    layout.check()
-    layout.unlock()
+    folders.check()
+    folders.unlock()
 
 
-def test_moved_inbox_is_a_temporary_problem(layout: Layout, tmp_path: Path):
-    layout.taken.take("id", write_file(layout.inbox.path / "x.txt"), [])
-    layout.lock()
-    layout.inbox.path.rename(tmp_path / "away")
-    for look in (layout.check, lambda: layout.original("id", "x.txt")):
+def test_moved_inbox_is_a_temporary_problem(folders: Folders, tmp_path: Path):
+    folders.taken.take("id", write_file(folders.inbox.path / "x.txt"), [])
+    folders.lock()
+    folders.inbox.path.rename(tmp_path / "away")
+    for look in (folders.check, lambda: folders.original("id", "x.txt")):
         with pytest.raises(StorageError, match="does not exist"):
             look()
-    (tmp_path / "away").rename(layout.inbox.path)
-    assert layout.original("id", "x.txt").path.read_text() == "text"
-    layout.taken.release("id")
+    (tmp_path / "away").rename(folders.inbox.path)
+    assert folders.original("id", "x.txt").path.read_text() == "text"
+    folders.taken.release("id")
     with pytest.raises(OriginalGone):
-        layout.original("id", "x.txt")
-    layout.unlock()
+        folders.original("id", "x.txt")
+    folders.unlock()
 
 
-def test_released_folders_can_be_locked_again(layout: Layout):
-    layout.lock()
-    layout.unlock()
-    layout.unlock()
-    again = Layout(inbox=layout.inbox.path, outbox=layout.outbox.path, state=layout.state)
+def test_released_folders_can_be_locked_again(folders: Folders):
+    folders.lock()
+    folders.unlock()
+    folders.unlock()
+    again = Folders(inbox=folders.inbox.path, outbox=folders.outbox.path, state=folders.state)
     again.lock()
     again.unlock()
 
 
 @pytest.mark.parametrize("link", ["inbox/.taken", "outbox/.staging"])
-def test_link_in_place_of_a_daemons_folder_is_refused(layout: Layout, tmp_path: Path, link: str):
+def test_link_in_place_of_a_daemons_folder_is_refused(folders: Folders, tmp_path: Path, link: str):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / link).rmdir()
     (tmp_path / link).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(LayoutError, match="symbolic link"):
-        layout.prepare()
+    with pytest.raises(SetupError, match="symbolic link"):
+        folders.prepare()
 
 
-def test_read_only_file_system_is_a_temporary_problem(layout: Layout, monkeypatch):
+def test_read_only_file_system_is_a_temporary_problem(folders: Folders, monkeypatch):
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
     with pytest.raises(StorageError, match="read-only"):
-        layout.prepare()
+        folders.prepare()
 
 
 @pytest.mark.parametrize("lacking", [os.R_OK, os.W_OK, os.X_OK])
-def test_inaccessible_folder_is_refused(layout: Layout, monkeypatch, lacking: int):
-    monkeypatch.setattr(os, "access", lambda path, mode: path != layout.state or not mode & lacking)
-    with pytest.raises(LayoutError, match="This user"):
-        layout.prepare()
+def test_inaccessible_folder_is_refused(folders: Folders, monkeypatch, lacking: int):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != folders.state or not mode & lacking)
+    with pytest.raises(SetupError, match="This user"):
+        folders.prepare()
 
 
 _MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
@@ -196,7 +196,7 @@ def test_folder_that_cannot_be_created_is_reported_with_its_fix(tmp_path: Path, 
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(durable, "make_folder", fail)
-    made = Layout(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
-    with pytest.raises(StorageError if code in _MAY_PASS else LayoutError, match=os.strerror(code)) as caught:
+    made = Folders(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
+    with pytest.raises(StorageError if code in _MAY_PASS else SetupError, match=os.strerror(code)) as caught:
         made.prepare()
     assert ("Mount it writable" in caught.value.fix or "writable" in caught.value.fix) is (code == errno.EROFS)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from daemon.core import copies, durable, names, regular_files
-from daemon.core.errors import AlreadyRunning, LayoutError, StartOver, StorageError
+from daemon.core.errors import AlreadyRunning, SetupError, StartOver, StorageError
 from daemon.core.job import Job, Original
 from daemon.files import beneath, reclaim
 from daemon.files.inbox import Inbox
@@ -28,7 +28,7 @@ _PASSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, err
 _WRITABLE = "Mount it writable; for a service, also allow writing there: systemd/inboxd.service.d/folders.conf"
 
 
-class Layout:
+class Folders:
     """The inbox, the outbox and the state folder of one daemon."""
 
     def __init__(self, *, inbox: Path, outbox: Path, state: Path):
@@ -48,7 +48,7 @@ class Layout:
         """Create missing folders and check that all are usable.
 
         Raises:
-            LayoutError: one is not; says how to change config.toml or the permissions.
+            SetupError: one is not; says how to change config.toml or the permissions.
             StorageError: one is not now, but may be later.
         """
         refuse_overlap(inbox=self.inbox.path, outbox=self.outbox.path, state=self.state)
@@ -59,20 +59,20 @@ class Layout:
                 if error.errno in _PASSES:
                     fix = _WRITABLE if error.errno == errno.EROFS else ""
                     raise StorageError(f"Cannot create the folder {folder}: {error.strerror}.", fix) from error
-                raise LayoutError(
+                raise SetupError(
                     f"Cannot create the folder {folder}: {error.strerror}.",
                     "Create it, give this user write permission there, or change [paths] in config.toml.",
                 ) from error
             if os.statvfs(folder).f_flag & os.ST_RDONLY:
                 raise StorageError(f"The folder {folder} is on a read-only file system.", _WRITABLE)
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-                raise LayoutError(
+                raise SetupError(
                     f"This user (uid {os.geteuid()}) cannot read and write the folder {folder}.",
                     f"Give the user permission, for example: chown {os.geteuid()} {folder}",
                 )
         taken = self.inbox.own.place
         if self.inbox.path.stat().st_dev != taken.stat().st_dev:
-            raise LayoutError(
+            raise SetupError(
                 f"{self.inbox.path} and {taken} are on different file systems: inboxd cannot move files between them.",
                 f"Unmount {taken} and remove it; inboxd creates it again.",
             )
@@ -98,12 +98,12 @@ class Layout:
             return
         reclaim.make_room(folder)
         if folder.is_symlink():
-            raise LayoutError(
+            raise SetupError(
                 f"{folder} is a symbolic link: files moved there would end up elsewhere.",
                 "Remove the link; inboxd creates a folder in its place.",
             )
         if folder.is_dir() and folder.stat().st_uid != os.geteuid():
-            raise LayoutError(
+            raise SetupError(
                 f"{folder} belongs to another user (uid {folder.stat().st_uid}), who could modify its contents.",
                 f"If another inboxd uses it, stop that one; otherwise rename {folder}: inboxd creates a new one.",
             )
@@ -233,12 +233,12 @@ def refuse_overlap(*, inbox: Path, outbox: Path, state: Path) -> None:
     """Check that the inbox neither contains the outbox or the state folder nor lies in one of them.
 
     Raises:
-        LayoutError: it does.
+        SetupError: it does.
     """
     inbox = inbox.resolve()
     for name, path in (("outbox", outbox.resolve()), ("state folder", state.resolve())):
         if path.is_relative_to(inbox) or inbox.is_relative_to(path):
-            raise LayoutError(
+            raise SetupError(
                 f"The inbox {inbox} and the {name} {path} overlap: results would be taken as new files.",
                 "Change [paths] in config.toml so that neither contains the other.",
             )
