@@ -11,8 +11,8 @@ from processors.protocol import Message
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookAt:
-    """Something changed in a folder of the inbox."""
+class Hint:
+    """Something changed in a folder of the inbox, as far as the watcher knows."""
 
     folder: Path
     name: str | None = None  # the entry, if it is known
@@ -20,7 +20,7 @@ class LookAt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookEverywhere:
+class CheckAll:
     """Events were lost, or it is time: scan the whole inbox."""
 
     why: str

@@ -45,7 +45,7 @@ class Inbox:
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:
-        """While this lasts, opened folders stay open, so that many looks at one file cost one walk to its folder. A
+        """While this lasts, opened folders stay open, so that many checks of one file cost one walk to its folder. A
         folder that is moved away meanwhile is still the one that is used: keep it short."""
         self._held = {}
         try:
@@ -106,7 +106,7 @@ class Inbox:
                     continue
                 yield Found(path, entry_of(path, facts) if stat.S_ISREG(facts.st_mode) else None)
 
-    def look(self, path: Path) -> Entry | None:
+    def entry(self, path: Path) -> Entry | None:
         """Examine one path, in the inbox or taken, as `scan` does; None: it does not exist or is not a regular file.
 
         Raises:
@@ -147,7 +147,7 @@ class Inbox:
         if kind == stat.S_IFDIR and self.is_too_deep(path):
             return f"it is nested too deeply (more than {_MAX_DEPTH} folders, or {_MAX_PATH_BYTES} bytes). Move it up."
         main = path.with_suffix("")
-        if kind == stat.S_IFREG and path.suffix in names.SIDECAR_SUFFIXES and self.look(main) is None:
+        if kind == stat.S_IFREG and path.suffix in names.SIDECAR_SUFFIXES and self.entry(main) is None:
             return f"it waits for its file: {main.name}."
         return None
 

@@ -132,7 +132,7 @@ class Claimer:
         try:
             return self._take_one(entry.path, now)
         except FileNotFoundError:
-            self._files.look_again(entry.path, now)  # perhaps only a sidecar has disappeared
+            self._files.check_again(entry.path, now)  # perhaps only a sidecar has disappeared
         except OSError as error:
             self._files.cannot_take(entry.path, error, now)
         except InboxdError:

@@ -65,7 +65,7 @@ class Describer:
         sidecar = taken.path.with_name(taken.path.name + OPTIONS_SUFFIX)
         settings = self._settings.value
         try:
-            has_sidecar = self._inbox.look(sidecar) is not None
+            has_sidecar = self._inbox.entry(sidecar) is not None
             return choose(settings, self._inbox, folder, content.kind, sidecar if has_sidecar else None)
         except (InvalidOptions, OSError) as error:
             log.error("%s: its options files cannot be used: %s", printable_path(taken.path.name), error)

@@ -1,8 +1,8 @@
 """Intake: turns a file in the inbox into a row in the queue.
 
 The scanner finds files, `pending_files` decides which are complete, the claimer takes and records them, and the hasher
-computes the checksums of large ones. In this package, a *look* reads the metadata of one file or the entries of one
-folder, and a *hint* is a message of the watcher about a change.
+computes the checksums of large ones. In this package, a *check* reads the metadata of one file, a *scan* the entries of
+one folder, and a *hint* is a message of the watcher about a change.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pathlib import Path
 from daemon.config.current import CurrentSettings
 from daemon.config.settings import Settings
 from daemon.core.job import DROPPED, Entry, Job
-from daemon.core.messages import Hashed, LookAt
+from daemon.core.messages import Hashed, Hint
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.folders import Folders
 from daemon.intake.claimer import Claimer
@@ -61,23 +61,23 @@ class Intake:
         self._files.apply(settings)
 
     def step(self, now: float) -> int:
-        """Do the looks and scans that are due, and take complete files; return how many files were taken.
+        """Do the checks and scans that are due, and take complete files; return how many files were taken.
 
         Each of the three has a time limit; the next step continues where this one stopped.
         """
         if self._is_outdated:
             self._is_outdated = False
-            self.look_everywhere(now)
+            self.check_all(now)
         self._files.step(now)
         self._scanner.step(now)
         self._files.step_reviews()
         return self._claimer.take_ready(now)
 
-    def next_look(self, now: float) -> float | None:
+    def next_check(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
         if self._claimer.can_take or self._is_outdated:
             return 0.0
-        pauses = (self._files.next_look(now), self._scanner.next_scan(now))
+        pauses = (self._files.next_check(now), self._scanner.next_scan(now))
         return min((pause for pause in pauses if pause is not None), default=None)
 
     def stop(self) -> bool:
@@ -86,13 +86,13 @@ class Intake:
 
     # ---------------------------------------------------------------------------------------- the inbox
 
-    def look_everywhere(self, now: float) -> None:
+    def check_all(self, now: float) -> None:
         """Scan the whole inbox, and check whether the reasons why files are left in it still apply."""
-        self._scanner.look_everywhere(now)
-        self._files.look_everywhere(now)
+        self._scanner.check_all(now)
+        self._files.check_all(now)
 
-    def look_at(self, hint: LookAt, now: float) -> None:
-        self._scanner.look_at(hint, now)
+    def on_hint(self, hint: Hint, now: float) -> None:
+        self._scanner.on_hint(hint, now)
 
     def retry_blocked(self, now: float) -> None:
         """Try again now to take the files that could not be moved out of the inbox."""
@@ -120,8 +120,8 @@ class Intake:
 
     @property
     def is_quiet(self) -> bool:
-        """True if no look or scan is due, and no file settles, is ready, or waits for its checksum. A file that is left
-        in the inbox does not count after several failures."""
+        """True if no check or scan is due, and no file settles, is ready, or waits for its checksum. A file that is
+        left in the inbox does not count after several failures."""
         return self._files.is_quiet and self._scanner.is_quiet and not self._checksums.pending
 
     # ---------------------------------------------------------------------------------------- submitted files

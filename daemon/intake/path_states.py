@@ -1,4 +1,4 @@
-"""The state of each path in the inbox, and when to look at it again. Pure: no I/O, no clock."""
+"""The state of each path in the inbox, and when to check it again. Pure: no I/O, no clock."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,11 +40,11 @@ class Mistake:
 class FileState:
     """The state of one path in the inbox that is not a folder."""
 
-    entry: Entry | None = None  # at the last look; None: not seen yet, or not a file to be taken
-    is_renamed_in: bool = False  # complete at the next look
+    entry: Entry | None = None  # at the last check; None: not seen yet, or not a file to be taken
+    is_renamed_in: bool = False  # complete at the next check
     is_returning: bool = False  # taken, and on its way back: a sidecar may still be in .taken
     is_refused: bool = False  # never taken as it is (a link, say), or ignored
-    failures: int = 0  # how often it could not be looked at or taken
+    failures: int = 0  # how often it could not be checked or taken
     grace_since: float | None = None  # complete; since then it waits for a sidecar that may follow
     set_aside: SetAside | None = None
     block: Block | None = None
@@ -86,7 +86,7 @@ class FileStates:
         return state
 
     def seen_in(self, folder: Path) -> set[Path]:
-        """The files of a folder that the last looks have found."""
+        """The files of a folder that the last checks have found."""
         return {path for path, state in self._folders.get(folder, {}).items() if state.entry is not None}
 
     def discard_empty(self, path: Path) -> None:
@@ -95,7 +95,7 @@ class FileStates:
             self.forget(path)
 
     def forget(self, path: Path) -> None:
-        """Forget the results of looks. Remember only that the path is refused, or that its file is about to return."""
+        """Forget the results of checks. Remember only that the path is refused, or that its file is about to return."""
         files = self._folders.get(path.parent, {})
         old = files.pop(path, None)
         if old is not None and (old.is_refused or old.is_returning):

@@ -28,10 +28,10 @@ from daemon.intake.prerequisites import Prerequisites
 from daemon.intake.refused_files import RefusedFiles
 from daemon.intake.settling import Settling
 
-LOOK_SECONDS = 0.25  # per step, for looks, for scans and for reasons each: a large inbox must not delay other work
+CHECK_SECONDS = 0.25  # per step for each kind of check and for scans: a large inbox must not delay other work
 _HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, then set its mode by name
-_WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
-_SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
+_WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is checked again
+_SHORT_PAUSE = 0.05  # seconds until a check that came a rounding error too early is repeated
 DRAIN_TRIES = 4  # failures of a file, after which `inboxd run --drain` no longer waits for it
 UNEXPECTED = "Internal error (see the log). inboxd retries when this file or one of its sidecars changes."
 
@@ -52,43 +52,43 @@ class PendingFiles:
         self._settling = Settling(settings.value.settle_seconds)
         self._prerequisites = Prerequisites(settings, inbox)
         self._states = FileStates()
-        self._looks = Agenda()
+        self._checks = Agenda()
         self._ready: dict[Path, Ready] = {}  # in the order in which they are to be taken
         self.left = LeftFiles(inbox.path)
         self._refused = RefusedFiles(inbox, self._states, self.left)
-        self._obstacles = Obstacles(inbox, self._states, self._looks, self.left)
+        self._obstacles = Obstacles(inbox, self._states, self._checks, self.left)
 
     def apply(self, settings: Settings) -> None:
         self._settling.settle_seconds = settings.settle_seconds
 
-    def look_everywhere(self, now: float) -> None:
-        """Schedule looks at refused files, which no folder scan finds, and at files whose state was unknown when they
+    def check_all(self, now: float) -> None:
+        """Check refused files, which no folder scan finds, and files whose state was unknown when they
         caused an error.
         """
         self._refused.review_all()
         for path, state in self._states:
             if state.set_aside is not None and state.set_aside.snapshot is None:
-                self._looks.set(path, now)
+                self._checks.set(path, now)
 
     def retry_blocked(self, now: float) -> None:
         """Try again now to take the blocked files."""
         for path, state in self._states:
             if state.block is not None:
                 state.block = None
-                self._looks.set(path, now)
+                self._checks.set(path, now)
 
     def hint(self, path: Path, now: float, *, complete: bool) -> None:
         """Note that something changed at `path`. `complete`: a file was renamed to it, and is therefore complete."""
         if complete:
             self.renamed_in(path)
-            self._looks.set(path, now)
+            self._checks.set(path, now)
             return
         self.not_renamed_in(path)
         self._settling.stir(path, now)
-        self._looks.set(path, now + min(_HINT_PAUSE, self._settings.value.settle_seconds))
+        self._checks.set(path, now + min(_HINT_PAUSE, self._settings.value.settle_seconds))
 
     def renamed_in(self, path: Path) -> None:
-        """Note that the file was renamed into the folder, so that it is complete at the next look."""
+        """Note that the file was renamed into the folder, so that it is complete at the next check."""
         self._states.of(path).is_renamed_in = True
 
     def not_renamed_in(self, path: Path) -> None:
@@ -96,26 +96,26 @@ class PendingFiles:
             state.is_renamed_in = False
 
     def step(self, now: float) -> None:
-        """Look at the files that are due, the longest due first; the rest in the next step."""
-        until = time.monotonic() + LOOK_SECONDS
-        for path in self._looks.due(now):
-            if path in self._looks:  # a look at another file may have removed it
+        """Check the files that are due, the longest due first; the rest in the next step."""
+        until = time.monotonic() + CHECK_SECONDS
+        for path in self._checks.due(now):
+            if path in self._checks:  # the check of another file may have removed it
                 with self._inbox.holding():
-                    self.guard(self._look, path, now, path=path)
+                    self.guard(self._check, path, now, path=path)
             if time.monotonic() >= until:
                 return
 
     def step_reviews(self) -> None:
         """Check whether refused files are still there; the rest in the next step."""
-        until = time.monotonic() + LOOK_SECONDS
+        until = time.monotonic() + CHECK_SECONDS
         while (path := self._refused.next_due()) is not None:
             self.guard(self._refused.review, path, path=path)
             if time.monotonic() >= until:
                 return
 
-    def next_look(self, now: float) -> float | None:
+    def next_check(self, now: float) -> float | None:
         """Seconds until a step has something to do; None: not before a hint."""
-        return 0.0 if self._refused.has_due else self._looks.seconds_left(now)
+        return 0.0 if self._refused.has_due else self._checks.seconds_left(now)
 
     def guard(self, step: Callable[..., None], *arguments: object, path: Path, entry: Entry | None = None) -> None:
         """Error boundary of one file: an unexpected error affects only that file."""
@@ -142,18 +142,18 @@ class PendingFiles:
 
     @property
     def is_quiet(self) -> bool:
-        """True if no file needs a look, settles, or is ready, except files that a drain need not wait for."""
-        return not self._ready and not any(self.awaits(path) for path in self._looks.paths())
+        """True if no file needs a check, settles, or is ready, except files that a drain need not wait for."""
+        return not self._ready and not any(self.awaits(path) for path in self._checks.paths())
 
-    # ---------------------------------------------------------------------------------------- looks
+    # ---------------------------------------------------------------------------------------- checks
 
     def seen_in(self, folder: Path) -> set[Path]:
-        """The files of a folder that the last looks have found."""
+        """The files of a folder that the last checks have found."""
         return self._states.seen_in(folder)
 
-    def _look(self, path: Path, now: float) -> None:
+    def _check(self, path: Path, now: float) -> None:
         try:
-            entry = self._inbox.look(path)
+            entry = self._inbox.entry(path)
         except OSError as error:
             self.cannot_take(path, error, now)
             return
@@ -164,7 +164,7 @@ class PendingFiles:
             self.consider(entry, now)
 
     def consider(self, entry: Entry, now: float) -> None:
-        """After a look at a file, decide whether it is ready, or when to look again."""
+        """After a check of a file, decide whether it is ready, or when to check it again."""
         path = entry.path
         if self.is_ignored(path):  # a pattern may be new
             self.forget(path)
@@ -185,15 +185,15 @@ class PendingFiles:
         if state.is_renamed_in:
             state.is_renamed_in = False
             self._settling.complete(path)
-        if not is_changed and self._looks.is_later(path, now):
+        if not is_changed and self._checks.is_later(path, now):
             return
         if not self._settling.ready(path, now):
-            self._looks.set(path, now + max(_SHORT_PAUSE, self._settling.seconds_left(path, now)))
+            self._checks.set(path, now + max(_SHORT_PAUSE, self._settling.seconds_left(path, now)))
         elif state.is_returning or self._is_written(path):
-            self._looks.set(path, now + _WRITER_PAUSE)
+            self._checks.set(path, now + _WRITER_PAUSE)
         else:
             self._ready[path] = Ready(entry, now)
-            self._looks.remove(path)
+            self._checks.remove(path)
 
     def is_ignored(self, path: Path) -> bool:
         """True if a pattern of `[inbox] ignore` matches a path in the inbox, or a folder that holds it."""
@@ -213,7 +213,7 @@ class PendingFiles:
 
     def forget(self, path: Path) -> None:
         """Forget a file that was taken or is gone."""
-        self._looks.remove(path)
+        self._checks.remove(path)
         self._ready.pop(path, None)
         self.left.clear(path)
         self._states.forget(path)
@@ -222,7 +222,7 @@ class PendingFiles:
     # ---------------------------------------------------------------------------------------- errors
 
     def cannot_take(self, path: Path, error: OSError, now: float) -> None:
-        """Leave a file that cannot be looked at or taken, and retry after a pause."""
+        """Leave a file that cannot be checked or taken, and retry after a pause."""
         self._obstacles.block(path, error, now)
 
     def set_aside(self, path: Path, entry: Entry | None, error: Exception, why: str = UNEXPECTED) -> None:
@@ -243,14 +243,14 @@ class PendingFiles:
     def claim(self, ready: Ready, now: float) -> bool:
         """Remove a complete file from the ready ones, for the caller to take; False: it is no longer complete.
 
-        A file that was found ready in an earlier step gets another look first, because it may have changed since.
+        A file that was found ready in an earlier step is checked again first, because it may have changed since.
         """
         entry = ready.entry
         self._ready.pop(entry.path, None)
         if ready.since >= now:
             return True
-        self._looks.set(entry.path, now)
-        self.guard(self._look, entry.path, now, path=entry.path, entry=entry)
+        self._checks.set(entry.path, now)
+        self.guard(self._check, entry.path, now, path=entry.path, entry=entry)
         return self._ready.pop(entry.path, None) == Ready(entry, now)
 
     def own_sidecars(self, path: Path) -> list[Entry]:
@@ -265,7 +265,7 @@ class PendingFiles:
 
     def choose(self, path: Path, content: Content, sidecars: list[Entry], now: float) -> Choice | None:
         """Choose the recipe and options of a complete file. None: the file waits for something, such as its prompt, and
-        its next look is scheduled.
+        its next check is scheduled.
 
         Raises:
             OSError: a sidecar or options file cannot be read.
@@ -275,13 +275,13 @@ class PendingFiles:
             return found
         self.left.report(path, found)
         pause = max(self._settings.value.settle_seconds, _WRITER_PAUSE, PAUSE_PER_LEFT * len(self.left))
-        self._looks.set(path, now + pause)
+        self._checks.set(path, now + pause)
         return None
 
-    def look_again(self, path: Path, now: float) -> None:
-        """Forget what is known about a file, and schedule a look at it soon."""
+    def check_again(self, path: Path, now: float) -> None:
+        """Forget what is known about a file, and schedule a check of it soon."""
         self.forget(path)
-        self._looks.set(path, now + _SHORT_PAUSE)
+        self._checks.set(path, now + _SHORT_PAUSE)
 
     def returning(self, path: Path) -> None:
         """Note that a taken file is about to return to `path`."""
@@ -290,4 +290,4 @@ class PendingFiles:
     def returned(self, path: Path) -> None:
         """Note that a taken file is back at `path`."""
         self._states.of(path).is_returning = False
-        self._looks.set(path, 0.0)
+        self._checks.set(path, 0.0)

@@ -64,7 +64,7 @@ class Prerequisites:
     def _download_of(self, path: Path) -> str | None:
         """A message if an empty file is the placeholder of a download: Firefox creates it while it writes NAME.part."""
         for download in (path.with_name(path.name + suffix) for suffix in DOWNLOAD_SUFFIXES):
-            if self._inbox.look(download):
+            if self._inbox.entry(download):
                 return f"it is the placeholder of the unfinished download {download.name}."
         return None
 
@@ -93,7 +93,7 @@ class Prerequisites:
             return state.mistake
 
     def _snapshot(self, path: Path) -> Snapshot:
-        entry = self._inbox.look(path)
+        entry = self._inbox.entry(path)
         return snapshot(self._inbox, entry) if entry else ()
 
 
@@ -119,7 +119,7 @@ def snapshot(inbox: Inbox, entry: Entry) -> Snapshot:
     found: list[Entry | None] = [entry]
     for each in beside:
         try:
-            found.append(inbox.look(each))
+            found.append(inbox.entry(each))
         except Exception:  # an unreadable file counts as missing until its error goes away
             found.append(None)
     return tuple((each.inode, each.size_bytes, each.mtime_ns) if each else None for each in found)

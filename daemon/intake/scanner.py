@@ -1,6 +1,6 @@
 """Scans the folders of the inbox, when a hint or the timetable asks for it.
 
-Hints only say where to look. An unexpected error in a folder affects that folder only.
+A hint only names a file or folder to check. An unexpected error in a folder affects that folder only.
 """
 
 import collections
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.config.current import CurrentSettings
 from daemon.core.errors import InboxdError
-from daemon.core.messages import LookAt
+from daemon.core.messages import Hint
 from daemon.core.names import SIDECAR_SUFFIXES
 from daemon.files.disk_retry import describe
 from daemon.files.folders import Folders
@@ -21,7 +21,7 @@ from daemon.intake.ignored_names import is_ignored
 from daemon.intake.obstacles import error_pause
 from daemon.intake.options_files import FOLDER_FILE
 from daemon.intake.path_states import Agenda, FolderState
-from daemon.intake.pending_files import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
+from daemon.intake.pending_files import CHECK_SECONDS, DRAIN_TRIES, PendingFiles
 from daemon.intake.watcher import Watcher
 
 _SCAN_PAUSE = 3.0  # after a scan, the folder is not scanned again for this multiple of the scan's duration
@@ -35,7 +35,7 @@ class _Scan:
 
     folder: Path
     found: Iterator[Found]
-    unseen: set[Path]  # files that earlier looks have found, and this scan has not
+    unseen: set[Path]  # files that earlier checks have found, and this scan has not
     is_moved_in: bool
     subfolders: list[Path] = field(default_factory=list)
     seconds: float = 0.0  # spent on it so far
@@ -57,15 +57,15 @@ class Scanner:
         self._scan: _Scan | None = None  # that the last step had no time to complete
         self._unscanned = 0  # folders that the last step had no time for
 
-    def look_everywhere(self, now: float) -> None:
+    def check_all(self, now: float) -> None:
         """Scan the whole inbox at the next step."""
         self._scans.set(self._inbox.path, now)
         for state in self._states.values():
             state.rests_until, state.ignored = 0.0, 0
         self._states = {folder: state for folder, state in self._states.items() if state != FolderState()}
 
-    def look_at(self, hint: LookAt, now: float) -> None:
-        """Scan a folder, or look at a file, at the next step."""
+    def on_hint(self, hint: Hint, now: float) -> None:
+        """Scan a folder, or check a file, at the next step."""
         if not hint.folder.is_relative_to(self._inbox.path):
             self._scans.add(self._inbox.path, now)  # the inbox itself was removed or moved
         elif self._is_in_ignored(hint.folder):
@@ -79,7 +79,7 @@ class Scanner:
 
     def step(self, now: float) -> None:
         """Scan the folders that are due and those below, the longest due first; the rest in the next step."""
-        until = time.monotonic() + LOOK_SECONDS
+        until = time.monotonic() + CHECK_SECONDS
         due = collections.deque(self._scans.due(now))
         try:
             while self._scan is not None or due:
@@ -141,7 +141,7 @@ class Scanner:
         return _Scan(folder=folder, found=found, unseen=self._files.seen_in(folder), is_moved_in=is_moved_in)
 
     def _advance(self, scan: _Scan, now: float) -> bool:
-        """Look at the next files of a folder. True: the scan has ended."""
+        """Check the next files of a folder. True: the scan has ended."""
         started = time.monotonic()
         try:
             found = list(itertools.islice(scan.found, _FILES_AT_ONCE))
@@ -193,12 +193,12 @@ class Scanner:
             self._files.guard(self._files.review, path, path=path)
 
     def _end(self, scan: _Scan, now: float) -> None:
-        """Forget the files that are gone. After a scan in several steps, look at them again: a file may have come back
+        """Forget the files that are gone. After a scan in several steps, check them again: a file may have come back
         between two steps.
         """
         for path in scan.unseen:
             if scan.is_resumed:
-                self._files.look_again(path, now)
+                self._files.check_again(path, now)
             else:
                 self._files.forget(path)
         self._files.guard(self._files.review, scan.folder / FOLDER_FILE, path=scan.folder / FOLDER_FILE)

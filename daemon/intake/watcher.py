@@ -18,7 +18,7 @@ from pathlib import Path
 
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 
-from daemon.core.messages import LookAt, LookEverywhere
+from daemon.core.messages import CheckAll, Hint
 from daemon.core.names import printable
 from daemon.intake.ignored_names import is_ignored
 
@@ -57,7 +57,7 @@ class _Watch:
 class Watcher:
     """Watches folders, without their subfolders, and posts hints about them.
 
-    The reading thread calls `post` with `LookAt` and `LookEverywhere`. Call everything else from one thread.
+    The reading thread calls `post` with `Hint` and `CheckAll`. Call everything else from one thread.
     """
 
     # The lock is necessary because the reading thread forgets vanished folders while the main thread adds some, and
@@ -158,9 +158,9 @@ class Watcher:
             if is_ignored(name):  # on this thread, because a flood of events would block the main thread
                 return
             if not event.mask & InotifyConstants.IN_ISDIR:
-                self._post(LookAt(folder=folder, name=name, complete=event.is_moved_to))
+                self._post(Hint(folder=folder, name=name, complete=event.is_moved_to))
             elif event.is_create or event.is_moved_to:
-                self._post(LookAt(folder=folder / name, complete=event.is_moved_to))
+                self._post(Hint(folder=folder / name, complete=event.is_moved_to))
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """The kernel has removed a watch: its folder was deleted or unmounted."""
@@ -169,10 +169,10 @@ class Watcher:
             if folder is None:
                 return
             self._forget(folder)
-        self._post(LookAt(folder=folder.parent))
+        self._post(Hint(folder=folder.parent))
 
     def on_queue_overflow(self) -> None:
-        self._post(LookEverywhere(why="inotify lost events (fs.inotify.max_queued_events was exceeded)"))
+        self._post(CheckAll(why="inotify lost events (fs.inotify.max_queued_events was exceeded)"))
 
     # ----------------------------------------------------------------------------------------------- with the lock
 
@@ -217,7 +217,7 @@ class Watcher:
                 return  # already watched again where it is now
             for path in [path for path in self._watches if path.is_relative_to(folder)]:
                 self._forget(path)
-        self._post(LookAt(folder=folder.parent))
+        self._post(Hint(folder=folder.parent))
 
     def _warn_once(self, reason: str) -> None:
         if reason not in self._warned:

@@ -82,7 +82,7 @@ class Database:
         """Update the query planner's statistics."""
         self._connection.exec_driver_sql("PRAGMA optimize")
 
-    def look(self) -> None:
+    def check_file(self) -> None:
         """Raise `StartOver` if the file was removed or replaced: commits would go to a file without a name. Writes
         nothing, so that the disk of an idle daemon may sleep."""
         if _identity(self.path) != self._identity:
@@ -163,7 +163,7 @@ class Database:
             raise self._translated(error) or error from error
 
     def _transaction(self) -> "_Transaction":
-        self.look()
+        self.check_file()
         return _Transaction(self._connection)
 
 

@@ -148,7 +148,7 @@ class Recovery:
         self._folders.taken.finish_take(job_id)
         try:
             original = self._folders.original(job_id, "")  # without a row, its path is not known
-            entry = self._folders.inbox.look(original.path)
+            entry = self._folders.inbox.entry(original.path)
         except OriginalGone:
             entry = None
         if entry is None:  # the file itself was not renamed: everything here returns

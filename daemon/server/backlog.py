@@ -5,7 +5,7 @@ import queue
 import time
 from collections.abc import Callable
 
-from daemon.core.messages import Due, LookAt, Request, Signalled
+from daemon.core.messages import Due, Hint, Request, Signalled
 from daemon.server.mailbox import Mailbox
 
 _COLLECT_SECONDS, _COLLECT_MESSAGES = 0.02, 2000  # limits of one `collect`
@@ -22,7 +22,7 @@ class Backlog:
     def __init__(self, mailbox: Mailbox):
         self._mailbox = mailbox
         self._due_tasks: set[str] = set()  # in `_others`
-        self.on_hint: Callable[[LookAt], None] = lambda hint: None
+        self.on_hint: Callable[[Hint], None] = lambda hint: None
         self.signals: collections.deque[Signalled] = collections.deque()
         self._requests: collections.deque[object] = collections.deque()
         self._others: collections.deque[object] = collections.deque()
@@ -68,7 +68,7 @@ class Backlog:
 
     def _sort(self, message: object) -> None:
         match message:
-            case LookAt():
+            case Hint():
                 self.on_hint(message)
             case Signalled():
                 self.signals.append(message)

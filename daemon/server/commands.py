@@ -124,7 +124,7 @@ class Commands:
     def probe(self) -> api.Done:
         """Check the inbox, the disks, and the weights and servers that parked jobs wait for, now."""
         self._disk_retry.retry(at_once=True)
-        self._intake.look_everywhere(self._clock.monotonic())
+        self._intake.check_all(self._clock.monotonic())
         self._intake.retry_blocked(self._clock.monotonic())
         self._dispatcher.probe(at_once=True)
         return api.Done()

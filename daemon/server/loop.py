@@ -43,7 +43,7 @@ class Loop:
         self._on_signal = on_signal
         self._on_turn = on_turn
         self._tasks = Tasks(app)
-        backlog.on_hint = lambda hint: app.intake.look_at(hint, app.clock.monotonic())
+        backlog.on_hint = lambda hint: app.intake.on_hint(hint, app.clock.monotonic())
 
     def apply_all(self, *, wait: float) -> None:
         """Apply the waiting messages; if there is none, wait up to `wait` seconds for one.
@@ -127,14 +127,14 @@ class Loop:
         was_in_trouble = disk_retry.trouble is not None
         disk_retry.retry()
         if was_in_trouble and disk_retry.trouble is None:
-            self._app.intake.look_everywhere(self._app.clock.monotonic())  # the inbox was not scanned meanwhile
+            self._app.intake.check_all(self._app.clock.monotonic())  # the inbox was not scanned meanwhile
 
     def _apply(self, message: object) -> None:
         app = self._app
         match message:
-            case messages.LookEverywhere():
+            case messages.CheckAll():
                 log.warning("scanning the whole inbox: %s", message.why)
-                app.intake.look_everywhere(app.clock.monotonic())
+                app.intake.check_all(app.clock.monotonic())
             case messages.WorkerMessage():
                 app.outcomes.on_message(message)
             case messages.WorkerExited():
@@ -169,8 +169,8 @@ class Loop:
         pauses = [
             app.settings.value.schedule.rescan
         ]  # for the case that the system clock was set back: see `timetable`
-        if (look := app.intake.next_look(now)) is not None:
-            pauses.append(look)
+        if (seconds := app.intake.next_check(now)) is not None:
+            pauses.append(seconds)
         if (sample := app.feed.next_sample()) is not None:
             pauses.append(sample - time.monotonic())
         if (deadline := app.workers.next_deadline()) is not None:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.core.messages import LookAt, LookEverywhere, Request, Signalled
+from daemon.core.messages import CheckAll, Hint, Request, Signalled
 
 MAX_HINTS = 4096  # waiting; further ones become scans of their folders
 _MAX_SCANS = 4096  # waiting, besides these hints; further ones become a scan of the whole inbox
@@ -33,7 +33,7 @@ class Mailbox:
         self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._urgent: collections.deque[Signalled | Request] = collections.deque()
         self._lock = threading.Lock()
-        self._hints: dict[_Key, LookAt | LookEverywhere] = {}  # that wait in the queue
+        self._hints: dict[_Key, Hint | CheckAll] = {}  # that wait in the queue
 
     def put(self, message: object) -> None:
         """Add a message. If a hint about the same name is already waiting, update that one instead."""
@@ -41,7 +41,7 @@ class Mailbox:
             case Signalled() | Request():  # without the lock, which `get` may hold when a signal interrupts it
                 self._urgent.append(message)
                 self._queue.put(None)
-            case LookAt() | LookEverywhere():
+            case Hint() | CheckAll():
                 with self._lock:
                     self._put_hint(message)
             case _:
@@ -64,23 +64,23 @@ class Mailbox:
             if message is not None:  # None: an urgent message, which may have been returned already
                 return message
 
-    def _put_hint(self, hint: LookAt | LookEverywhere) -> None:
+    def _put_hint(self, hint: Hint | CheckAll) -> None:
         key, hint = self._bounded(hint)
         waiting = self._hints.get(key)
         if waiting is None:
             self._queue.put(key)
-        elif isinstance(waiting, LookAt) and isinstance(hint, LookAt) and hint.name is None and waiting.complete:
+        elif isinstance(waiting, Hint) and isinstance(hint, Hint) and hint.name is None and waiting.complete:
             return  # a folder that was renamed into place stays complete; for a file, the last event decides
         self._hints[key] = hint
 
-    def _bounded(self, hint: LookAt | LookEverywhere) -> tuple[_Key, LookAt | LookEverywhere]:
+    def _bounded(self, hint: Hint | CheckAll) -> tuple[_Key, Hint | CheckAll]:
         """The hint, or a more general one if too many are waiting."""
-        if isinstance(hint, LookEverywhere):
+        if isinstance(hint, CheckAll):
             return _Key(None), hint
         key = _Key(hint.folder, hint.name)
         if key in self._hints or len(self._hints) < MAX_HINTS:
             return key, hint
         key = _Key(hint.folder)
         if key in self._hints or len(self._hints) < MAX_HINTS + _MAX_SCANS:
-            return key, LookAt(folder=hint.folder, complete=hint.name is None and hint.complete)
-        return _Key(None), LookEverywhere(why="more files and folders changed at once than are examined one by one")
+            return key, Hint(folder=hint.folder, complete=hint.name is None and hint.complete)
+        return _Key(None), CheckAll(why="more files and folders changed at once than are examined one by one")

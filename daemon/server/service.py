@@ -142,7 +142,7 @@ class Service:
         app.feed.start()
         app.control.start()
         app.exporter.apply(self._settings)
-        app.intake.look_everywhere(app.clock.monotonic())
+        app.intake.check_all(app.clock.monotonic())
         loop.advance()
         until = time.monotonic() + _SCAN_SECONDS
         while app.intake.is_scanning and time.monotonic() < until and app.disk_retry.next_try() is None:

@@ -33,8 +33,8 @@ class Tasks:
         match task:
             case timetable.RESCAN:
                 app.folders.check()
-                app.store.look()
-                app.intake.look_everywhere(app.clock.monotonic())
+                app.store.check_file()
+                app.intake.check_all(app.clock.monotonic())
             case timetable.PROBE:
                 app.recovery.find_lost()
                 app.dispatcher.probe()

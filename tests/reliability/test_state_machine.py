@@ -228,7 +228,7 @@ class Life(RuleBasedStateMachine):
         """Let the files in the inbox settle and be taken, load workers, and send them jobs."""
         for _ in range(2):
             self.now += 1.1
-            self._live(self.daemon.look)
+            self._live(self.daemon.check_inbox)
         self._live(self.daemon.compute_checksums)
         self._live(self.daemon.go_on)
         for worker in self.daemon.workers:
@@ -409,7 +409,7 @@ class Life(RuleBasedStateMachine):
             for _ in range(60):
                 self.now += 20.0
                 self._submit_all(0, {})
-                self.daemon.look()
+                self.daemon.check_inbox()
                 self.daemon.compute_checksums()
                 self.daemon.finish_all()
                 if self._is_quiet():

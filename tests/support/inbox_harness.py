@@ -65,7 +65,7 @@ class InboxHarness:
         self._current.replace(config.load(self._config))
 
     def scan(self, now: float) -> int:
-        self.intake.look_everywhere(now)
+        self.intake.check_all(now)
         return self.intake.step(now)
 
     def files(self) -> list[str]:

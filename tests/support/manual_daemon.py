@@ -13,7 +13,7 @@ from typing import Any
 from daemon.config.settings import Settings
 from daemon.core import durable, regular_files
 from daemon.core.job import Job
-from daemon.core.messages import Due, Hashed, LookAt, Request, WorkerExited, WorkerMessage
+from daemon.core.messages import Due, Hashed, Hint, Request, WorkerExited, WorkerMessage
 from daemon.core.syncer import Syncer
 from daemon.files.folders import Folders
 from daemon.notify.systemd import Notifier
@@ -183,7 +183,7 @@ class ManualDaemon:
         app.rebuild.run()
         app.recovery.run()
         self.guard(self.dispatcher.probe, at_once=True)
-        self.intake.look_everywhere(self.clock.monotonic())
+        self.intake.check_all(self.clock.monotonic())
 
     @property
     def is_calm(self) -> bool:
@@ -213,16 +213,16 @@ class ManualDaemon:
         self._post(Due(task=task))
         self.apply_all()
 
-    def hint(self, hint: LookAt) -> None:
+    def hint(self, hint: Hint) -> None:
         self._post(hint)
         self.apply_all()
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         return self.app.commands.answer(Request(command=command, arguments=arguments))
 
-    def look(self) -> None:
+    def check_inbox(self) -> None:
         """Scan the entire inbox, and take the files that have settled."""
-        self.intake.look_everywhere(self.clock.monotonic())
+        self.intake.check_all(self.clock.monotonic())
         self.guard(self.intake.step, self.clock.monotonic())
 
     def go_on(self) -> None:

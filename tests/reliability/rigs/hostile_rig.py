@@ -170,7 +170,7 @@ def _meddle(how: str) -> None:
             def scan_all(self, folder):
                 for found in scan(self, folder):
                     is_other = not found.is_folder and found.entry is None
-                    yield found._replace(entry=self.look(found.path)) if is_other else found
+                    yield found._replace(entry=self.entry(found.path)) if is_other else found
 
             inbox.Inbox.scan = scan_all
             inbox.Inbox._facts = lambda self, path: path.stat()

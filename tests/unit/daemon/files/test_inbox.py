@@ -41,7 +41,7 @@ def test_scan_returns_files_folders_and_what_is_never_taken(inbox: Inbox, tmp_pa
     (inbox.path / "link to a folder").symlink_to(inbox.path / "sub")
     os.mkfifo(inbox.path / "pipe")
     entries, folders, others = scan(inbox, inbox.path)
-    assert [entry.path for entry in entries] == [file] and entries[0] == inbox.look(file)
+    assert [entry.path for entry in entries] == [file] and entries[0] == inbox.entry(file)
     assert folders == [inbox.path / "sub"]
     assert sorted(path.name for path in others) == ["link", "link to a folder", "pipe"]
     facts = file.stat()
@@ -58,16 +58,16 @@ def test_folder_that_was_replaced_counts_as_gone(inbox: Inbox, gone: str):
         _write(inbox.path / "a")
     with pytest.raises(FileNotFoundError):
         scan(inbox, inbox.path / "a")
-    assert inbox.look(inbox.path / "a" / "x.txt") is None
+    assert inbox.entry(inbox.path / "a" / "x.txt") is None
 
 
 def test_only_regular_files_are_examined(inbox: Inbox):
     (inbox.path / "folder").mkdir()
     (inbox.path / "link").symlink_to(_write(inbox.path / "x.txt"))
-    assert [inbox.look(inbox.path / name) for name in ("folder", "link", "gone", "n" * 300)] == [None] * 4
+    assert [inbox.entry(inbox.path / name) for name in ("folder", "link", "gone", "n" * 300)] == [None] * 4
 
 
-@pytest.mark.parametrize("question", ["look", "sidecars", "refusal"])
+@pytest.mark.parametrize("question", ["entry", "sidecars", "refusal"])
 @pytest.mark.parametrize("place", ["folder", "name"])
 def test_error_of_a_disk_does_not_count_as_absence(inbox: Inbox, monkeypatch, place: str, question: str):
     file, real = _write(inbox.path / "x.txt"), os.stat
@@ -84,7 +84,7 @@ def test_error_of_a_disk_does_not_count_as_absence(inbox: Inbox, monkeypatch, pl
         patch.setattr(*((inbox, "opened", opened) if place == "folder" else (os, "stat", fail)))
         with pytest.raises(OSError, match="injected"):
             getattr(inbox, question)(file)
-    assert inbox.look(file) is not None
+    assert inbox.entry(file) is not None
 
 
 def test_only_files_are_sidecars(inbox: Inbox):

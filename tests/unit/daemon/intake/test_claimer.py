@@ -74,8 +74,8 @@ def test_unreadable_file_is_left_and_reported(inbox: InboxHarness):
 def test_flood_is_taken_in_several_steps(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr("daemon.intake.claimer._TAKE_SECONDS", 0.0)
     limits = (
-        "pending_files.LOOK_SECONDS",
-        "scanner.LOOK_SECONDS",
+        "pending_files.CHECK_SECONDS",
+        "scanner.CHECK_SECONDS",
         "claimer._DESCRIBE_SECONDS",
         "claimer._RECORD_SECONDS",
     )
@@ -85,7 +85,7 @@ def test_flood_is_taken_in_several_steps(inbox: InboxHarness, monkeypatch):
         inbox.write(f"{number % 50}/{number}.txt")
     inbox.scan(now=10.0)
     taken = [inbox.intake.step(13.0)]
-    assert taken == [256] and inbox.intake.next_look(13.0) == 0.0 and not inbox.intake.is_quiet
+    assert taken == [256] and inbox.intake.next_check(13.0) == 0.0 and not inbox.intake.is_quiet
     while not inbox.intake.is_quiet:
         taken.append(inbox.intake.step(13.0))
     assert taken == [256, 256, 88] and len(inbox.store.open_jobs()) == 600
@@ -180,7 +180,7 @@ def test_file_whose_rename_fails_is_retried_without_a_hint(inbox: InboxHarness, 
         assert inbox.intake.is_quiet
     now = 50.0
     while not inbox.store.open_jobs():
-        pause = inbox.intake.next_look(now)
+        pause = inbox.intake.next_check(now)
         assert pause is not None and pause <= 4.1
         now += pause
         inbox.intake.step(now)
@@ -194,8 +194,8 @@ def test_pause_between_tries_grows_to_a_limit(inbox: InboxHarness, monkeypatch):
         refuse_renames(patch, lambda source, target: source == path)
         inbox.intake.step(now)
         for _ in range(6):
-            inbox.intake.step(now)  # it was put back, and is looked at again
-            pauses.append(inbox.intake.next_look(now))
+            inbox.intake.step(now)  # it was put back, and is checked again
+            pauses.append(inbox.intake.next_check(now))
             now += pauses[-1]
             inbox.intake.step(now)
     assert pauses == sorted(pauses) and 0 < pauses[0] < 2 * pauses[-1] and pauses[-1] <= 4.1
@@ -243,13 +243,13 @@ def test_file_that_failed_often_is_taken_soon_after_it_was_replaced(inbox: Inbox
         now = 13.0
         for _ in range(12):
             inbox.intake.step(now)
-            now += inbox.intake.next_look(now) + 0.01
+            now += inbox.intake.next_check(now) + 0.01
         inbox.intake.step(now)
-        pause = inbox.intake.next_look(now)
+        pause = inbox.intake.next_check(now)
     assert pause > 3.0
     path.write_text("another content")
     inbox.scan(now + 0.1)
-    assert inbox.intake.next_look(now + 0.1) == pytest.approx(2.0) and inbox.intake.step(now + 2.2) == 1
+    assert inbox.intake.next_check(now + 0.1) == pytest.approx(2.0) and inbox.intake.step(now + 2.2) == 1
 
 
 @pytest.mark.parametrize("is_alone", [False, True])

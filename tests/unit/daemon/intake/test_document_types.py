@@ -18,7 +18,7 @@ from daemon.intake.unsupported import explain
 from processors.contract import Kind
 
 
-def look(folder: Path, content: bytes, name: str = "drop") -> Content:
+def detect(folder: Path, content: bytes, name: str = "drop") -> Content:
     path = folder / name
     path.write_bytes(content)
     return sniff(path)
@@ -83,7 +83,7 @@ def _name(value: str | bytes) -> str:
 )
 def test_documents_are_text_by_their_content(tmp_path: Path, content: bytes, media_type: str):
     for name in ("drop", "photo.xyz", "letter.txt"):
-        assert look(tmp_path, content, name) == Content(kind=Kind.TEXT, media_type=media_type)
+        assert detect(tmp_path, content, name) == Content(kind=Kind.TEXT, media_type=media_type)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_documents_are_text_by_their_content(tmp_path: Path, content: bytes, med
     ],
 )
 def test_text_in_another_encoding_is_text_by_its_name(tmp_path: Path, name: str, content: bytes):
-    assert look(tmp_path, content, name) == Content(kind=Kind.TEXT, media_type="text/plain")
+    assert detect(tmp_path, content, name) == Content(kind=Kind.TEXT, media_type="text/plain")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_text_in_another_encoding_is_text_by_its_name(tmp_path: Path, name: str,
 )
 def test_other_files_are_identified_by_content_not_by_name(tmp_path: Path, content: bytes, what: str):
     for name in ("drop", "photo.docx"):
-        found = look(tmp_path, content, name)
+        found = detect(tmp_path, content, name)
         why = explain(found.kind, found.media_type, size_bytes=len(content), folder="")
         assert found.kind is None and why.startswith(f"This is {what}. "), (found, why)
 
@@ -149,7 +149,7 @@ def test_other_files_are_identified_by_content_not_by_name(tmp_path: Path, conte
     ],
 )
 def test_text_that_only_resembles_a_document_is_text(tmp_path: Path, content: bytes):
-    assert look(tmp_path, content) == Content(kind=Kind.TEXT, media_type="text/plain")
+    assert detect(tmp_path, content) == Content(kind=Kind.TEXT, media_type="text/plain")
 
 
 def test_message_for_a_document_without_a_recipe_names_its_type_and_both_ways_out():
@@ -163,18 +163,18 @@ def test_message_for_a_document_without_a_recipe_names_its_type_and_both_ways_ou
 )
 def test_damaged_containers_are_survived(tmp_path: Path, content: bytes):
     for length in range(0, len(content), max(1, len(content) // 200)):
-        look(tmp_path, content[:length])
-        look(tmp_path, content[:length] + os.urandom(40) + content[length + 40 :])
+        detect(tmp_path, content[:length])
+        detect(tmp_path, content[:length] + os.urandom(40) + content[length + 40 :])
 
 
 def test_directory_that_leads_in_a_circle_ends(tmp_path: Path):
     damaged = bytearray(ole("one", "two", "three", "four"))
     damaged[512 + 4 : 512 + 8] = (1).to_bytes(4, "little")  # the directory's first sector follows itself
-    assert look(tmp_path, bytes(damaged)).media_type == containers.OLE
+    assert detect(tmp_path, bytes(damaged)).media_type == containers.OLE
 
 
 def test_archive_of_very_many_files_is_read_in_part(tmp_path: Path):
     entry = b"PK\1\2" + bytes(24) + (1).to_bytes(2, "little") + bytes(16) + b"a"
     end = b"PK\5\6" + bytes(4) + (65_535).to_bytes(2, "little") * 2
     end += (65_535 * len(entry)).to_bytes(4, "little") + (4).to_bytes(4, "little") + bytes(2)
-    assert look(tmp_path, b"PK\3\4" + entry * 65_535 + end).media_type == containers.ZIP
+    assert detect(tmp_path, b"PK\3\4" + entry * 65_535 + end).media_type == containers.ZIP

@@ -20,7 +20,7 @@ NOTHING = Content(kind=None, media_type="application/octet-stream")
 TEXT = Content(kind=Kind.TEXT, media_type="text/plain")
 
 
-def look(folder: Path, content: bytes, name: str = "drop") -> Content:
+def detect(folder: Path, content: bytes, name: str = "drop") -> Content:
     path = folder / name
     path.write_bytes(content)
     return sniff(path)
@@ -51,11 +51,11 @@ def test_picture_is_recognized_without_its_name(tmp_path, form, media_type, opti
     pillow_heif.register_heif_opener()
     stream = io.BytesIO()
     picture().save(stream, form, **options)
-    assert look(tmp_path, stream.getvalue()) == Content(kind=Kind.IMAGE, media_type=media_type)
+    assert detect(tmp_path, stream.getvalue()) == Content(kind=Kind.IMAGE, media_type=media_type)
 
 
 def test_big_endian_tiff_is_an_image(tmp_path):
-    assert look(tmp_path, b"MM\0*\0\0\0\x08").media_type == "image/tiff"
+    assert detect(tmp_path, b"MM\0*\0\0\0\x08").media_type == "image/tiff"
 
 
 def sound_file(form: str, codec: str, rate_hz: int, *, layout: str = "mono", options: dict | None = None) -> bytes:
@@ -121,13 +121,13 @@ def sound_file(form: str, codec: str, rate_hz: int, *, layout: str = "mono", opt
     ],
 )
 def test_sound_is_recognized_without_its_name(tmp_path, form, codec, rate_hz, media_type):
-    assert look(tmp_path, sound_file(form, codec, rate_hz)) == Content(kind=Kind.AUDIO, media_type=media_type)
+    assert detect(tmp_path, sound_file(form, codec, rate_hz)) == Content(kind=Kind.AUDIO, media_type=media_type)
 
 
 def test_mp3_without_a_tag_is_audio(tmp_path):
     content = sound_file("mp3", "mp3", 44100, options={"id3v2_version": "0", "write_xing": "0"})
     assert content[0] == 0xFF
-    assert look(tmp_path, content).media_type == "audio/mpeg"
+    assert detect(tmp_path, content).media_type == "audio/mpeg"
 
 
 def test_every_mpeg_frame_length_agrees_with_ffmpeg(tmp_path):
@@ -135,20 +135,20 @@ def test_every_mpeg_frame_length_agrees_with_ffmpeg(tmp_path):
         content = sound_file("mp3", "mp3", rate_hz, options={"id3v2_version": "0", "write_xing": "0"})
         with av.open(io.BytesIO(content)) as container:
             frame_bytes = next(container.demux()).size
-        assert look(tmp_path, content[:frame_bytes]).media_type == "audio/mpeg", rate_hz
-        assert look(tmp_path, content[: frame_bytes - 1]) == NOTHING, rate_hz
+        assert detect(tmp_path, content[:frame_bytes]).media_type == "audio/mpeg", rate_hz
+        assert detect(tmp_path, content[: frame_bytes - 1]) == NOTHING, rate_hz
 
 
 def test_aac_and_flac_behind_an_id3_tag_are_told(tmp_path):
     tag = b"ID3\x04\0\0" + bytes([0, 0, 1, 16]) + bytes(144)
-    assert look(tmp_path, tag + sound_file("adts", "aac", 44100)).media_type == "audio/aac"
-    assert look(tmp_path, tag + sound_file("flac", "flac", 16000)).media_type == "audio/flac"
+    assert detect(tmp_path, tag + sound_file("adts", "aac", 44100)).media_type == "audio/aac"
+    assert detect(tmp_path, tag + sound_file("flac", "flac", 16000)).media_type == "audio/flac"
 
 
 def test_wav_beyond_four_gigabytes_is_audio(tmp_path):
     content = sound_file("wav", "pcm_s16le", 16000, options={"rf64": "always"})
     assert content[:4] == b"RF64"
-    assert look(tmp_path, content).media_type == "audio/wav"
+    assert detect(tmp_path, content).media_type == "audio/wav"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_wav_beyond_four_gigabytes_is_audio(tmp_path):
     ],
 )
 def test_format_that_ffmpeg_only_reads_is_recognized_by_its_signature(tmp_path, header):
-    assert look(tmp_path, header + bytes(64)).kind is Kind.AUDIO
+    assert detect(tmp_path, header + bytes(64)).kind is Kind.AUDIO
 
 
 @pytest.mark.parametrize(("form", "codec", "name"), [("g722", "g722", "call.g722"), ("sbc", "sbc", "call.sbc")])
@@ -188,7 +188,7 @@ def test_sound_without_a_signature_is_recognized_by_its_name_and_read(tmp_path, 
     from processors.whisper.audio import reader
 
     rate_hz = 16000
-    assert look(tmp_path, sound_file(form, codec, rate_hz), name).kind is Kind.AUDIO
+    assert detect(tmp_path, sound_file(form, codec, rate_hz), name).kind is Kind.AUDIO
     with reader.open_track(tmp_path / name) as track:
         assert sum(map(len, track.blocks())) / reader.SAMPLE_RATE_HZ == pytest.approx(1, abs=0.05)
 
@@ -205,12 +205,12 @@ def test_moving_pictures_are_video(tmp_path, form, codec, media_type):
         for _ in range(3):
             container.mux(track.encode(av.VideoFrame.from_image(picture())))
         container.mux(track.encode(None))
-    assert look(tmp_path, stream.getvalue()) == Content(kind=Kind.AUDIO, media_type=media_type)
+    assert detect(tmp_path, stream.getvalue()) == Content(kind=Kind.AUDIO, media_type=media_type)
 
 
 def test_quicktime_without_a_brand_is_video(tmp_path):
-    assert look(tmp_path, (16).to_bytes(4, "big") + b"wide" + bytes(100)).media_type == "video/quicktime"
-    assert look(tmp_path, b"Get moov! " * 20) == TEXT
+    assert detect(tmp_path, (16).to_bytes(4, "big") + b"wide" + bytes(100)).media_type == "video/quicktime"
+    assert detect(tmp_path, b"Get moov! " * 20) == TEXT
 
 
 def test_pdf_header_may_come_late(tmp_path):
@@ -219,21 +219,21 @@ def test_pdf_header_may_come_late(tmp_path):
     stream = io.BytesIO()
     document.save(stream)
     for before in (b"", b"\xef\xbb\xbf\r\n", b"\x1b%-12345X@PJL SET DUPLEX=ON\r\n", os.urandom(1000)):
-        assert look(tmp_path, before + stream.getvalue()).media_type == "application/pdf", before
-    assert look(tmp_path, bytes(1024) + stream.getvalue()) == NOTHING
+        assert detect(tmp_path, before + stream.getvalue()).media_type == "application/pdf", before
+    assert detect(tmp_path, bytes(1024) + stream.getvalue()) == NOTHING
 
 
 def test_pdf_behind_lines_of_text_is_a_pdf(tmp_path):
     document = b"%PDF-1.1\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n"
-    assert look(tmp_path, b"Some junk before the header\n" + document).media_type == "application/pdf"
+    assert detect(tmp_path, b"Some junk before the header\n" + document).media_type == "application/pdf"
 
 
 def test_pdf_header_may_lack_the_point_of_its_version(tmp_path):
-    assert look(tmp_path, b"%PDF-14\n%\xe2\xe3\xcf\xd3\n1 0 obj\n").media_type == "application/pdf"
+    assert detect(tmp_path, b"%PDF-14\n%\xe2\xe3\xcf\xd3\n1 0 obj\n").media_type == "application/pdf"
 
 
 def test_text_that_speaks_of_pdf_is_text(tmp_path):
-    assert look(tmp_path, b"A PDF begins with %PDF-1.7 and ends with %%EOF.\n") == TEXT
+    assert detect(tmp_path, b"A PDF begins with %PDF-1.7 and ends with %%EOF.\n") == TEXT
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_text_that_speaks_of_pdf_is_text(tmp_path):
     ],
 )
 def test_text_is_text(tmp_path, content):
-    assert look(tmp_path, content) == TEXT
+    assert detect(tmp_path, content) == TEXT
 
 
 @pytest.mark.parametrize("character", ["é", "€", "😀"])
@@ -268,27 +268,27 @@ def test_text_may_be_cut_at_the_end_of_the_probe(tmp_path, character):
     width = len(character.encode())
     for offset in range(width):
         content = b"a" * (PROBE_BYTES - offset) + character.encode() + b"\n"
-        assert look(tmp_path, content) == TEXT, offset
+        assert detect(tmp_path, content) == TEXT, offset
     for encoding in ("utf-16-le", "utf-16-be"):
         content = ("\ufeff" + "a" * (PROBE_BYTES // 2 - 2) + character * 3).encode(encoding)
-        assert look(tmp_path, content) == TEXT, encoding
+        assert detect(tmp_path, content) == TEXT, encoding
 
 
 def test_text_cut_in_a_character_at_its_end_is_not_text(tmp_path):
-    assert look(tmp_path, "é".encode()[:1]) == NOTHING
-    assert look(tmp_path, "text é".encode()[:-1]) == NOTHING
+    assert detect(tmp_path, "é".encode()[:1]) == NOTHING
+    assert detect(tmp_path, "text é".encode()[:-1]) == NOTHING
 
 
 @pytest.mark.parametrize("byte", [b"\0", b"\x01", b"\x1b", b"\x7f", b"\xff", b"\xc0\x80"])
 def test_control_and_invalid_bytes_are_no_text(tmp_path, byte):
-    assert look(tmp_path, b"text " + byte + b" text") == NOTHING
+    assert detect(tmp_path, b"text " + byte + b" text") == NOTHING
 
 
 def test_content_is_believed_before_the_name(tmp_path):
-    assert look(tmp_path, b"only text\n", "photo.jpg") == TEXT
+    assert detect(tmp_path, b"only text\n", "photo.jpg") == TEXT
     stream = io.BytesIO()
     picture().save(stream, "PNG")
-    assert look(tmp_path, stream.getvalue(), "song.mp3").media_type == "image/png"
+    assert detect(tmp_path, stream.getvalue(), "song.mp3").media_type == "image/png"
 
 
 @pytest.mark.parametrize(
@@ -303,28 +303,28 @@ def test_content_is_believed_before_the_name(tmp_path):
     ],
 )
 def test_undecided_content_has_the_type_of_its_name(tmp_path, name, kind):
-    assert look(tmp_path, bytes([0x80]) + random.Random(1).randbytes(5000), name).kind is kind
+    assert detect(tmp_path, bytes([0x80]) + random.Random(1).randbytes(5000), name).kind is kind
 
 
 def test_random_bytes_are_nothing(tmp_path):
     numbers = random.Random(2)
-    found = [look(tmp_path, numbers.randbytes(2000)).kind for _ in range(500)]
+    found = [detect(tmp_path, numbers.randbytes(2000)).kind for _ in range(500)]
     assert found == [None] * 500
 
 
 def test_empty_file_is_called_empty_whatever_its_name(tmp_path):
-    assert look(tmp_path, b"", "empty.jpg") == Content(kind=None, media_type="application/x-empty")
+    assert detect(tmp_path, b"", "empty.jpg") == Content(kind=None, media_type="application/x-empty")
 
 
 def test_one_byte_of_anything_is_survived(tmp_path):
     for byte in range(256):
-        look(tmp_path, bytes([byte]))
+        detect(tmp_path, bytes([byte]))
     stream = io.BytesIO()
     with wave.open(stream, "wb") as sound:
         sound.setparams((1, 2, 16000, 0, "NONE", ""))
         sound.writeframes(bytes(100))
     for length in range(len(stream.getvalue())):
-        look(tmp_path, stream.getvalue()[:length])
+        detect(tmp_path, stream.getvalue()[:length])
 
 
 def test_only_regular_files_are_opened(tmp_path):
@@ -338,7 +338,7 @@ def test_only_regular_files_are_opened(tmp_path):
 
 
 def test_names_need_not_be_utf8(tmp_path):
-    assert look(tmp_path, b"\x80\x81\x82", os.fsdecode(b"caf\xe9.mp3")).kind is Kind.AUDIO
+    assert detect(tmp_path, b"\x80\x81\x82", os.fsdecode(b"caf\xe9.mp3")).kind is Kind.AUDIO
 
 
 def test_no_more_than_the_probe_is_read(tmp_path):

@@ -8,7 +8,7 @@ from inbox_harness import TOML, InboxHarness
 
 from daemon import config
 from daemon.core.errors import ConfigError
-from daemon.core.messages import LookAt
+from daemon.core.messages import Hint
 from daemon.intake.ignored_names import IgnorePatterns, is_ignored
 
 
@@ -151,7 +151,7 @@ def test_ignored_files_and_folders_are_counted_and_not_taken(make_inbox: Callabl
     for name in ("a.txt", "a.bak", "drafts/b.txt", "@eaDir/c.txt", "x/#recycle/d.txt", "x/Thumbs.db"):
         inbox.write(name)
     inbox.scan(now=10.0)
-    inbox.intake.look_at(LookAt(folder=inbox.path / "drafts", name="b.txt", complete=True), 11.0)
+    inbox.intake.on_hint(Hint(folder=inbox.path / "drafts", name="b.txt", complete=True), 11.0)
     inbox.intake.step(13.0)
     assert inbox.files() == ["a.txt"] and inbox.intake.left == {}
     assert inbox.intake.ignored == 5, "two folders and a file at the top, two entries in x"
@@ -162,7 +162,7 @@ def test_rename_from_an_ignored_name_is_taken_at_once(make_inbox: Callable):
     path = inbox.write("a.txt.upload")
     inbox.scan(now=10.0)
     path.rename(inbox.path / "a.txt")
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 11.0)
+    inbox.intake.on_hint(Hint(folder=inbox.path, name="a.txt", complete=True), 11.0)
     assert inbox.intake.step(11.0) == 1
 
 
@@ -171,7 +171,7 @@ def test_new_patterns_apply_to_files_that_already_wait(inbox: InboxHarness):
     inbox.write("b.txt")
     inbox.scan(now=10.0)
     inbox.configure(_with_patterns('["*.bak"]'))
-    assert inbox.intake.next_look(10.5) == 0.0
+    assert inbox.intake.next_check(10.5) == 0.0
     inbox.intake.step(10.5)
     inbox.intake.step(13.0)
     assert inbox.files() == ["b.txt"]

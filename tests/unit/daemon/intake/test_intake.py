@@ -64,6 +64,6 @@ def test_file_that_waits_for_the_disk_is_not_examined_meanwhile(inbox: InboxHarn
     inbox.scan(now=10.0)
     inbox.disk_retry.can_take = False
     inbox.intake.step(12.1)
-    assert inbox.intake.next_look(12.1) is None and not inbox.intake.is_quiet
+    assert inbox.intake.next_check(12.1) is None and not inbox.intake.is_quiet
     inbox.disk_retry.can_take = True
-    assert inbox.intake.next_look(12.1) == 0.0 and inbox.intake.step(12.2) == 1
+    assert inbox.intake.next_check(12.1) == 0.0 and inbox.intake.step(12.2) == 1

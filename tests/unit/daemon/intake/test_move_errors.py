@@ -36,7 +36,7 @@ def _tries(inbox: InboxHarness, begin: float, seconds: float) -> list[float]:
     try:
         while now < begin + seconds:
             inbox.intake.step(now)
-            pause = inbox.intake.next_look(now)
+            pause = inbox.intake.next_check(now)
             now += max(0.01, seconds if pause is None else pause)
     finally:
         inbox.folders.taken.take = take
@@ -56,7 +56,7 @@ def test_folder_whose_files_cannot_be_moved_is_reported_once(inbox: InboxHarness
         assert words in inbox.intake.left[path] and ".taken" not in inbox.intake.left[path]
         assert len([record for record in caplog.records if "hers" in record.getMessage()]) == 1
         assert list(inbox.folders.taken.job_ids()) == []
-    path.parent.chmod(0o777)  # a look, which costs little, notices it long before the next try
+    path.parent.chmod(0o777)  # a check, which costs little, finds it long before the next try
     with without_privileges():
         assert len(_tries(inbox, 3620.0, 10.0)) == 1
     assert inbox.files() == ["hers/a.txt"] and inbox.intake.left == {}

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from inbox_harness import InboxHarness
 
-from daemon.core.messages import LookAt
+from daemon.core.messages import Hint
 
 
 def test_file_is_taken_after_it_has_settled(inbox: InboxHarness):
     inbox.write("a.txt")
     assert inbox.scan(now=10.0) == 0
-    assert inbox.intake.next_look(10.0) == pytest.approx(2.0)
+    assert inbox.intake.next_check(10.0) == pytest.approx(2.0)
     assert inbox.intake.step(11.9) == 0
     assert inbox.intake.step(12.1) == 1
     assert inbox.files() == ["a.txt"] and inbox.intake.is_quiet
@@ -30,18 +30,18 @@ def test_growing_file_is_not_taken(inbox: InboxHarness):
 
 def test_file_that_was_renamed_in_is_taken_immediately(inbox: InboxHarness):
     inbox.write("a.txt")
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 10.0)
+    inbox.intake.on_hint(Hint(folder=inbox.path, name="a.txt", complete=True), 10.0)
     assert inbox.intake.step(10.0) == 1
 
 
 def test_file_whose_mode_is_set_after_it_was_closed_settles_from_then_on(inbox: InboxHarness):
     path = inbox.write("a.txt")
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
+    inbox.intake.on_hint(Hint(folder=inbox.path, name="a.txt"), 10.0)
     assert inbox.intake.step(10.05) == 0
-    assert inbox.intake.next_look(10.05) == pytest.approx(0.05)
+    assert inbox.intake.next_check(10.05) == pytest.approx(0.05)
     path.chmod(0o600)  # as install(1) does after it has closed the file
     assert inbox.intake.step(10.11) == 0
-    assert inbox.intake.next_look(10.11) == pytest.approx(2.0)
+    assert inbox.intake.next_check(10.11) == pytest.approx(2.0)
     assert inbox.intake.step(12.12) == 1
 
 
@@ -50,7 +50,7 @@ def test_file_written_in_bursts_is_taken_once(inbox: InboxHarness):
     for burst in range(5):
         with (inbox.path / "a.txt").open("a") as file:
             file.write(f"burst {burst}\n")
-        inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0 + burst)
+        inbox.intake.on_hint(Hint(folder=inbox.path, name="a.txt"), 10.0 + burst)
         assert inbox.intake.step(10.5 + burst) == 0
     assert inbox.intake.step(16.6) == 1
     assert inbox.folders.taken.original(inbox.store.open_jobs()[0].id).path.read_text().count("burst") == 5
@@ -62,17 +62,17 @@ def test_file_that_looks_unchanged_after_a_write_settles_again(inbox: InboxHarne
     facts = path.stat()
     path.write_text("TEXT")  # as long as before, within a tick of the clock of the file system
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 11.9)
+    inbox.intake.on_hint(Hint(folder=inbox.path, name="a.txt"), 11.9)
     assert inbox.intake.step(12.1) == 0
     assert inbox.intake.step(14.2) == 1
 
 
 def test_file_renamed_to_a_known_name_is_taken_immediately(inbox: InboxHarness):
     path = inbox.write("a.txt", "")
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
+    inbox.intake.on_hint(Hint(folder=inbox.path, name="a.txt"), 10.0)
     assert inbox.intake.step(10.0) == 0
     path.write_text("all of it")
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 10.1)
+    inbox.intake.on_hint(Hint(folder=inbox.path, name="a.txt", complete=True), 10.1)
     assert inbox.intake.step(10.21) == 1
 
 
@@ -119,28 +119,28 @@ def test_reasons_are_reviewed_in_several_steps(inbox: InboxHarness, monkeypatch)
     reviewed = []
     refusal = inbox.folders.inbox.refusal
     monkeypatch.setattr(inbox.folders.inbox, "refusal", lambda path: reviewed.append(path) or refusal(path))
-    monkeypatch.setattr("daemon.intake.pending_files.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.pending_files.CHECK_SECONDS", 0.0)
     inbox.scan(now=20.0)
-    assert len(reviewed) == 1 and inbox.intake.next_look(20.0) == 0.0
-    monkeypatch.setattr("daemon.intake.pending_files.LOOK_SECONDS", 60.0)
+    assert len(reviewed) == 1 and inbox.intake.next_check(20.0) == 0.0
+    monkeypatch.setattr("daemon.intake.pending_files.CHECK_SECONDS", 60.0)
     inbox.intake.step(20.0)
     assert sorted(reviewed) == sorted(links) and inbox.intake.left == {}
 
 
 def test_file_that_cannot_be_examined_does_not_delay_others(inbox: InboxHarness, monkeypatch):
-    bad, look = inbox.write("a.txt"), inbox.folders.inbox.look
+    bad, entry_of = inbox.write("a.txt"), inbox.folders.inbox.entry
     inbox.write("b.txt")
     inbox.scan(now=10.0)
 
     def fail(path: Path):
         if path == bad:
             raise OSError(errno.EIO, "an injected error")
-        return look(path)
+        return entry_of(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox.folders.inbox, "look", fail)
+        patch.setattr(inbox.folders.inbox, "entry", fail)
         assert inbox.intake.step(13.0) == 1
-        assert list(inbox.intake.left) == [bad] and 0 < inbox.intake.next_look(13.0) <= 4
+        assert list(inbox.intake.left) == [bad] and 0 < inbox.intake.next_check(13.0) <= 4
     assert inbox.intake.step(20.0) == 1 and inbox.intake.left == {}
 
 
@@ -156,14 +156,14 @@ def test_symbolic_link_is_reported_as_long_as_it_exists(inbox: InboxHarness, tmp
     assert inbox.intake.left == {} and inbox.intake.is_quiet
 
 
-def test_hint_for_a_sidecar_beside_its_file_causes_no_further_look(inbox: InboxHarness):
+def test_hint_for_a_sidecar_beside_its_file_causes_no_further_check(inbox: InboxHarness):
     inbox.write("a.txt")
     inbox.write("a.txt.toml", "")
     inbox.scan(now=10.0)
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt.toml"), 10.5)
+    inbox.intake.on_hint(Hint(folder=inbox.path, name="a.txt.toml"), 10.5)
     inbox.intake.step(11.0)
-    assert inbox.intake.next_look(11.0) == pytest.approx(1.0), "at the file, once it has settled"
-    assert inbox.intake.step(12.1) == 1 and inbox.intake.next_look(12.1) is None
+    assert inbox.intake.next_check(11.0) == pytest.approx(1.0), "at the file, once it has settled"
+    assert inbox.intake.step(12.1) == 1 and inbox.intake.next_check(12.1) is None
 
 
 def test_file_settles_again_after_something_of_it_disappeared_while_it_was_taken(inbox: InboxHarness, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from inbox_harness import TOML, InboxHarness
 
-from daemon.core.messages import LookAt
+from daemon.core.messages import Hint
 from daemon.intake import prerequisites
 
 
@@ -43,7 +43,7 @@ def test_placeholder_of_a_download_is_not_taken(inbox: InboxHarness):
     assert inbox.intake.step(13.0) == 0
     assert "placeholder of the unfinished download a.txt.part" in inbox.left("a.txt")
     part.rename(inbox.path / "a.txt")
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 14.0)
+    inbox.intake.on_hint(Hint(folder=inbox.path, name="a.txt", complete=True), 14.0)
     assert inbox.intake.step(14.0) == 1 and inbox.store.open_jobs()[0].size_bytes == 4
 
 
@@ -109,7 +109,7 @@ def test_waiting_file_is_examined_after_pauses(make_inbox: Callable):
     inbox.write("a.txt")
     inbox.scan(now=10.0)
     inbox.intake.step(10.1)
-    assert inbox.intake.next_look(10.1) > 0.5
+    assert inbox.intake.next_check(10.1) > 0.5
 
 
 def test_file_is_taken_once_its_done_mark_exists(make_inbox: Callable):

@@ -12,7 +12,7 @@ import pytest
 from inbox_harness import InboxHarness
 
 from daemon.core.errors import StorageError
-from daemon.core.messages import LookAt
+from daemon.core.messages import Hint
 from daemon.intake.pending_files import DRAIN_TRIES
 
 
@@ -20,8 +20,8 @@ def test_hidden_folder_is_not_scanned_even_if_it_was_renamed_in(inbox: InboxHarn
     inbox.write("sub/.hidden/in/a.txt")
     inbox.write("sub/b.tmp/a.txt")
     for folder in ("sub/.hidden", "sub/.hidden/in", "sub/b.tmp"):
-        inbox.intake.look_at(LookAt(folder=inbox.path / folder, complete=True), 10.0)
-        inbox.intake.look_at(LookAt(folder=inbox.path / folder, name="a.txt", complete=True), 10.0)
+        inbox.intake.on_hint(Hint(folder=inbox.path / folder, complete=True), 10.0)
+        inbox.intake.on_hint(Hint(folder=inbox.path / folder, name="a.txt", complete=True), 10.0)
     assert inbox.intake.step(20.0) == 0
     assert inbox.scan(now=30.0) == 0 and inbox.intake.step(40.0) == 0
 
@@ -48,7 +48,7 @@ def test_clock_set_forward_during_a_scan_does_not_delay_the_next(make_inbox: Cal
     inbox = make_inbox(now_us=lambda: next(hours))
     inbox.scan(now=10.0)
     inbox.write("a.txt")
-    inbox.intake.look_at(LookAt(folder=inbox.path), 20.0)
+    inbox.intake.on_hint(Hint(folder=inbox.path), 20.0)
     inbox.intake.step(20.0)
     assert inbox.intake.step(23.0) == 1
 
@@ -77,8 +77,8 @@ def test_unexpected_error_in_one_folder_affects_that_folder_only(inbox: InboxHar
 def test_folder_that_was_renamed_in_is_scanned_with_its_subfolders(inbox: InboxHarness):
     for name in ("x/a.txt", "x/y/b.txt"):
         inbox.write(name)
-    inbox.intake.look_at(LookAt(folder=inbox.path / "x", complete=True), 10.0)
-    assert inbox.intake.next_look(10.0) == 0.0
+    inbox.intake.on_hint(Hint(folder=inbox.path / "x", complete=True), 10.0)
+    assert inbox.intake.next_check(10.0) == 0.0
     assert inbox.intake.step(10.0) == 2, "renamed in: no need to settle"
 
 
@@ -89,18 +89,18 @@ def test_folder_rests_after_a_long_scan_despite_hints(inbox: InboxHarness, monke
         patch.setattr("daemon.intake.scanner.time", clock)
         inbox.scan(now=10.0)
     inbox.write("a.txt")
-    inbox.intake.look_at(LookAt(folder=inbox.path), 10.5)
+    inbox.intake.on_hint(Hint(folder=inbox.path), 10.5)
     inbox.intake.step(10.5)
-    assert inbox.intake.unclaimed == [] and inbox.intake.next_look(10.5) == pytest.approx(2.5)
+    assert inbox.intake.unclaimed == [] and inbox.intake.next_check(10.5) == pytest.approx(2.5)
     inbox.intake.step(13.0)
     assert [entry.path.name for entry in inbox.intake.unclaimed] == ["a.txt"]
 
 
 def test_large_tree_is_scanned_in_several_steps(inbox: InboxHarness, monkeypatch):
-    monkeypatch.setattr("daemon.intake.scanner.LOOK_SECONDS", 0.0)  # one folder in a step
+    monkeypatch.setattr("daemon.intake.scanner.CHECK_SECONDS", 0.0)  # one folder in a step
     paths = [inbox.write(f"{name}/sub/x.txt") for name in "abc"]
     inbox.scan(now=10.0)
-    assert inbox.intake.is_scanning and inbox.intake.next_look(10.0) == 0.0 and not inbox.intake.is_quiet
+    assert inbox.intake.is_scanning and inbox.intake.next_check(10.0) == 0.0 and not inbox.intake.is_quiet
     steps = 1
     while inbox.intake.is_scanning:
         inbox.intake.step(10.0)
@@ -112,7 +112,7 @@ def test_large_tree_is_scanned_in_several_steps(inbox: InboxHarness, monkeypatch
 @pytest.fixture
 def slices(inbox: InboxHarness, monkeypatch: pytest.MonkeyPatch) -> InboxHarness:
     """An inbox with ten files, of which each step scans two."""
-    monkeypatch.setattr("daemon.intake.scanner.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.scanner.CHECK_SECONDS", 0.0)
     monkeypatch.setattr("daemon.intake.scanner._FILES_AT_ONCE", 2)
     for number in range(10):
         inbox.write(f"{number}.txt")
@@ -123,7 +123,7 @@ def test_large_folder_is_scanned_in_several_steps(slices: InboxHarness):
     slices.scan(now=10.0)
     seen = [len(slices.intake.unclaimed)]
     while slices.intake.is_scanning:
-        assert slices.intake.next_look(10.0) == 0.0 and not slices.intake.is_quiet
+        assert slices.intake.next_check(10.0) == 0.0 and not slices.intake.is_quiet
         slices.intake.step(10.0)
         seen.append(len(slices.intake.unclaimed))
     assert seen == [2, 4, 6, 8, 10, 10]
@@ -149,7 +149,7 @@ def test_folder_that_disappears_during_its_scan_is_no_error(slices: InboxHarness
     (slices.path / "sub").mkdir()
     for number in range(5):
         slices.write(f"sub/{number}.txt")
-    slices.intake.look_at(LookAt(folder=slices.path / "sub"), 10.0)
+    slices.intake.on_hint(Hint(folder=slices.path / "sub"), 10.0)
     slices.intake.step(10.0)
     shutil.rmtree(slices.path / "sub")
     for now in (10.0, 10.1, 10.2, 13.0, 14.0):
@@ -161,7 +161,7 @@ def test_folder_that_disappears_during_its_scan_is_no_error(slices: InboxHarness
 def test_hint_outside_the_inbox_causes_a_scan_of_the_inbox(inbox: InboxHarness):
     inbox.intake.step(9.0)
     inbox.write("a.txt")
-    inbox.intake.look_at(LookAt(folder=inbox.path.parent), 10.0)
+    inbox.intake.on_hint(Hint(folder=inbox.path.parent), 10.0)
     inbox.intake.step(10.0)
     assert inbox.intake.step(12.1) == 1
 
@@ -214,13 +214,13 @@ def test_drain_waits_for_an_unreadable_folder_only_a_few_times(inbox: InboxHarne
         now = 10.0
         for _ in range(10):
             is_quiet.append(inbox.intake.is_quiet)
-            pauses.append(inbox.intake.next_look(now))
+            pauses.append(inbox.intake.next_check(now))
             now += pauses[-1]
             inbox.intake.step(now)
     assert is_quiet == [False] * (DRAIN_TRIES - 1) + [True] * (11 - DRAIN_TRIES)
     assert pauses == sorted(pauses) and pauses[-1] > 4 * pauses[0]
-    now += inbox.intake.next_look(now)
+    now += inbox.intake.next_check(now)
     inbox.intake.step(now)  # it can be read again
     monkeypatch.setattr(inbox.folders.inbox, "scan", fail)
     inbox.scan(now + 100.0)
-    assert inbox.intake.next_look(now + 100.0) == pauses[0], "the pauses begin again"
+    assert inbox.intake.next_check(now + 100.0) == pauses[0], "the pauses begin again"

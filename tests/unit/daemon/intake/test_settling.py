@@ -1,4 +1,4 @@
-"""When a file counts as complete: only looks and the time that is passed in decide."""
+"""When a file counts as complete: only checks and the time that is passed in decide."""
 
 from pathlib import Path
 

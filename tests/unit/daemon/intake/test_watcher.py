@@ -15,7 +15,7 @@ import pytest
 import requires
 from paths import ROOT
 
-from daemon.core.messages import LookAt, LookEverywhere
+from daemon.core.messages import CheckAll, Hint
 from daemon.intake.watcher import Watcher, is_remote
 
 DEADLINE = 10.0  # seconds
@@ -30,7 +30,7 @@ class Watched:
         self.inbox = folder / "inbox"
         self.inbox.mkdir()
 
-    def wait_for(self, message: LookAt | LookEverywhere) -> float:
+    def wait_for(self, message: Hint | CheckAll) -> float:
         """Seconds until `message` came; others before it are let pass."""
         started = time.monotonic()
         passed = []
@@ -77,7 +77,7 @@ def test_file_renamed_in_is_reported_within_a_tenth_of_a_second(watched, tmp_pat
     for number in range(20):
         (tmp_path / "new").write_text("whole")
         (tmp_path / "new").rename(watched.inbox / f"{number}.txt")
-        seconds.append(watched.wait_for(LookAt(folder=watched.inbox, name=f"{number}.txt", complete=True)))
+        seconds.append(watched.wait_for(Hint(folder=watched.inbox, name=f"{number}.txt", complete=True)))
     assert sorted(seconds)[10] < 0.1
 
 
@@ -87,9 +87,9 @@ def test_file_is_hinted_at_when_it_is_made_and_when_its_writer_closes_it(watched
         watched.inbox / "slow.txt",
     )
     writer.stdout.readline()
-    assert watched.next_until_quiet() == [LookAt(folder=watched.inbox, name="slow.txt")]
+    assert watched.next_until_quiet() == [Hint(folder=watched.inbox, name="slow.txt")]
     writer.kill()  # the kernel closes the file for it
-    assert watched.next_until_quiet() == [LookAt(folder=watched.inbox, name="slow.txt")]
+    assert watched.next_until_quiet() == [Hint(folder=watched.inbox, name="slow.txt")]
     writer.communicate()
 
 
@@ -109,7 +109,7 @@ os.rename(".b", "end.txt")
 
 def test_flood_of_events_on_ignored_names_posts_nothing(watched):
     assert run(FLOOD, watched.inbox).wait() == 0
-    assert watched.next_until_quiet() == [LookAt(folder=watched.inbox, name="end.txt", complete=True)]
+    assert watched.next_until_quiet() == [Hint(folder=watched.inbox, name="end.txt", complete=True)]
 
 
 def test_folder_is_watched_though_proc_is_not_mounted(watched, tmp_path, monkeypatch):
@@ -125,19 +125,19 @@ def test_folder_is_watched_though_proc_is_not_mounted(watched, tmp_path, monkeyp
 def test_hard_link_is_reported(watched, tmp_path):
     (tmp_path / "file").write_text("text")
     (watched.inbox / "link").hardlink_to(tmp_path / "file")
-    watched.wait_for(LookAt(folder=watched.inbox, name="link"))
+    watched.wait_for(Hint(folder=watched.inbox, name="link"))
 
 
 def test_names_need_not_be_utf8(watched):
     name = os.fsdecode(b"caf\xe9 \n.txt")
     (watched.inbox / name).write_text("text")
-    watched.wait_for(LookAt(folder=watched.inbox, name=name))
+    watched.wait_for(Hint(folder=watched.inbox, name=name))
     folder = watched.inbox / os.fsdecode(b"d\xe9")
     folder.mkdir()
-    watched.wait_for(LookAt(folder=folder))
+    watched.wait_for(Hint(folder=folder))
     assert watched.watcher.watch(folder)
     (folder / "in").write_text("text")
-    watched.wait_for(LookAt(folder=folder, name="in"))
+    watched.wait_for(Hint(folder=folder, name="in"))
 
 
 def test_reading_and_moving_out_are_not_reported(watched, tmp_path):
@@ -153,25 +153,25 @@ def test_moved_in_tree_is_reported_by_its_top_folder(watched, tmp_path):
     (tmp_path / "tree/sub").mkdir(parents=True)
     (tmp_path / "tree/sub/file").write_text("text")
     (tmp_path / "tree").rename(watched.inbox / "tree")
-    assert watched.next_until_quiet() == [LookAt(folder=watched.inbox / "tree", complete=True)]
+    assert watched.next_until_quiet() == [Hint(folder=watched.inbox / "tree", complete=True)]
 
 
 def test_sub_folders_are_watched_only_when_asked_for(watched):
     sub = watched.inbox / "sub"
     sub.mkdir()
-    watched.wait_for(LookAt(folder=sub))
+    watched.wait_for(Hint(folder=sub))
     (sub / "unseen").write_text("text")
     assert watched.all_until_quiet() == []
     assert watched.watcher.watch(sub)
     (sub / "seen").write_text("text")
-    watched.wait_for(LookAt(folder=sub, name="seen"))
+    watched.wait_for(Hint(folder=sub, name="seen"))
 
 
 def test_watching_twice_is_watching_once(watched):
     assert watched.watcher.watch(watched.inbox)
     (watched.inbox / "file").write_text("text")
     messages = watched.all_until_quiet()
-    assert messages == [LookAt(folder=watched.inbox, name="file")] * 2, "it was made, and it was closed"
+    assert messages == [Hint(folder=watched.inbox, name="file")] * 2, "it was made, and it was closed"
 
 
 def test_folder_deleted_and_created_again_is_watched(watched):
@@ -181,13 +181,13 @@ def test_folder_deleted_and_created_again_is_watched(watched):
     for number in range(3):
         watched.all_until_quiet(0.1)
         shutil.rmtree(sub)
-        watched.wait_for(LookAt(folder=watched.inbox))
+        watched.wait_for(Hint(folder=watched.inbox))
         assert watched.watcher.watched == {watched.inbox}
         sub.mkdir()
-        watched.wait_for(LookAt(folder=sub))
+        watched.wait_for(Hint(folder=sub))
         assert watched.watcher.watch(sub)
         (sub / f"{number}").write_text("text")
-        watched.wait_for(LookAt(folder=sub, name=f"{number}"))
+        watched.wait_for(Hint(folder=sub, name=f"{number}"))
 
 
 def test_folder_replaced_between_two_scans_is_watched_again(watched, tmp_path):
@@ -200,18 +200,18 @@ def test_folder_replaced_between_two_scans_is_watched_again(watched, tmp_path):
         sub.mkdir()
         assert watched.watcher.watch(sub)
         (sub / "file").write_text("text")
-        watched.wait_for(LookAt(folder=sub, name="file"))
+        watched.wait_for(Hint(folder=sub, name="file"))
 
 
 def test_deleted_top_folder_is_reported_and_can_be_watched_again(watched):
     watched.inbox.rmdir()
-    watched.wait_for(LookAt(folder=watched.inbox.parent))
+    watched.wait_for(Hint(folder=watched.inbox.parent))
     assert not watched.watcher.watch(watched.inbox)
     assert watched.watcher.problems == {}
     watched.inbox.mkdir()
     assert watched.watcher.watch(watched.inbox)
     (watched.inbox / "file").write_text("text")
-    watched.wait_for(LookAt(folder=watched.inbox, name="file"))
+    watched.wait_for(Hint(folder=watched.inbox, name="file"))
 
 
 def test_folder_moved_out_is_forgotten_with_all_below_it(watched, tmp_path):
@@ -220,7 +220,7 @@ def test_folder_moved_out_is_forgotten_with_all_below_it(watched, tmp_path):
     for folder in (watched.inbox / "a", watched.inbox / "a/b", deep):
         assert watched.watcher.watch(folder)
     (watched.inbox / "a").rename(tmp_path / "away")
-    watched.wait_for(LookAt(folder=watched.inbox))
+    watched.wait_for(Hint(folder=watched.inbox))
     assert watched.watcher.watched == {watched.inbox}
     (tmp_path / "away/b/c/file").write_text("not ours any more")
     assert watched.all_until_quiet() == []
@@ -232,14 +232,14 @@ def test_folder_renamed_in_the_inbox_is_reported_with_its_new_path(watched):
     assert watched.watcher.watch(old)
     assert watched.watcher.watch(old / "sub")
     old.rename(new)
-    watched.wait_for(LookAt(folder=new, complete=True))
+    watched.wait_for(Hint(folder=new, complete=True))
     assert watched.watcher.watch(new)
     assert watched.watcher.watch(new / "sub")
     watched.all_until_quiet()
     assert watched.watcher.watched == {watched.inbox, new, new / "sub"}
     for folder in (new, new / "sub"):
         (folder / "file").write_text("text")
-        watched.wait_for(LookAt(folder=folder, name="file"))
+        watched.wait_for(Hint(folder=folder, name="file"))
 
 
 def test_folder_watched_at_its_new_path_before_its_move_is_read_keeps_its_watch(tmp_path):
@@ -247,7 +247,7 @@ def test_folder_watched_at_its_new_path_before_its_move_is_read_keeps_its_watch(
     old, new = tmp_path / "inbox/old", tmp_path / "inbox/new"
 
     def post(message):
-        if message == LookAt(folder=new, complete=True):
+        if message == Hint(folder=new, complete=True):
             watched.watcher.watch(new)
             watched.watcher.watch(new / "sub")
         watched.mailbox.put(message)
@@ -261,7 +261,7 @@ def test_folder_watched_at_its_new_path_before_its_move_is_read_keeps_its_watch(
         watched.all_until_quiet()
         assert watched.watcher.watched == {watched.inbox, new, new / "sub"}
         (new / "sub/file").write_text("text")
-        watched.wait_for(LookAt(folder=new / "sub", name="file"))
+        watched.wait_for(Hint(folder=new / "sub", name="file"))
     finally:
         watched.watcher.stop()
 
@@ -333,13 +333,13 @@ def test_lost_events_are_reported(tmp_path):
             os.close(os.open(watched.inbox / f"{number % 2}", os.O_WRONLY | os.O_CREAT))  # two equal ones become one
         may_go.set()
         messages = []
-        while not messages or not isinstance(messages[-1], LookEverywhere):
+        while not messages or not isinstance(messages[-1], CheckAll):
             messages.append(mailbox.get(timeout=DEADLINE))
         messages += watched.all_until_quiet()
     finally:
         may_go.set()
         watched.watcher.stop()
-    assert [message for message in messages if isinstance(message, LookEverywhere)] == [messages[-1]]
+    assert [message for message in messages if isinstance(message, CheckAll)] == [messages[-1]]
     assert "max_queued_events" in messages[-1].why
 
 

@@ -39,7 +39,7 @@ class Press(ManualDaemon):
             path = self.settings.inbox / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"text of {name}")
-        self.look()
+        self.check_inbox()
         self.turn()
         self.receive(1, protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
         self.turn()
@@ -209,7 +209,7 @@ def test_progress_between_results_is_applied(press: Press):
 def test_worker_gets_its_next_batch_before_the_results_are_published(press: Press, monkeypatch: pytest.MonkeyPatch):
     jobs = press.begin()
     (press.settings.inbox / "next.txt").write_text("next")
-    press.look()
+    press.check_inbox()
     busy: list[bool] = []
     real = press.publishing.publish_results
 

@@ -742,7 +742,7 @@ def test_file_that_somebody_put_beside_an_original_returns_to_the_inbox(shop: Sh
 def test_file_that_somebody_put_beside_an_original_returns_before_the_job_starts(shop: Shop):
     first = shop.begin("x.txt")
     (shop.settings.inbox / "y.txt").write_text("the second file")
-    shop.look()
+    shop.check_inbox()
     (second,) = (job for job in shop.store.open_jobs() if job.id != first.id)
     (shop.folders.taken.path / second.id / "deep").mkdir()
     (shop.folders.taken.path / second.id / "deep" / "y.txt").write_text("another file")
@@ -858,7 +858,7 @@ def test_unexpected_error_after_the_intent_is_reported_and_retried(
         tracebacks = [record for record in caplog.records if record.exc_info]
         assert 1 <= len(tracebacks) <= 2, "not at each retry"
         (shop.settings.inbox / "y.txt").write_text("another")
-        shop.look()
+        shop.check_inbox()
         assert shop.next_job().name == "y.txt", "others go on"
     shop.pass_time()
     assert shop.state(job) == ("failed" if is_failure else "done") and shop.verify_is_clean()

@@ -218,13 +218,13 @@ def test_periodic_check_detects_a_removed_file_without_writing(store: Store):
     store.insert([make_job()])
     log = store.path.with_name("jobs.db-wal")
     before = log.stat()
-    store.look()
+    store.check_file()
     assert (log.stat().st_size, log.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     store.check()
     assert log.stat().st_mtime_ns > before.st_mtime_ns, "a check does write"
     store.path.unlink()
     with pytest.raises(StartOver, match="removed or replaced"):
-        store.look()
+        store.check_file()
 
 
 # ---------------------------------------------------------------------------------------- waiting

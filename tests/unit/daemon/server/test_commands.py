@@ -41,7 +41,7 @@ def daemon(tmp_path: Path):
 def _drop(daemon: ManualDaemon, *names: str) -> None:
     for name in names:
         (daemon.settings.inbox / name).write_text(name)
-    daemon.intake.look_everywhere(daemon.clock.seconds)
+    daemon.intake.check_all(daemon.clock.seconds)
     for _ in range(3):
         daemon.turn()
         daemon.clock.seconds += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.messages import Due, LookAt, Request, Signalled, WorkerExited
+from daemon.core.messages import Due, Hint, Request, Signalled, WorkerExited
 from daemon.server.backlog import Backlog
 from daemon.server.mailbox import Mailbox
 
@@ -27,13 +27,13 @@ def backlog(mailbox: Mailbox) -> Backlog:
 def test_hints_that_arrive_faster_than_they_are_applied_do_not_hold_up_the_loop(backlog: Backlog, mailbox: Mailbox):
     numbers = itertools.count()
 
-    def on_hint(hint: LookAt) -> None:
+    def on_hint(hint: Hint) -> None:
         number = next(numbers)
         assert number < FAR_TOO_MANY, "the turn has no end"
-        mailbox.put(LookAt(folder=hint.folder, name=f"{number}.txt"))
+        mailbox.put(Hint(folder=hint.folder, name=f"{number}.txt"))
 
     backlog.on_hint = on_hint
-    mailbox.put(LookAt(folder=Path("inbox"), name="first.txt"))
+    mailbox.put(Hint(folder=Path("inbox"), name="first.txt"))
     backlog.collect(wait=0.0)
     assert 0 < next(numbers) < FAR_TOO_MANY
 
@@ -76,7 +76,7 @@ def test_signal_is_collected_in_the_turn_it_arrives_in_whatever_waits(backlog: B
 
 def test_request_is_collected_before_the_hints_of_a_flood(backlog: Backlog, mailbox: Mailbox):
     for number in range(FAR_TOO_MANY):
-        mailbox.put(LookAt(folder=Path("inbox"), name=str(number)))
+        mailbox.put(Hint(folder=Path("inbox"), name=str(number)))
     request = Request(command="status")
     mailbox.put(request)
     backlog.collect(wait=0.0)
@@ -85,7 +85,7 @@ def test_request_is_collected_before_the_hints_of_a_flood(backlog: Backlog, mail
 
 def test_signal_is_collected_before_the_hints_of_a_flood(backlog: Backlog, mailbox: Mailbox):
     for number in range(FAR_TOO_MANY):
-        mailbox.put(LookAt(folder=Path("inbox"), name=str(number)))
+        mailbox.put(Hint(folder=Path("inbox"), name=str(number)))
     mailbox.put(Signalled(number=signal.SIGTERM))
     backlog.collect(wait=0.0)
     assert backlog.signals
