@@ -140,10 +140,10 @@ def _from_file(path: Path) -> "list[Change]":
 
 def _record(row: JobRow, changes: "Sequence[Change]", by: str, settings: Settings) -> Mapping[str, object]:
     from daemon.results import corrections
-    from daemon.server import client, correcting
+    from daemon.server import client, correction_client
 
     try:
-        return correcting.correct(row, changes, by, settings)
+        return correction_client.correct(row, changes, by, settings)
     except corrections.InvalidCorrection as error:
         raise UsageError(
             error.what, error.fix or f"Run `inboxd correct {row['id'][:8]}` to see the numbers."
@@ -165,9 +165,9 @@ def _user_name() -> str:
 def _show(row: JobRow, settings: Settings, *, as_json: bool) -> None:
     """Print the document as people have corrected it, with the numbers of its rows, items, lines or segments."""
     from daemon.results import document_files
-    from daemon.server import correcting
+    from daemon.server import correction_client
 
-    result = correcting.result_of(row, settings)
+    result = correction_client.result_of(row, settings)
     document = document_files.load(result)
     if as_json:
         print_json(result.corrections or {"job": row["id"], "changes": [], "files": []})

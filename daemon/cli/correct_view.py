@@ -8,7 +8,7 @@ from rich.text import Text
 
 from daemon.cli.terminal import safe_text, span
 from daemon.core.names import printable
-from daemon.files import corrected
+from daemon.files import corrected_files
 from daemon.files.flat import shown
 from daemon.queue.rows import JobRow
 from daemon.results import corrections, documents, result_files
@@ -36,7 +36,7 @@ def report(row: JobRow, record: Mapping[str, object], count: int) -> Group:
     changes, review = record.get("changes"), record.get("review")
     made = changes[-count:] if isinstance(changes, list) else []
     lines = [f"{printable(row['file'])} ({row['id'][:8]}): {corrections.describe(each)}" for each in made]
-    lines.append(f"Files: {shown(row['result_path'] or '')}/{corrected.FOLDER}/")
+    lines.append(f"Files: {shown(row['result_path'] or '')}/{corrected_files.FOLDER}/")
     left = [str(each) for each in review] if isinstance(review, list) else []
     lines += ["Still to review:", *(f"  {each}" for each in left)] if left else ["The checks find nothing to review."]
     if row["review"] and not left:

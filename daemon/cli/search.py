@@ -41,10 +41,10 @@ def search(
         return
     found = hits.search(settings.state, settings.outbox, text, limit=limit)
     if as_json:
-        print_json([hits.document_facts(document) for document in found.documents])
+        print_json([hits.facts_of(result) for result in found.results])
     else:
         _show(found, settings)
-    if not found.documents:
+    if not found.results:
         raise typer.Exit(1)
 
 
@@ -73,4 +73,4 @@ def _show(found: "Found", settings: Settings) -> None:
     from daemon.cli import search_view, terminal
 
     out = terminal.out()
-    out.print(search_view.documents(found, outbox=str(settings.outbox)) if found.documents else "Nothing found.")
+    out.print(search_view.results(found, outbox=str(settings.outbox)) if found.results else "Nothing found.")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from daemon.core import names
-from daemon.files import corrected, result_reader
+from daemon.files import corrected_files, result_reader
 from daemon.files.originals import ARCHIVE, ERROR_DOCUMENTS, RESULT
-from daemon.files.result_reader import Document, Facts
+from daemon.files.result_reader import Facts, ResultJson
 from processors import protocol
 
-_DOCUMENTS = {RESULT, *ERROR_DOCUMENTS, corrected.FOLDER}
+_DOCUMENTS = {RESULT, *ERROR_DOCUMENTS, corrected_files.FOLDER}
 
 
 def published(facts: Facts) -> set[str]:
@@ -42,7 +42,7 @@ def sizes(facts: Facts) -> dict[str, int]:
     return found
 
 
-def changed(folder: Path, document: Document, original_ns: int) -> list[str]:
+def changed(folder: Path, document: ResultJson, original_ns: int) -> list[str]:
     """The files in the folder of a result whose content is another than inboxd wrote, before the document: they have
     another size, or are newer.
 
@@ -54,7 +54,7 @@ def changed(folder: Path, document: Document, original_ns: int) -> list[str]:
     newest_ns = max(document.changed_ns, original_ns)
     found = [name for name, size in sizes(document.facts).items() if _differs(folder / name, size, newest_ns)]
     if record := _corrections(folder, document.facts):
-        paths = {f"{corrected.FOLDER}/{name}": size for name, size in sizes(record.facts).items()}
+        paths = {f"{corrected_files.FOLDER}/{name}": size for name, size in sizes(record.facts).items()}
         found += [path for path, size in paths.items() if _differs(folder / path, size, record.changed_ns)]
     return sorted(found)
 
@@ -74,7 +74,7 @@ def added(folder: Path, facts: Facts) -> list[str]:
         OSError: it cannot be read.
         ValueError, LookupError, TypeError, AttributeError: the document was changed.
     """
-    files = published(facts) | _DOCUMENTS | {f"{corrected.FOLDER}/{name}" for name in _corrected(folder, facts)}
+    files = published(facts) | _DOCUMENTS | {f"{corrected_files.FOLDER}/{name}" for name in _corrected(folder, facts)}
     return sorted(others(folder, files))
 
 
@@ -94,13 +94,13 @@ def others(top: Path | str, files: set[str], *, below: int | None = None) -> Ite
 def _corrected(result: Path, facts: Facts) -> list[str]:
     """The names of the files in `corrected/` that inboxd wrote."""
     record = _corrections(result, facts)
-    return [corrected.RECORD, *(str(file["name"]) for file in record.facts["files"])] if record else []
+    return [corrected_files.RECORD, *(str(file["name"]) for file in record.facts["files"])] if record else []
 
 
-def _corrections(result: Path, facts: Facts) -> Document | None:
+def _corrections(result: Path, facts: Facts) -> ResultJson | None:
     """The record of the corrections, if it belongs to the same job."""
     try:
-        record = result_reader.read(result / corrected.FOLDER / corrected.RECORD, root=result)
+        record = result_reader.read(result / corrected_files.FOLDER / corrected_files.RECORD, root=result)
     except (OSError, ValueError):
         return None
     return record if record.facts.get("job") == facts.get("job") else None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from daemon.core import names
-from daemon.files import corrected
+from daemon.files import corrected_files
 from daemon.files.originals import ARCHIVE, ERROR_DOCUMENTS, RESULT
 from daemon.files.result_reader import Facts
 
@@ -88,7 +88,7 @@ class FilePlaces:
     def path(self, name: str) -> str:
         """The path of a file of the result, relative to the outbox. name: relative to the result."""
         first, *below = PurePosixPath(name).parts or ("",)
-        if self._visible is None or first in ("", RESULT, corrected.FOLDER):
+        if self._visible is None or first in ("", RESULT, corrected_files.FOLDER):
             return str(self._path / name)
         visible = self._visible.get(first) or visible_names(self._name, self._path.name, [first])[first]
         return str(PurePosixPath(visible_path(str(self._path))).parent.joinpath(visible, *below))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon.core import copies, durable, names, regular_files
 from daemon.core.job import Job, Original
-from daemon.files import corrected, result_reader
+from daemon.files import corrected_files, result_reader
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def original_folder(original: Original, others: Iterable[str]) -> str:
     """The folder of an original, relative to its result: that of the `others`, or, if one of them or a folder of inboxd
     has its name, a subfolder."""
     own = {original.path.name, *(path.name for path in original.sidecars.values())}
-    taken = {Path(other).parts[0] for other in others} | {ORIGINAL, corrected.FOLDER}
+    taken = {Path(other).parts[0] for other in others} | {ORIGINAL, corrected_files.FOLDER}
     return ORIGINAL if own & taken else "."
 
 

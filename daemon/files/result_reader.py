@@ -19,7 +19,7 @@ Facts = dict[str, Any]  # the JSON of a result.json or error.json, which people 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
+class ResultJson:
     """The content of result.json or error.json."""
 
     facts: Facts
@@ -27,7 +27,7 @@ class Document:
     is_ours: bool  # the file belongs to this user
 
 
-def read(path: Path, *, root: Path, most_bytes: int = MAX_BYTES) -> Document:
+def read(path: Path, *, root: Path, most_bytes: int = MAX_BYTES) -> ResultJson:
     """Read a document in a folder that is `root` or below it, without following links below `root`.
 
     Raises:
@@ -47,4 +47,4 @@ def read(path: Path, *, root: Path, most_bytes: int = MAX_BYTES) -> Document:
         raise ValueError("its JSON is nested too deeply") from error
     if not isinstance(facts, dict):
         raise ValueError("it is not a JSON object")
-    return Document(facts=facts, changed_ns=found.st_mtime_ns, is_ours=found.st_uid == os.geteuid())
+    return ResultJson(facts=facts, changed_ns=found.st_mtime_ns, is_ours=found.st_uid == os.geteuid())

@@ -149,7 +149,7 @@ def _read(path: Path, outbox: Path) -> tuple[Job, bool] | None:
         return None
 
 
-def _job(document: result_reader.Document, path: Path, outbox: Path) -> Job:
+def _job(document: result_reader.ResultJson, path: Path, outbox: Path) -> Job:
     """The job of a document.
 
     Raises:

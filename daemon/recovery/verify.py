@@ -13,7 +13,7 @@ from pathlib import Path
 
 from daemon.core import names
 from daemon.core.regular_files import sha256_of
-from daemon.files import corrected, flat, result_reader
+from daemon.files import corrected_files, flat, result_reader
 from daemon.files.folders import Folders
 from daemon.files.originals import RESULT
 from daemon.files.taken import OriginalGone
@@ -161,14 +161,14 @@ class Verification:
         for path, sha256 in files:
             yield from self._check_file(path, sha256, finding)
         if document.name == RESULT:
-            yield from self._check_corrections(row, result / corrected.FOLDER, finding)
+            yield from self._check_corrections(row, result / corrected_files.FOLDER, finding)
 
     def _check_corrections(
         self, row: PlacedRow, folder: Path, finding: Callable[..., Discrepancy]
     ) -> Iterator[Discrepancy]:
-        name = f"{corrected.FOLDER}/{corrected.RECORD}"
+        name = f"{corrected_files.FOLDER}/{corrected_files.RECORD}"
         try:
-            facts = result_reader.read(folder / corrected.RECORD, root=self._folders.outbox.path).facts
+            facts = result_reader.read(folder / corrected_files.RECORD, root=self._folders.outbox.path).facts
         except (FileNotFoundError, NotADirectoryError):
             if row["id"] in self._corrected:
                 yield finding(f"{name} is missing from its result: removed by a person", is_error=False)

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from daemon.core.errors import InboxdError, StorageError
 from daemon.core.names import printable
-from daemon.files.corrected import PREPARED, RECORD
+from daemon.files.corrected_files import PREPARED, RECORD
 from daemon.queue.rows import JobRow
 from daemon.results import document_files
 from daemon.results.result_files import Folders, Result, corrections_of

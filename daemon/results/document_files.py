@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from daemon.files import corrected as corrected_files
+from daemon.files import corrected_files
 from daemon.results.documents import Document, Invoice, Receipt, Statement, TextPages, Transcript
 from daemon.results.result_files import FileMissing, Result, ResultFile
 from processors.corrections.changes import JsonObject

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from daemon.core import names, regular_files
 from daemon.core.errors import InboxdError, StoreError
-from daemon.files import beneath, corrected, result_reader
+from daemon.files import beneath, corrected_files, result_reader
 from daemon.files.flat import FilePlaces
 from daemon.files.originals import ERROR_DOCUMENTS
 from daemon.queue.rows import JobRow
@@ -114,7 +114,7 @@ def find(row: JobRow, folders: Folders) -> Result | None:
 def read_corrections(folder: Path, job_id: str, outbox: Path) -> Mapping[str, object] | None:
     """The record of the corrections of a result; None: there are none, or people have broken it."""
     try:
-        facts = result_reader.read(folder / corrected.FOLDER / corrected.RECORD, root=outbox).facts
+        facts = result_reader.read(folder / corrected_files.FOLDER / corrected_files.RECORD, root=outbox).facts
     except (OSError, ValueError):
         return None
     return facts if facts.get("job") == job_id and is_unicode(facts) else None
@@ -130,8 +130,8 @@ def _corrected(corrections: Mapping[str, object] | None) -> list[ResultFile]:
     if corrections is None:
         return []
     files = [file for file in _listed(corrections.get("files")) if "/" not in file.name]
-    record = ResultFile(name=corrected.RECORD, size_bytes=None, sha256=None)
-    return [replace(file, name=f"{corrected.FOLDER}/{file.name}") for file in (*files, record)]
+    record = ResultFile(name=corrected_files.RECORD, size_bytes=None, sha256=None)
+    return [replace(file, name=f"{corrected_files.FOLDER}/{file.name}") for file in (*files, record)]
 
 
 def _listed(files: object) -> list[ResultFile]:

@@ -46,7 +46,7 @@ class Hit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
+class FoundResult:
     """A result with hits."""
 
     row: JobRow
@@ -56,10 +56,10 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    documents: Sequence[Document]
+    results: Sequence[FoundResult]
     next: int | None  # position for the next page; None: there is none
     indexed: int  # results in the index
-    results: int  # results there are, as far as the job log knows
+    total: int  # results there are, as far as the job log knows
 
 
 def search(state: Path, outbox: Path, text: str, *, before: int | None = None, limit: int = 20) -> Found:
@@ -74,28 +74,26 @@ def search(state: Path, outbox: Path, text: str, *, before: int | None = None, l
     if not terms:
         raise no_words()
     with JobLog(state / "jobs.db") as log:
-        results = log.tallies()["done"]
+        total = log.tallies()["done"]
         opened = index.open_to_read(state / index.NAME)
         if opened is None:
-            return Found(documents=[], next=None, indexed=0, results=results)
+            return Found(results=[], next=None, indexed=0, total=total)
         with opened:
             try:
                 looked = _Search(opened, log, outbox, terms, limit)
                 looked.run(before)
-                return Found(
-                    documents=list(looked.documents()), next=looked.next, indexed=opened.size(), results=results
-                )
+                return Found(results=list(looked.results()), next=looked.next, indexed=opened.size(), total=total)
             except sqlite3.Error:  # damaged: the next update builds it again
-                return Found(documents=[], next=None, indexed=0, results=results)
+                return Found(results=[], next=None, indexed=0, total=total)
 
 
 def no_words() -> NoWords:
     return NoWords("The search has no words.", 'Search for words, a "phrase", or the start of a word: bal*')
 
 
-def document_facts(document: Document) -> dict[str, object]:
+def facts_of(result: FoundResult) -> dict[str, object]:
     """A result and its hits as JSON. A snippet is a list of parts; those that match are marked."""
-    row = document.row
+    row = result.row
     return {
         **{name: row[name] for name in ("id", "file", "kind", "recipe", "received_at", "result_path")},
         "hits": [
@@ -105,9 +103,9 @@ def document_facts(document: Document) -> dict[str, object]:
                 "snippet": hit.snippet,
                 "parts": [{"text": text, "match": is_match} for text, is_match in hit.parts],
             }
-            for hit in document.hits
+            for hit in result.hits
         ],
-        "more": document.more,
+        "more": result.more,
     }
 
 
@@ -152,13 +150,13 @@ class _Search:
     def _exists(self, result_path: str) -> bool:
         return (self._outbox / result_path / "result.json").is_file()
 
-    def documents(self) -> Iterator[Document]:
+    def results(self) -> Iterator[FoundResult]:
         for job, passages in self._found.items():
             row = self._rows[job]
             assert row is not None
             passages.sort(key=lambda each: each.id)
             hits = [_hit(passage, self._terms) for passage in passages[:HITS]]
-            yield Document(row=row, hits=hits, more=len(passages) - len(hits))
+            yield FoundResult(row=row, hits=hits, more=len(passages) - len(hits))
 
 
 def _hit(found: FoundPassage, terms: Sequence[Term]) -> Hit:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core.errors import InboxdError
-from daemon.files import corrected
+from daemon.files import corrected_files
 from daemon.queue.cursor import Cursor
 from daemon.queue.reader import JobFilter, JobLog
 from daemon.queue.rows import JobRow, PagedRow
@@ -172,7 +172,7 @@ def _stamp(row: JobRow, folders: Folders) -> str | None:
     folder = folders.outbox / row["result_path"]
     try:
         facts = (folder / "result.json").lstat()
-        corrections = folder / corrected.FOLDER / corrected.RECORD
+        corrections = folder / corrected_files.FOLDER / corrected_files.RECORD
         changed_ns = corrections.lstat().st_mtime_ns if corrections.exists() else 0
     except (OSError, ValueError):
         return None

@@ -14,7 +14,7 @@ from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
 from daemon.notify.hooks import Hooks
 from daemon.notify.systemd import Notifier
-from daemon.publishing.corrector import Corrector
+from daemon.publishing.correction_placer import CorrectionPlacer
 from daemon.publishing.publisher import Publisher
 from daemon.queue.backup import Backup
 from daemon.queue.store import Store
@@ -152,7 +152,7 @@ def build(
     )
     reloader = Reloader(current, notifier, problems, show_problem=lambda: notifier.status(status.one_line()))
     job_commands = JobCommands(
-        current, store, disk_retry, publishing, Corrector(store, folders), dispatcher, intake, retention
+        current, store, disk_retry, publishing, CorrectionPlacer(store, folders), dispatcher, intake, retention
     )
     commands = Commands(
         current,

@@ -10,7 +10,7 @@ from daemon.files.disk_retry import DiskRetry, describe
 from daemon.files.taken import OriginalGone
 from daemon.intake.intake import Intake
 from daemon.intake.submissions import InvalidSubmission, Submission
-from daemon.publishing.corrector import CorrectionRefused, Corrector
+from daemon.publishing.correction_placer import CorrectionPlacer, CorrectionRefused
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.recovery.retention import Removal, Retention
@@ -41,7 +41,7 @@ class JobCommands:
         store: Store,
         disk_retry: DiskRetry,
         publishing: Publisher,
-        corrector: Corrector,
+        correction_placer: CorrectionPlacer,
         dispatcher: Dispatcher,
         intake: Intake,
         retention: Retention,
@@ -50,7 +50,7 @@ class JobCommands:
         self._store = store
         self._disk_retry = disk_retry
         self._publishing = publishing
-        self._corrector = corrector
+        self._correction_placer = correction_placer
         self._dispatcher = dispatcher
         self._intake = intake
         self._retention = retention
@@ -156,7 +156,7 @@ class JobCommands:
     def correct(self, command: api.Correct) -> api.CorrectReply:
         job = self._find(command.job)
         try:
-            self._corrector.place(job, command.prepared, revision=command.revision)
+            self._correction_placer.place(job, command.prepared, revision=command.revision)
         except CorrectionRefused as error:
             raise Refused(str(error), error.fix) from error
         return api.CorrectReply(job=job.id, file=job.path)

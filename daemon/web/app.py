@@ -24,7 +24,17 @@ from daemon.web.compat import docling, open_webui, openai, openai_chat, whisper_
 from daemon.web.compat.detail import detail_shape
 from daemon.web.errors import Shape, WebError, api_shape, translate
 from daemon.web.guard import Guard, add_headers, inner_path
-from daemon.web.pages import bulk, buttons, corrections, follow_up, job_page, list_page, search, session, system_page
+from daemon.web.pages import (
+    bulk,
+    buttons,
+    correction_routes,
+    follow_up,
+    job_page,
+    list_page,
+    search,
+    session,
+    system_page,
+)
 from daemon.web.pages.templating import STATIC, error_page, wants_page
 
 log = logging.getLogger(__name__)
@@ -41,7 +51,7 @@ API: list[BaseRoute] = [
     *jobs.ROUTES,
     *actions.ROUTES,
     *bulk.API,
-    *corrections.API,
+    *correction_routes.API,
     *follow_up.API,
     *search.API,
     *system.ROUTES,
@@ -53,7 +63,7 @@ ROUTES: list[BaseRoute] = [
     *list_page.ROUTES,
     *job_page.ROUTES,
     *search.PAGES,
-    *corrections.PAGES,
+    *correction_routes.PAGES,
     *follow_up.PAGES,
     *bulk.PAGES,
     *system_page.ROUTES,

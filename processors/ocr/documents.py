@@ -32,7 +32,7 @@ from processors.statements import (
 _NOT_READ = "Internal error while the document was read; see the log."
 _NO_SECOND_READING = "Internal error while the readings were compared; see the log."
 
-Document = TypeVar("Document", StatementDocument, Receipt, Invoice)
+DocumentT = TypeVar("DocumentT", StatementDocument, Receipt, Invoice)
 ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read differently
 
 
@@ -155,9 +155,9 @@ def _second_reading(
 def _read_or_report(
     work: Work[ReadOptions],
     read: Sequence[PageText],
-    reader: Callable[[Sequence[PageWords]], Document],
-    report: Callable[[str], Document],
-) -> Document:
+    reader: Callable[[Sequence[PageWords]], DocumentT],
+    report: Callable[[str], DocumentT],
+) -> DocumentT:
     """What `reader` finds on the pages; if it fails, an empty document with the reason."""
     try:
         with _document_boundary(work, _NOT_READ):

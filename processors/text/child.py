@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from processors.contract import BadInput, Unavailable
-from processors.text.document import Document
+from processors.text.document import TextDocument
 from processors.text.limits import Limits
 from processors.text.reader import DISK_STATUS, OF_THE_DISK, RESULT, TEXT, Request
 
@@ -38,7 +38,7 @@ def _answer(request: Request) -> dict[str, object]:
 
     outputs = Path(request["outputs"])
     with (outputs / TEXT).open("w", encoding="utf-8", errors="replace", newline="\n") as file:
-        document = Document(file=file, folder=outputs)
+        document = TextDocument(file=file, folder=outputs)
         try:
             formats.read(Path(request["source"]), request["media_type"], document, attachments=request["attachments"])
         except BadInput as error:

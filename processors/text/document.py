@@ -17,7 +17,7 @@ _ESCAPE = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # colors of terminals, in logs
 
 
 @dataclass(kw_only=True)
-class Document:
+class TextDocument:
     """The text of one file while it is being written."""
 
     file: TextIO

@@ -8,7 +8,7 @@ from pathlib import Path
 from processors import extras
 from processors.contract import BadInput, Unavailable
 from processors.text import html, mail, office, workbook
-from processors.text.document import Document, counted
+from processors.text.document import TextDocument, counted
 from processors.text.encoding import detect, known_codec
 
 log = logging.getLogger(__name__)
@@ -21,10 +21,10 @@ _SAMPLE_BYTES = 256 * 1024
 _CHUNK_BYTES = 1024 * 1024
 _ENCRYPTED = "This document is protected with a password. Save it without one and drop it again."
 
-Reader = Callable[[Path, Document], None]
+Reader = Callable[[Path, TextDocument], None]
 
 
-def read(source: Path, media_type: str, document: Document, *, attachments: bool) -> None:
+def read(source: Path, media_type: str, document: TextDocument, *, attachments: bool) -> None:
     """Write the text of a document.
 
     Raises:
@@ -52,7 +52,7 @@ def read(source: Path, media_type: str, document: Document, *, attachments: bool
         )
 
 
-def read_html(text: str, document: Document) -> None:
+def read_html(text: str, document: TextDocument) -> None:
     """Write a web page as Markdown: no scripts, styles, comments or hidden elements."""
     if missing := extras.why_missing("documents"):
         raise Unavailable(missing)
@@ -68,7 +68,7 @@ def read_html(text: str, document: Document) -> None:
         document.review.append(f"The page shows {counted(found.frames, 'other page')}, which inboxd does not fetch.")
 
 
-def decode(content: bytes, document: Document, declared: str | None = None) -> str:
+def decode(content: bytes, document: TextDocument, declared: str | None = None) -> str:
     """Decode a text of which all is in memory, and report a guess. declared: the name of its encoding, if known."""
     codec = known_codec(declared) if declared else None
     if codec is not None:
@@ -83,7 +83,7 @@ def decode(content: bytes, document: Document, declared: str | None = None) -> s
     return content.decode(found.codec, "replace")
 
 
-def _read_plain(source: Path, document: Document) -> None:
+def _read_plain(source: Path, document: TextDocument) -> None:
     """Write a text as it is, in UTF-8, piece by piece: it may be larger than the memory."""
     document.suffix = "md" if source.suffix.lower() in (".md", ".markdown") else "txt"
     with source.open("rb") as file:
@@ -98,7 +98,7 @@ def _read_plain(source: Path, document: Document) -> None:
         document.write(decoder.decode(b"", final=True))
 
 
-def _report(codec: str, document: Document, *, is_guess: bool) -> None:
+def _report(codec: str, document: TextDocument, *, is_guess: bool) -> None:
     document.facts.setdefault("encoding", codec)
     if is_guess:
         document.review.append(

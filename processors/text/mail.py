@@ -12,7 +12,7 @@ from processors import extras
 from processors.contract import BadInput, Unavailable
 from processors.text import html, office, outlook
 from processors.text.attachments import report_unread
-from processors.text.document import Document
+from processors.text.document import TextDocument
 from processors.text.encoding import detect, known_codec
 
 _MAX_BYTES = 300_000_000
@@ -39,10 +39,10 @@ _BLANK = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f"
 _WORD = re.compile(r"\w+")
 _FEW_WORDS, _MOST_MISSING = 3, 0.1  # words, and share of them, that the plain alternative may lack
 
-WriteHtml = Callable[[str, Document], None]
+WriteHtml = Callable[[str, TextDocument], None]
 
 
-def read(source: Path, document: Document, write_html: WriteHtml, *, attachments: bool) -> None:
+def read(source: Path, document: TextDocument, write_html: WriteHtml, *, attachments: bool) -> None:
     """Write the headers and the text of a message; write its attachments as files, if asked.
 
     Raises:
@@ -54,7 +54,7 @@ def read(source: Path, document: Document, write_html: WriteHtml, *, attachments
     _MailReader(document, write_html, attachments=attachments).read(email.message_from_bytes(content), depth=0)
 
 
-def read_outlook(source: Path, document: Document, write_html: WriteHtml, *, attachments: bool) -> None:
+def read_outlook(source: Path, document: TextDocument, write_html: WriteHtml, *, attachments: bool) -> None:
     """The same for a message of Outlook (.msg).
 
     Raises:
@@ -74,7 +74,7 @@ def _read_bytes(source: Path) -> bytes:
 
 
 class _MailReader:
-    def __init__(self, document: Document, write_html: WriteHtml, *, attachments: bool):
+    def __init__(self, document: TextDocument, write_html: WriteHtml, *, attachments: bool):
         self._document, self._write_html, self._with_attachments = document, write_html, attachments
         self._parts = 0
         self._names: set[str] = set()

@@ -15,7 +15,7 @@ from processors import extras
 from processors.contract import BadInput, Unavailable
 from processors.text import completeness, drawings, preparation, rtf, slides
 from processors.text.archive_errors import DAMAGED_PART
-from processors.text.document import Document
+from processors.text.document import TextDocument
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ _COMMENTS = "The document has reviewers' comments, which are not in the text."
 _BOMB = "This document would unpack to {size:.1f} GB, more than any real document. Export it as PDF and drop that."
 
 
-def read(source: Path, media_type: str, document: Document) -> None:
+def read(source: Path, media_type: str, document: TextDocument) -> None:
     """Write the text of a document as Markdown.
 
     Raises:
@@ -82,7 +82,7 @@ def read(source: Path, media_type: str, document: Document) -> None:
     _add_drawn(drawn, text, document)
 
 
-def _write_slides(archive: zipfile.ZipFile, document: Document) -> str:
+def _write_slides(archive: zipfile.ZipFile, document: TextDocument) -> str:
     try:
         text = "".join(slides.to_markdown(_part(archive, "content.xml")))
     except ElementTree.ParseError as error:
@@ -91,7 +91,7 @@ def _write_slides(archive: zipfile.ZipFile, document: Document) -> str:
     return text
 
 
-def read_rtf(content: bytes, document: Document) -> None:
+def read_rtf(content: bytes, document: TextDocument) -> None:
     found = rtf.rewrite(content)
     convert(found.content, RTF, document)
     if found.pictures:
@@ -121,7 +121,7 @@ def _rewritten(archive: zipfile.ZipFile, parts: Mapping[str, bytes]) -> bytes:
     return content.getvalue()
 
 
-def _add_missing(parts: Mapping[str, bytes], markdown: str, document: Document) -> None:
+def _add_missing(parts: Mapping[str, bytes], markdown: str, document: TextDocument) -> None:
     """Write headers, footers and notes that kreuzberg left out; report paragraphs of the body."""
     text, missing = completeness.Text(markdown), []
     for name, part in parts.items():
@@ -136,14 +136,14 @@ def _add_missing(parts: Mapping[str, bytes], markdown: str, document: Document) 
         document.review.append(f"{len(missing)} {noun} missing or incomplete in the text: {excerpt}.")
 
 
-def _add_drawn(drawn: Sequence[tuple[str, str]], markdown: str, document: Document) -> None:
+def _add_drawn(drawn: Sequence[tuple[str, str]], markdown: str, document: TextDocument) -> None:
     """Write the text of drawings that kreuzberg left out."""
     for title, words in drawn:
         if not completeness.Text(markdown).has(words):
             document.write(f"\n\n**{title}:** {words}\n")
 
 
-def convert(content: bytes, media_type: str, document: Document) -> str:
+def convert(content: bytes, media_type: str, document: TextDocument) -> str:
     """Write the text that kreuzberg finds in a file, and return it.
 
     Raises:

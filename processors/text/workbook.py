@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from processors.contract import BadInput
 from processors.text import drawings
-from processors.text.document import Document, counted
+from processors.text.document import TextDocument, counted
 from processors.text.number_format import show
 from processors.text.office import open_archive
 
@@ -24,7 +24,7 @@ _MIN, _MAX = re.compile(rb'\bmin="(\d{1,5})"'), re.compile(rb'\bmax="(\d{1,5})"'
 _DAMAGED = "This workbook is damaged. Open it on your computer, export it as PDF or CSV and drop that."
 
 
-def read(source: Path, document: Document) -> None:
+def read(source: Path, document: TextDocument) -> None:
     """Write each sheet as a Markdown table.
 
     Raises:
@@ -58,7 +58,7 @@ def read(source: Path, document: Document) -> None:
         raise BadInput(_DAMAGED) from error  # SyntaxError: of XML
 
 
-def _write_sheet(sheet: "ReadOnlyWorksheet", document: Document, left: int) -> int:
+def _write_sheet(sheet: "ReadOnlyWorksheet", document: TextDocument, left: int) -> int:
     """Write a sheet with at most `left` cells; return how many it had."""
     is_hidden = sheet.sheet_state != "visible"
     document.write(f"## {sheet.title}{' (hidden sheet)' if is_hidden else ''}\n\n")
@@ -98,7 +98,7 @@ def _text(cell: "Cell") -> str:
     return " ".join(show(cell.value, cell.number_format).replace("|", "\\|").split())
 
 
-def _review(book: "Workbook", names: list[str], source: Path, document: Document) -> None:
+def _review(book: "Workbook", names: list[str], source: Path, document: TextDocument) -> None:
     if hidden := [sheet.title for sheet in book.worksheets if sheet.sheet_state != "visible"]:
         document.review.append(f"Hidden sheets are included: {', '.join(hidden[:20])}.")
     document.review += _hidden_parts(book, source)

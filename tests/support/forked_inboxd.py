@@ -225,7 +225,7 @@ def _load_all() -> None:
     from daemon.queue import backup
     from daemon.recovery import verify
     from daemon.search import hits, update
-    from daemon.server import correcting, service
+    from daemon.server import correction_client, service
     from daemon.telemetry import metrics
     from daemon.workers import supervisor
     from processors import ocr, plaintext, vlm, whisper
@@ -245,7 +245,7 @@ def _load_all() -> None:
         verify,
         hits,
     ]
-    loaded += [hits, update, correcting, service, metrics, supervisor, ocr, plaintext, vlm, whisper, store]
+    loaded += [hits, update, correction_client, service, metrics, supervisor, ocr, plaintext, vlm, whisper, store]
     assert all(loaded)
 
 

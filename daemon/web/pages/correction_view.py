@@ -8,7 +8,7 @@ from starlette.requests import Request
 from daemon.results import corrections, documents, result_files
 from daemon.results.numbered_items import next_item, numbered
 from daemon.web.pages import correction_forms as forms
-from daemon.web.pages.corrections import name_of
+from daemon.web.pages.correction_routes import name_of
 from daemon.web.pages.formats import Formats
 
 _ADD = "new"  # in the address: the form of a further item

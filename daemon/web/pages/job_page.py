@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from daemon.files import corrected
+from daemon.files import corrected_files
 from daemon.files.flat import shown
 from daemon.queue.rows import EventRow, JobRow
 from daemon.results import document_files, documents, result_files
@@ -152,8 +152,8 @@ def _downloads(row: JobRow, result: result_files.Result | None, base: str, forma
         label = file.name if file.size_bytes is None else _LABELS.get(suffix, suffix.removeprefix(".").upper())
         if file.name.endswith(".pages.json"):
             label = "Model's answers"
-        if file.name.startswith(f"{corrected.FOLDER}/"):
-            label = f"Corrected {label}" if file.size_bytes is not None else corrected.RECORD
+        if file.name.startswith(f"{corrected_files.FOLDER}/"):
+            label = f"Corrected {label}" if file.size_bytes is not None else corrected_files.RECORD
         size = formats.size(file.size_bytes) if file.size_bytes is not None else ""
         yield Link(href=file_href(job, file.name), label=label or file.name, size=size)
     if result.original is not None:

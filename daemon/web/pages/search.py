@@ -40,29 +40,29 @@ async def search(request: Request) -> Response:
         asked.get("q", ""), before=_position(asked.get("before")), limit=limit
     )
     base = base_of(request)
-    documents = [_facts(document, base) for document in found.documents]
+    results = [_facts(result, base) for result in found.results]
     return JSONResponse(
         {
-            "results": documents,
+            "results": results,
             "next": None if found.next is None else str(found.next),
             "indexed": found.indexed,
-            "is_complete": found.indexed >= found.results,
+            "is_complete": found.indexed >= found.total,
         }
     )
 
 
-def _facts(document: hits.Document, base: str) -> dict[str, object]:
-    facts = hits.document_facts(document)
-    places = [place_of(document, hit, base) for hit in document.hits]
+def _facts(result: hits.FoundResult, base: str) -> dict[str, object]:
+    facts = hits.facts_of(result)
+    places = [place_of(result, hit, base) for hit in result.hits]
     listed = facts["hits"]
     assert isinstance(listed, list)
     return {**facts, "hits": [{**hit, "href": href} for hit, href in zip(listed, places, strict=True)]}
 
 
-def place_of(document: hits.Document, hit: hits.Hit, base: str) -> str:
+def place_of(result: hits.FoundResult, hit: hits.Hit, base: str) -> str:
     """The address in the console of the place where a search found the words."""
     page = f"?page={hit.page}" if hit.page is not None and hit.page > 1 else ""
-    return f"{base}/jobs/{document.row['id']}{page}{'#' + hit.anchor if hit.anchor else ''}"
+    return f"{base}/jobs/{result.row['id']}{page}{'#' + hit.anchor if hit.anchor else ''}"
 
 
 # ---------------------------------------------------------------------------------------------- the page
@@ -106,7 +106,7 @@ async def search_page(request: Request) -> Response:
         results=list(_shown(found, base, formats)) if found else [],
         is_searched=found is not None,
         older=f"{base}/search?{following}" if following else None,
-        missing=max(0, found.results - found.indexed) if found else 0,
+        missing=max(0, found.total - found.indexed) if found else 0,
         reviews=await backend.reviews(),
         available=status is not None,
         closed=status.closed if status else None,
@@ -114,8 +114,8 @@ async def search_page(request: Request) -> Response:
 
 
 def _shown(found: hits.Found, base: str, formats: Formats) -> Iterator[ShownResult]:
-    for document in found.documents:
-        row = document.row
+    for result in found.results:
+        row = result.row
         yield ShownResult(
             href=f"{base}/jobs/{row['id']}",
             name=row["file"].rpartition("/")[2],
@@ -123,10 +123,10 @@ def _shown(found: hits.Found, base: str, formats: Formats) -> Iterator[ShownResu
             received=formats.moment(row["received_at"]),
             received_iso=row["received_at"],
             hits=[
-                ShownHit(href=place_of(document, hit, base), place=hit.place, parts=list(hit.parts))
-                for hit in document.hits
+                ShownHit(href=place_of(result, hit, base), place=hit.place, parts=list(hit.parts))
+                for hit in result.hits
             ],
-            more=document.more,
+            more=result.more,
         )
 
 

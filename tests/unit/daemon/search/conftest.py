@@ -48,7 +48,7 @@ class Archive:
         return hits.search(self.folders.state, self.folders.outbox, text, **options)
 
     def names(self, text: str, **options: Any) -> list[str]:
-        return [document.row["file"] for document in self.search(text, **options).documents]
+        return [result.row["file"] for result in self.search(text, **options).results]
 
 
 @pytest.fixture

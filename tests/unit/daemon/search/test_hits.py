@@ -9,8 +9,8 @@ from daemon.search.hits import Hit
 
 def only_hit(archive, text: str) -> Hit:
     update.update(archive.folders)
-    [document] = archive.search(text).documents
-    return document.hits[0]
+    [result] = archive.search(text).results
+    return result.hits[0]
 
 
 def test_row_of_a_statement(archive):
@@ -84,9 +84,9 @@ def test_snippet_shows_the_surroundings_of_a_late_match(archive):
 def test_one_result_shows_its_first_hits(archive):
     archive.add("many", "\f".join(f"needle {number}" for number in range(10)))
     update.update(archive.folders)
-    [document] = archive.search("needle").documents
-    assert [hit.page for hit in document.hits] == [1, 2, 3]
-    assert document.more == 7
+    [result] = archive.search("needle").results
+    assert [hit.page for hit in result.hits] == [1, 2, 3]
+    assert result.more == 7
 
 
 def test_pages_of_hits_show_each_result_once_newest_first(archive):
@@ -96,11 +96,11 @@ def test_pages_of_hits_show_each_result_once_newest_first(archive):
     seen, before = [], None
     while True:
         found = archive.search("common", before=before, limit=3)
-        seen += [document.row["file"] for document in found.documents]
+        seen += [result.row["file"] for result in found.results]
         if (before := found.next) is None:
             break
     assert seen == [f"n{number}" for number in reversed(range(7))]
-    assert (found.indexed, found.results) == (7, 7)
+    assert (found.indexed, found.total) == (7, 7)
 
 
 def test_file_is_found_by_its_name(archive):

@@ -130,7 +130,7 @@ def test_several_updates_at_once_index_everything_once(archive, monkeypatch):
     for thread in threads:
         thread.join()
     found = archive.search("common", limit=100)
-    assert [len(document.hits) for document in found.documents] == [1] * 8
+    assert [len(result.hits) for result in found.results] == [1] * 8
 
 
 def test_result_that_cannot_be_read_is_found_by_its_name(archive):

@@ -10,7 +10,7 @@ from pathlib import Path
 from daemon.core import durable, names, regular_files
 from daemon.core.job import Job, JobState
 from daemon.files import additions, beneath, result_reader
-from daemon.files.corrected import FOLDER, PREPARED, RECORD
+from daemon.files.corrected_files import FOLDER, PREPARED, RECORD
 from daemon.files.folders import Folders
 from daemon.queue.store import Store
 
@@ -27,7 +27,7 @@ class CorrectionRefused(Exception):
         self.fix = fix
 
 
-class Corrector:
+class CorrectionPlacer:
     """Called by the main thread only."""
 
     def __init__(self, store: Store, folders: Folders):

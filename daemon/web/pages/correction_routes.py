@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from daemon.queue.rows import JobRow
 from daemon.results import corrections, result_files
-from daemon.server import correcting
+from daemon.server import correction_client
 from daemon.web.api.jobs import find_row
 from daemon.web.backend import backend_of
 from daemon.web.errors import WebError
@@ -35,8 +35,8 @@ async def _correct(request: Request, row: JobRow, changes: Changes, by: str) -> 
     """
     settings = backend_of(request).settings
     try:
-        await to_thread.run_sync(lambda: correcting.correct(row, changes, by, settings), limiter=_AT_ONCE)
-    except correcting.NoResult as error:
+        await to_thread.run_sync(lambda: correction_client.correct(row, changes, by, settings), limiter=_AT_ONCE)
+    except correction_client.NoResult as error:
         raise WebError(404, "no_result", error.what, error.fix) from error
     except corrections.InvalidCorrection as error:
         raise WebError(422, "wrong_correction", error.what, error.fix) from error

@@ -12,8 +12,8 @@ from factories import make_job
 
 from daemon.core.job import Job, JobState
 from daemon.files.folders import Folders
-from daemon.publishing import corrector
-from daemon.publishing.corrector import CorrectionRefused, Corrector
+from daemon.publishing import correction_placer
+from daemon.publishing.correction_placer import CorrectionPlacer, CorrectionRefused
 from daemon.queue.store import Store
 
 
@@ -30,7 +30,7 @@ class Desk:
         self.result = home / "outbox" / "r"
         self.result.mkdir()
         (self.result / "result.json").write_text(json.dumps({"job": self.job.id, "files": []}))
-        self.corrector = Corrector(self.store, self.folders)
+        self.corrector = CorrectionPlacer(self.store, self.folders)
 
     def prepare(self, files: dict[str, str], *, changes: int = 1, **record: Any) -> str:
         name = str(uuid.uuid4())
@@ -90,7 +90,7 @@ def test_crash_before_the_rename_leaves_what_was_there(desk: Desk, monkeypatch: 
     desk.place(desk.prepare({"a.csv": "1"}))
     prepared = desk.prepare({"a.csv": "2"}, changes=2)
     with monkeypatch.context() as patch:
-        patch.setattr(corrector.durable, "put_in_place", lambda *_, **__: (_ for _ in ()).throw(OSError("crash")))
+        patch.setattr(correction_placer.durable, "put_in_place", lambda *_, **__: (_ for _ in ()).throw(OSError("crash")))
         with pytest.raises(OSError, match="crash"):
             desk.place(prepared, revision=1)
     assert desk.placed()["a.csv"] == "1"
@@ -101,7 +101,7 @@ def test_crash_before_the_rename_leaves_what_was_there(desk: Desk, monkeypatch: 
 @pytest.mark.parametrize("exchange_is_supported", [True, False])
 def test_folder_never_lacks_files(exchange_is_supported: bool, desk: Desk, monkeypatch: pytest.MonkeyPatch):
     if not exchange_is_supported:
-        monkeypatch.setattr(corrector.durable, "_RENAME_EXCHANGE", 1 << 30)  # no such flag
+        monkeypatch.setattr(correction_placer.durable, "_RENAME_EXCHANGE", 1 << 30)  # no such flag
     desk.place(desk.prepare({"a.csv": "1"}))
     desk.place(desk.prepare({"a.csv": "2"}, changes=2), revision=1)
     assert desk.placed()["a.csv"] == "2"
@@ -195,6 +195,6 @@ def test_too_large_record_is_refused(desk: Desk):
 
 
 def test_too_large_files_are_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(corrector, "_MAX_BYTES", 3)
+    monkeypatch.setattr(correction_placer, "_MAX_BYTES", 3)
     with pytest.raises(CorrectionRefused, match="too large"):
         desk.place(desk.prepare({"a.csv": "12", "b.csv": "34"}))
