@@ -90,7 +90,9 @@ def test_crash_before_the_rename_leaves_what_was_there(desk: Desk, monkeypatch: 
     desk.place(desk.prepare({"a.csv": "1"}))
     prepared = desk.prepare({"a.csv": "2"}, changes=2)
     with monkeypatch.context() as patch:
-        patch.setattr(correction_placer.durable, "put_in_place", lambda *_, **__: (_ for _ in ()).throw(OSError("crash")))
+        patch.setattr(
+            correction_placer.durable, "put_in_place", lambda *_, **__: (_ for _ in ()).throw(OSError("crash"))
+        )
         with pytest.raises(OSError, match="crash"):
             desk.place(prepared, revision=1)
     assert desk.placed()["a.csv"] == "1"
