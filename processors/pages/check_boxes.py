@@ -24,8 +24,10 @@ _EDGE = 0.08  # of a side: where its line is, also if the page is skewed
 _THICKEST = 0.2  # of a side
 _DRAWN = 0.88  # share of a side that its line covers
 _RING, _CORE = 0.15, 0.25  # of a side: ink further inside the square belongs to a mark
+_BLUR = 1  # pixels inside an outline that may be dark
 _EMPTY, _FILLED = 0.02, 0.95  # minimum and maximum share of ink inside a marked box; a fuller square is a bullet
 _PAPER, _TINT = 75, 10  # percentile of the gray values around it; of 255
+_CLEAR = 90  # percentile of the gray values inside: what the blur around a mark does not darken
 _TOUCHING = 0.25  # sides to the next glyph of a word; a check box stands apart
 _CROSSING = 1  # pixels beside a square in which a mark that crosses it has ink
 _BESIDE = 3.0  # sides between a box and the next word
@@ -135,7 +137,8 @@ def _square(ink: np.ndarray, gray: np.ndarray, place: Sequence[int]) -> Square |
     if float(_inner(inside, _RING).mean()) > _FILLED or not _has_sides(ink, place) or _is_tinted(ink, gray, place):
         return None
     box = float(left), float(top), float(left + width), float(top + height)
-    return Square(box, is_marked=float(_inner(inside, _CORE).mean()) > _EMPTY)
+    core = inside[_core_of(inside)]
+    return Square(box, is_marked=core.size > 0 and float(core.mean()) > _EMPTY)
 
 
 def _is_tinted(ink: np.ndarray, gray: np.ndarray, place: Sequence[int]) -> bool:
@@ -143,9 +146,13 @@ def _is_tinted(ink: np.ndarray, gray: np.ndarray, place: Sequence[int]) -> bool:
     left, top, width, height = place
     across, down = width // 2, height // 2
     rows, columns = slice(max(0, top - down), top + height + down), slice(max(0, left - across), left + width + across)
-    within, around = ~ink[top : top + height, left : left + width].astype(bool), ~ink[rows, columns].astype(bool)
-    inside = gray[top : top + height, left : left + width][within]
-    return bool(len(inside) and np.median(inside) < np.percentile(gray[rows, columns][around], _PAPER) - _TINT)
+    inside = ink[top : top + height, left : left + width]
+    within, around = _core_of(inside), ~ink[rows, columns].astype(bool)
+    core = gray[top : top + height, left : left + width][within]
+    clear = core[~inside[within].astype(bool)]
+    return bool(
+        len(clear) and np.percentile(clear, _CLEAR) < np.percentile(gray[rows, columns][around], _PAPER) - _TINT
+    )
 
 
 def _has_sides(ink: np.ndarray, place: Sequence[int]) -> bool:
@@ -171,6 +178,24 @@ def _inner(ink: np.ndarray, inset: float) -> np.ndarray:
     height, width = ink.shape
     down, across = round(height * inset), round(width * inset)
     return ink[down : height - down, across : width - across]
+
+
+def _core_of(ink: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns inside a square that neither its outline nor the blur around it reaches."""
+    (top, bottom), (left, right) = (
+        [max(_inner_edge(turned) + _BLUR, round(len(turned) * _CORE)) for turned in (side, side[::-1])]
+        for side in (ink, ink.T)
+    )
+    return slice(top, len(ink) - bottom), slice(left, ink.shape[1] - right)
+
+
+def _inner_edge(ink: np.ndarray) -> int:
+    """The row at which the line along the upper side ends, in pixels from the first row."""
+    quarter = ink.shape[1] // 4
+    middle = ink[:, quarter : ink.shape[1] - quarter].astype(bool)
+    first = np.where(middle.any(axis=0), middle.argmax(axis=0), 0)
+    is_below = np.arange(len(middle))[:, None] >= first
+    return int(np.median((is_below & ~middle).argmax(axis=0)))
 
 
 def _is_cell(square: Square, squares: Sequence[Square]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from processors.statements.account.periods import Dates
-from processors.statements.notation.amounts import parse_amount
+from processors.statements.notation.amounts import parse_amount, parse_amount_with_any_mark
 from processors.statements.notation.dates import PrintedDate, resolve_date
 from processors.statements.notation.debit_credit import RowAmounts
 from processors.statements.notation.decimal_mark import DecimalMark
@@ -62,7 +62,7 @@ def _why_no_date(printed: PrintedDate | None, date_like: str) -> str:
 
 
 def amounts_of(raw: RawRow, mark: DecimalMark) -> RowAmounts:
-    amounts = {column: parse_amount(cell.text, mark) for column, cell in raw.money.items()}
+    amounts = {column: parse_amount_with_any_mark(cell.text, mark) for column, cell in raw.money.items()}
     balance = amounts.get("balance")
     return RowAmounts(
         debit=amounts.get("debit"),

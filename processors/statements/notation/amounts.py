@@ -58,6 +58,14 @@ def parse_amount(text: str, mark: DecimalMark) -> Amount | None:
     return Amount(value, "-" if minus else "+" if signs else "", side)
 
 
+def parse_amount_with_any_mark(text: str, mark: DecimalMark) -> Amount | None:
+    """The same, and also an amount whose decimal mark OCR misread: "7.44" among "7,95" and "10,43"."""
+    other: DecimalMark = "." if mark == "," else ","
+    return parse_amount(text, mark) or (
+        parse_amount(text, other) if text.count(other) == 1 and mark not in text else None
+    )
+
+
 def detect_decimal_mark(texts: Iterable[str]) -> DecimalMark:
     """The decimal mark in the majority of a document's amounts; "." if it has none."""
     marks = [match["mark"] for text in texts if (match := _AMOUNT.fullmatch(text.strip()))]
