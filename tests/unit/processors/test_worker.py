@@ -93,30 +93,6 @@ def test_failed_load_is_reported_and_ends_the_worker(tmp_path: Path):
     assert done.returncode == 0
 
 
-def test_output_with_the_name_of_the_document_is_refused(tmp_path: Path):
-    from processors.worker import _finalize_output
-
-    (tmp_path / "result.json").write_text("{}")
-    for name in ("result.json", "./result.json", "x/../result.json"):
-        with pytest.raises(ValueError, match=r"reserved.*stem"):
-            _finalize_output(tmp_path, name)
-
-
-@pytest.mark.parametrize("escape", ["../outside.txt", "/etc/hostname", "link.txt", "link/x.txt", "missing.txt"])
-def test_output_outside_the_attempts_folder_is_refused(tmp_path: Path, escape: str):
-    from processors.worker import _finalize_output
-
-    (tmp_path / "outside.txt").write_text("x")
-    outputs = tmp_path / "outputs"
-    outputs.mkdir()
-    (outputs / "link.txt").symlink_to(tmp_path / "outside.txt")
-    (outputs / "folder").mkdir()
-    (outputs / "folder" / "x.txt").touch()
-    (outputs / "link").symlink_to("folder")
-    with pytest.raises(ValueError, match="not a regular file in the attempt's folder"):
-        _finalize_output(outputs, escape)
-
-
 def test_files_that_a_processor_does_not_report_are_not_published(tmp_path: Path):
     work = _work(tmp_path, "leave_files")
     messages, _ = _serve(
