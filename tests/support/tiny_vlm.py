@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from paths import ROOT
 from PIL import Image
+from works import work_on
 
 from processors import contract
 from processors.contract import Failed, Finished, Kind, Outcome, Work
@@ -68,13 +69,12 @@ def a_work(
 ) -> Work:
     job = f"job-{len(list(folder.glob('job-*')))}"
     (folder / job).mkdir()
-    return Work(
+    return work_on(
+        source,
+        outputs=folder / job,
         job=job,
-        attempt=1,
-        source=source,
         kind=Kind.IMAGE,
         media_type="application/pdf" if source.suffix == ".pdf" else "application/octet-stream",
-        outputs=folder / job,
         stem="drop",
         recipe="ask",
         options=options,

@@ -11,6 +11,7 @@ from encoded_once import encode_once
 from paths import ROOT
 from recognized_once import recognize_once
 from tiny_vlm import READ, Asked
+from works import work_on
 
 from processors import contract
 from processors.contract import Finished, Kind, Progress, Work, WorkProgress
@@ -65,17 +66,9 @@ def make_work() -> Callable[..., Work]:
     """Makes the work of one recording; greedy unless the options say otherwise."""
 
     def make(source: Path, outputs: Path, stem: str = "talk", **options: object) -> Work:
-        return Work(
-            job="6f1e",
-            attempt=1,
-            source=source,
-            kind=Kind.AUDIO,
-            media_type="application/octet-stream",
-            outputs=outputs,
-            stem=stem,
-            recipe="transcribe",
-            options=TranscribeOptions(**{**GREEDY, **options}),
-        )
+        chosen = TranscribeOptions(**{**GREEDY, **options})
+        fields = {"kind": Kind.AUDIO, "media_type": "application/octet-stream", "stem": stem, "recipe": "transcribe"}
+        return work_on(source, outputs=outputs, options=chosen, **fields)
 
     return make
 

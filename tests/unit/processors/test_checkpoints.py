@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from works import work_on
 
 from processors.checkpoints import Checkpoints
-from processors.contract import Kind, RecipeOptions, Work
+from processors.contract import RecipeOptions, Work
 
 
 class Options(RecipeOptions):
@@ -17,18 +18,7 @@ class Options(RecipeOptions):
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
     (tmp_path / "scan.pdf").write_text("first")
-    return Work(
-        job="1",
-        attempt=1,
-        source=tmp_path / "scan.pdf",
-        kind=Kind.IMAGE,
-        media_type="application/pdf",
-        outputs=tmp_path,
-        stem="scan",
-        recipe="read",
-        options=Options(),
-        checkpoints=tmp_path / "kept" / "1",
-    )
+    return work_on(tmp_path / "scan.pdf", job="1", options=Options(), checkpoints=tmp_path / "kept" / "1")
 
 
 def test_next_attempt_finds_what_the_last_one_finished(work: Work):

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import pytest
 from paths import PYTHONPATH
+from works import work_on
 
 from processors import protocol, registry
 from processors.contract import BadInput, FailureKind, Kind, RecipeOptions, Work
@@ -17,17 +18,7 @@ def _work(folder: Path, text: str, name: str = "x.txt") -> Work:
     outputs = folder / f"{name}.out"
     outputs.mkdir()
     (folder / name).write_text(text)
-    return Work(
-        job=name,
-        attempt=1,
-        source=folder / name,
-        kind=Kind.TEXT,
-        media_type="text/plain",
-        outputs=outputs,
-        stem="x",
-        recipe="r",
-        options=RecipeOptions(),
-    )
+    return work_on(folder / name, outputs=outputs, job=name, kind=Kind.TEXT, media_type="text/plain", stem="x")
 
 
 def _serve(processor: str, *messages: object) -> tuple[list, subprocess.CompletedProcess]:

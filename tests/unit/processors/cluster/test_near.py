@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from local_cluster import LocalLink, LocalReply, RemoteWorker
 from sandbox import wait_for
+from works import work_on
 
 from processors import protocol
 from processors.cluster import near, near_jobs
 from processors.cluster.far import FarHalf
 from processors.cluster.transfer import CHUNK_BYTES
-from processors.contract import FailureKind, Kind, RecipeOptions, Work
+from processors.contract import FailureKind, Work
 
 Start = Callable[..., RemoteWorker]
 
@@ -45,18 +46,8 @@ def _work(tmp_path: Path, name: str, content: bytes, *, attempt: int = 1, **fiel
     job = hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
     outputs = tmp_path / f"{job}.{attempt}"
     outputs.mkdir()
-    return Work(
-        job=job,
-        attempt=attempt,
-        source=source,
-        kind=Kind.TEXT,
-        media_type="text/plain",
-        outputs=outputs,
-        stem="stem",
-        recipe="count",
-        options=RecipeOptions(),
-        **fields,
-    )
+    fields = {"job": job, "attempt": attempt, "media_type": "text/plain", "stem": "stem", "recipe": "count", **fields}
+    return work_on(source, outputs=outputs, **fields)
 
 
 def _give(worker: RemoteWorker, *works: Work) -> None:

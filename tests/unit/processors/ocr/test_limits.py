@@ -6,8 +6,9 @@ import font_roboto
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from works import work_on
 
-from processors.contract import Kind, Progress, Work
+from processors.contract import Progress
 from processors.ocr import Ocr, ReadOptions
 
 ROBOTO = str(Path(font_roboto.__file__).parent / "files" / "Roboto-Regular.ttf")
@@ -25,17 +26,7 @@ def _page(lines: list[str], size: tuple[int, int] = (1000, 600), letters: int = 
 def _read(ocr: Ocr, page: Image.Image, folder: Path, form: str = "png", **saved: object) -> tuple[str, tuple[str, ...]]:
     source = folder / f"page.{form}"
     page.save(source, **saved)
-    work = Work(
-        job="job",
-        attempt=1,
-        source=source,
-        kind=Kind.IMAGE,
-        media_type=f"image/{form}",
-        outputs=folder,
-        stem="page",
-        recipe="read",
-        options=ReadOptions(formats=("txt",)),
-    )
+    work = work_on(source, outputs=folder, options=ReadOptions(formats=("txt",)))
     finished = ocr.process_one(work, Progress(lambda message: None))
     return (folder / "page.txt").read_text(), finished.review
 

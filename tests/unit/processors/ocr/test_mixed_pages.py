@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pdf_files import LINES, one_page, show, stream, to_unicode
 from PIL import Image, ImageDraw
+from works import work_on
 
-from processors.contract import Kind, Progress, Work
+from processors.contract import Progress
 from processors.ocr import Ocr, ReadOptions
 from processors.ocr.regions import join, rotate
 from processors.ocr.text_lines import TextBox
@@ -23,9 +24,8 @@ TEXT = (*LINES, *MORE)
 def read(ocr: Ocr, tmp_path: Path):
     def read_one(content: bytes, **options: object) -> tuple[list[str], tuple[str, ...], str]:
         (tmp_path / "x.pdf").write_bytes(content)
-        about = {"job": "job", "attempt": 1, "kind": Kind.IMAGE, "recipe": "read", "stem": "page"}
         chosen = ReadOptions(**{"formats": ("txt", "json"), **options})
-        work = Work(source=tmp_path / "x.pdf", outputs=tmp_path, media_type="application/pdf", options=chosen, **about)
+        work = work_on(tmp_path / "x.pdf", stem="page", options=chosen)
         finished = ocr.process_one(work, Progress(lambda message: None))
         source = json.loads((tmp_path / "page.json").read_text())["pages"][0]["source"] if not options else ""
         found = (tmp_path / "page.txt").read_text(encoding="utf-8").splitlines()

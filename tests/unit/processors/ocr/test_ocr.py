@@ -13,8 +13,9 @@ from einvoice_samples import PAGE, XML
 from paths import ROOT
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from reportlab.pdfgen import canvas
+from works import work_on
 
-from processors.contract import BadInput, Kind, Progress, Work
+from processors.contract import BadInput, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions, text_lines
 from processors.ocr.text_lines import TextBox
 
@@ -26,17 +27,7 @@ TRUTH = json.loads((ROOT / "samples" / "truth.json").read_text())
 
 def _work(source: Path, outputs: Path, media_type: str = "image/png", **options: object) -> Work:
     outputs.mkdir(parents=True, exist_ok=True)
-    return Work(
-        job="job",
-        attempt=1,
-        source=source,
-        kind=Kind.IMAGE,
-        media_type=media_type,
-        outputs=outputs,
-        stem="page",
-        recipe="read",
-        options=ReadOptions(**options),
-    )
+    return work_on(source, outputs=outputs, media_type=media_type, stem="page", options=ReadOptions(**options))
 
 
 def _read(ocr: Ocr, source: Path, outputs: Path, media_type: str = "image/png", **options: object):

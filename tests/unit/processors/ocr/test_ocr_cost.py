@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from works import work_on
 
-from processors.contract import Kind, Work
 from processors.ocr import Ocr, ReadOptions, engine, ink, text
 
 
@@ -38,16 +38,6 @@ def test_only_the_formats_of_the_recipe_are_made(tmp_path: Path, monkeypatch: py
     made = []
     monkeypatch.setattr(text, "to_markdown", lambda *_, **__: made.append("md"))
     monkeypatch.setattr(text, "_json", lambda *_: made.append("json"))
-    work = Work(
-        job="job",
-        attempt=1,
-        source=tmp_path / "page.pdf",
-        kind=Kind.IMAGE,
-        media_type="application/pdf",
-        outputs=tmp_path,
-        stem="page",
-        recipe="read",
-        options=ReadOptions(),
-    )
+    work = work_on(tmp_path / "page.pdf", options=ReadOptions())
     finished = text.finish_text(work, [text.PageText(number=1)], ("txt",), (), {})
     assert finished.files == ("page.txt",) and made == []

@@ -10,9 +10,10 @@ from pathlib import Path
 import pydantic
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from works import work_on
 
 from processors import bidi, models_cli
-from processors.contract import Kind, Progress, Unavailable, Work
+from processors.contract import Progress, Unavailable, Work
 from processors.models.storage import Damaged
 from processors.ocr import Ocr, OcrOptions, ReadOptions, downloaded_models
 from processors.ocr.bundled_models import find_model
@@ -85,17 +86,7 @@ def _work(folder: Path) -> Work:
     page = Image.new("RGB", (700, 200), "white")
     ImageDraw.Draw(page).text((40, 60), "Balance 1003 is 12.50", font=ImageFont.load_default(28), fill="black")
     page.save(folder / "page.png")
-    return Work(
-        job="job",
-        attempt=1,
-        source=folder / "page.png",
-        kind=Kind.IMAGE,
-        media_type="image/png",
-        outputs=folder,
-        stem="page",
-        recipe="read",
-        options=ReadOptions(languages=("el",), formats=("txt",)),
-    )
+    return work_on(folder / "page.png", options=ReadOptions(languages=("el",), formats=("txt",)))
 
 
 def _ocr(models: Path) -> Ocr:

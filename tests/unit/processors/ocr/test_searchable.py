@@ -8,10 +8,10 @@ import pytest
 from paths import TESTS
 from pdf_files import form, one_page, show
 from PIL import Image
+from works import work_on
 
-from processors.contract import Kind, Work
-from processors.ocr import ReadOptions
 from processors.ocr.file_reader import _write_pdf
+from processors.ocr.options import ReadOptions
 from processors.ocr.text import PageText
 from processors.ocr.text_lines import TextBox
 
@@ -24,12 +24,8 @@ def box(text: str, left: float, top: float, right: float, bottom: float, confide
     return TextBox(text=text, confidence=confidence, corners=corners)
 
 
-def work_on(source: Path, media_type: str = "application/pdf", **about: object) -> Work:
-    facts = {"job": "job", "attempt": 1, "kind": Kind.IMAGE, "recipe": "read", "stem": "page", **about}
-    return Work(source=source, outputs=source.parent, media_type=media_type, options=ReadOptions(), **facts)
-
-
-def written(work: Work, *pages: PageText) -> Path:
+def written(source: Path, *pages: PageText, **fields: object) -> Path:
+    work = work_on(source, options=ReadOptions(), **fields)
     path = work.outputs / "page.searchable.pdf"
     _write_pdf(work, pages, path)
     return path
@@ -59,7 +55,7 @@ def test_word_is_found_where_it_is_drawn(tmp_path: Path, rotation: int, crop: by
     with pypdfium2.PdfDocument(tmp_path / "x.pdf") as pdf:
         width, height = (round(side * 2) for side in pdf[0].get_size())
     read = PageText(number=1, lines=((box("Agreement", 200, 300, 400, 340),),), size=(width, height))
-    path = written(work_on(tmp_path / "x.pdf"), read)
+    path = written(tmp_path / "x.pdf", read)
     left, bottom, right, top = find(path, "Agreement")
     with pypdfium2.PdfDocument(path) as pdf:
         page = pdf[0]
@@ -76,7 +72,7 @@ def test_text_of_a_page_that_ocr_turned_is_found_where_it_is_drawn(tmp_path: Pat
     (tmp_path / "x.pdf").write_bytes(one_page(""))
     size = SIZE if rotation == 180 else SIZE[::-1]
     read = PageText(number=1, lines=((box("Agreement", 200, 300, 400, 340),),), size=size, rotation=rotation)
-    left, bottom, right, top = find(written(work_on(tmp_path / "x.pdf"), read), "Agreement")
+    left, bottom, right, top = find(written(tmp_path / "x.pdf", read), "Agreement")
     is_upright = rotation == 180
     assert (right - left > top - bottom) == is_upright
     assert sorted((right - left, top - bottom)) == pytest.approx(sorted((72, 14.4)), abs=3)
@@ -85,7 +81,7 @@ def test_text_of_a_page_that_ocr_turned_is_found_where_it_is_drawn(tmp_path: Pat
 def test_words_of_a_line_are_found_beside_each_other(tmp_path: Path):
     (tmp_path / "x.pdf").write_bytes(one_page(""))
     read = PageText(number=1, lines=((box(TEXT, 200, 300, 1200, 340),),), size=SIZE)
-    path = written(work_on(tmp_path / "x.pdf"), read)
+    path = written(tmp_path / "x.pdf", read)
     places = [find(path, word) for word in ("Rental", "agreement", "München", "€")]
     assert all(one[2] <= two[0] + 1 for one, two in zip(places, places[1:], strict=False))
     with pypdfium2.PdfDocument(path) as pdf:
@@ -96,7 +92,7 @@ def test_words_of_a_line_are_found_beside_each_other(tmp_path: Path):
 def test_page_looks_as_before(tmp_path: Path):
     (tmp_path / "x.pdf").write_bytes(one_page("q 2 0 0 2 50 50 cm " + show("Scale") + " 0 0 50 50 re f"))
     read = PageText(number=1, lines=((box(TEXT, 200, 300, 1200, 340),),), size=SIZE)
-    path = written(work_on(tmp_path / "x.pdf"), read)
+    path = written(tmp_path / "x.pdf", read)
     assert picture_of(path) == picture_of(tmp_path / "x.pdf")
     assert find(path, "Rental")[0] == pytest.approx(72, abs=3)  # not scaled: an unbalanced page does not matter
 
@@ -112,7 +108,7 @@ def test_form_of_the_original_stays(tmp_path: Path):
     )
     (tmp_path / "x.pdf").write_bytes(content)
     read = PageText(number=1, lines=((box(TEXT, 200, 300, 1200, 340),),), size=SIZE)
-    with pikepdf.open(written(work_on(tmp_path / "x.pdf"), read)) as pdf:
+    with pikepdf.open(written(tmp_path / "x.pdf", read)) as pdf:
         assert str(pdf.Root.AcroForm.Fields[0].V) == "Quill"
 
 
@@ -120,14 +116,14 @@ def test_file_that_needs_no_ocr_is_copied(tmp_path: Path):
     content = one_page(show("Born digital"))
     (tmp_path / "x.pdf").write_bytes(content)
     read = PageText(number=1, lines=((box("Born digital", 1, 2, 3, 4, 1.0),),), size=SIZE, source="text layer")
-    assert written(work_on(tmp_path / "x.pdf"), read).read_bytes() == content
+    assert written(tmp_path / "x.pdf", read).read_bytes() == content
 
 
 def test_words_of_the_layer_are_not_doubled(tmp_path: Path):
     (tmp_path / "x.pdf").write_bytes(one_page(show("Stamp")))
     lines = (box("Stamp", 166, 110, 300, 150, 1.0),), (box("Scanned", 200, 300, 400, 340),)
     read = PageText(number=1, lines=lines, size=SIZE, source="text layer and OCR")
-    with pypdfium2.PdfDocument(written(work_on(tmp_path / "x.pdf"), read)) as pdf:
+    with pypdfium2.PdfDocument(written(tmp_path / "x.pdf", read)) as pdf:
         assert pdf[0].get_textpage().get_text_range().split() == ["Stamp", "Scanned"]
 
 
@@ -138,7 +134,7 @@ def test_images_become_pages(tmp_path: Path):
         PageText(number=1, lines=((box("First", 100, 50, 200, 80),),), size=(400, 200)),
         PageText(number=2, lines=((box("Second", 50, 100, 150, 130),),), size=(200, 400)),
     ]
-    path = written(work_on(tmp_path / "x.tif", "image/tiff"), *read)
+    path = written(tmp_path / "x.tif", *read)
     with pypdfium2.PdfDocument(path) as pdf:
         assert [pdf.get_page_size(at) for at in (0, 1)] == [(144, 72), (72, 144)]
         assert pdf[1].render().to_pil().getpixel((36, 72))[0] > 200
@@ -150,7 +146,7 @@ def test_encrypted_file_stays_encrypted(tmp_path: Path):
     (tmp_path / "x.pdf").write_bytes((TESTS / "data" / "locked.pdf").read_bytes())
     (tmp_path / "x.pdf.password").write_text("pâte 7 à tarte", encoding="utf-8")
     read = PageText(number=1, lines=((box("Found", 100, 50, 200, 80),),), size=(467, 467))
-    path = written(work_on(tmp_path / "x.pdf", sidecars={"password": tmp_path / "x.pdf.password"}), read)
+    path = written(tmp_path / "x.pdf", read, sidecars={"password": tmp_path / "x.pdf.password"})
     with pytest.raises(pikepdf.PasswordError):
         pikepdf.open(path)
     with pypdfium2.PdfDocument(path, password="pâte 7 à tarte") as pdf:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from paths import ROOT, TESTS
 from PIL import Image
+from works import work_on
 
-from processors.contract import BadInput, Kind, RecipeOptions, Work
+from processors.contract import BadInput, Work
 from processors.pages import count_pages, open_pages, read_pages, read_password
 
 DATA = TESTS / "data"  # locked.pdf: two pages, AES-256, made by pikepdf
@@ -239,18 +240,7 @@ def test_invalid_password_is_reported_without_revealing_it(content, tmp_path: Pa
 
 
 def _work(folder: Path) -> Work:
-    return Work(
-        job="1",
-        attempt=1,
-        source=folder / "x.pdf",
-        kind=Kind.IMAGE,
-        media_type="application/pdf",
-        outputs=folder,
-        stem="x",
-        recipe="read",
-        options=RecipeOptions(),
-        sidecars={"password": folder / "x.pdf.password"},
-    )
+    return work_on(folder / "x.pdf", sidecars={"password": folder / "x.pdf.password"})
 
 
 def _pdf(text: str, trailer_entries: bytes = b"") -> bytes:

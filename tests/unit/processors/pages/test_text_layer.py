@@ -9,9 +9,10 @@ import pytest
 from paths import ROOT
 from PIL import Image
 from reportlab.pdfgen import canvas
+from works import work_on
 
 from processors import statements
-from processors.contract import BadInput, Kind, Progress, Work
+from processors.contract import BadInput, Progress
 from processors.ocr import Ocr, ReadOptions
 from processors.pages import open_pages, text_layer
 
@@ -41,14 +42,9 @@ def a_pdf(unicode: bytes, text: str = f"{LINE} *") -> bytes:
     )
 
 
-def work_on(source: Path, outputs: Path, media_type: str = "application/pdf", **options: object) -> Work:
-    outputs.mkdir(parents=True, exist_ok=True)
-    about = {"job": "job", "attempt": 1, "kind": Kind.IMAGE, "recipe": "read", "stem": "page"}
-    return Work(source=source, outputs=outputs, media_type=media_type, options=ReadOptions(**options), **about)
-
-
 def read(ocr: Ocr, source: Path, outputs: Path, **options: object):
-    return ocr.process_one(work_on(source, outputs, **options), Progress(lambda message: None))
+    work = work_on(source, outputs=outputs, media_type="application/pdf", stem="page", options=ReadOptions(**options))
+    return ocr.process_one(work, Progress(lambda message: None))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from pypdfium2 import PdfDocument
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
+from works import work_on
 
-from processors.contract import Kind, Progress, Work
+from processors.contract import Progress
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 from processors.pages import open_pages
 from processors.pages.check_boxes import find_check_boxes
@@ -35,14 +36,8 @@ def read(tmp_path: Path):
 
     def read_one(content: bytes, **options: object) -> tuple[str, tuple[str, ...]]:
         (tmp_path / "x.pdf").write_bytes(content)
-        about = {"job": "job", "attempt": 1, "kind": Kind.IMAGE, "recipe": "read", "stem": "page"}
-        work = Work(
-            source=tmp_path / "x.pdf",
-            outputs=tmp_path,
-            media_type="application/pdf",
-            options=ReadOptions(**{"formats": ("txt",), "dpi": 100, **options}),
-            **about,
-        )
+        chosen = ReadOptions(**{"formats": ("txt",), "dpi": 100, **options})
+        work = work_on(tmp_path / "x.pdf", stem="page", options=chosen)
         finished = reader.process_one(work, Progress(lambda message: None))
         return (tmp_path / "page.txt").read_text(encoding="utf-8"), finished.review
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from test_statements_second_reading import PAGE
 from typed_pages import typed_page
+from works import work_on
 
-from processors.contract import Kind, RecipeOptions, Work
+from processors.contract import Work
 from processors.statements import SecondReading, StatementDocument, finish_receipt, finish_statement, read_statements
 from processors.statements.receipts import Item, Receipt, TaxLine
 
@@ -20,17 +21,7 @@ WRONG = PAGE.replace("31.46", "37.46")
 def work(tmp_path: Path) -> Work:
     outputs = tmp_path / "outputs"
     outputs.mkdir()
-    return Work(
-        job="1",
-        attempt=1,
-        source=tmp_path / "may.pdf",
-        kind=Kind.IMAGE,
-        media_type="application/pdf",
-        outputs=outputs,
-        stem="may",
-        recipe="bank-statement",
-        options=RecipeOptions(),
-    )
+    return work_on(tmp_path / "may.pdf", outputs=outputs, recipe="bank-statement")
 
 
 def read(text: str) -> StatementDocument:

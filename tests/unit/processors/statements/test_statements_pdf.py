@@ -10,28 +10,20 @@ import pypdfium2
 import pytest
 from ofxtools.Parser import OFXTree
 from sandbox import Place
+from works import work_on
 
 from benchmarks.statement_pages.drawing import draw
 from benchmarks.statement_pages.layouts import LAYOUTS
 from processors import statements
-from processors.contract import Kind, Progress, Work
+from processors.contract import Progress
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 from processors.ocr.file_reader import FileReader
 
 
 def _run(source: Path, outputs: Path, by: Ocr | None = None, **options):
     outputs.mkdir(exist_ok=True)
-    work = Work(
-        job="job",
-        attempt=1,
-        source=source,
-        kind=Kind.IMAGE,
-        media_type="application/pdf",
-        outputs=outputs,
-        stem="read",
-        recipe="bank-statement",
-        options=ReadOptions(**{"task": "bank-statement"} | options),
-    )
+    chosen = ReadOptions(**{"task": "bank-statement"} | options)
+    work = work_on(source, outputs=outputs, stem="read", recipe="bank-statement", options=chosen)
     ocr = by or Ocr()  # never loaded: a text layer needs no engine
     return ocr.process_one(work, Progress(lambda message: None))
 

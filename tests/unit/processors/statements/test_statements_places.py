@@ -13,11 +13,12 @@ import pytest
 from paths import ROOT
 from PIL import Image
 from typed_pages import read_typed, typed_page
+from works import work_on
 
 from benchmarks.statement_pages.drawing import draw
 from benchmarks.statement_pages.layouts import LAYOUTS
 from processors import statements
-from processors.contract import Kind, Progress, Work
+from processors.contract import Progress
 from processors.ocr import Ocr, ReadOptions, orientation
 from processors.statements import Box, PageFrame, StatementDocument, from_page_answers, read_statements
 
@@ -140,17 +141,8 @@ def test_box_outside_the_page_ends_at_its_edge():
 
 def _process(source: Path, outputs: Path, by: Ocr, **options: object) -> dict:
     outputs.mkdir(exist_ok=True)
-    work = Work(
-        job="job",
-        attempt=1,
-        source=source,
-        kind=Kind.IMAGE,
-        media_type="application/pdf",
-        outputs=outputs,
-        stem="read",
-        recipe="bank-statement",
-        options=ReadOptions(task="bank-statement", formats=("json",), **options),
-    )
+    chosen = ReadOptions(task="bank-statement", formats=("json",), **options)
+    work = work_on(source, outputs=outputs, stem="read", recipe="bank-statement", options=chosen)
     by.process_one(work, Progress(lambda message: None))
     read = json.loads((outputs / "read.json").read_text())
     jsonschema.Draft202012Validator(SCHEMA).validate(read)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from paths import PYTHONPATH
+from works import work_on
 
 from processors import protocol, registry
-from processors.contract import FailureKind, Kind, Step, Work
+from processors.contract import FailureKind, Step, Work
 from processors.plaintext import CountOptions
 from processors.steps.runner import step_stem
 
@@ -33,14 +34,10 @@ def _work(folder: Path, name: str, text: str, **changes: object) -> Work:
     source = folder / f"{name}.txt"
     if not source.exists():
         source.write_text(text)
-    work = Work(
-        job=name,
-        attempt=1,
-        source=source,
-        kind=Kind.TEXT,
-        media_type="text/plain",
+    work = work_on(
+        source,
         outputs=outputs,
-        stem=name,
+        job=name,
         recipe="count",
         options=CountOptions(then="obey"),
         checkpoints=folder / f"{name}.kept",

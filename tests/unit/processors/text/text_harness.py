@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from works import work_on
+
 from daemon.intake.filetype import sniff
 from processors.contract import Finished, Kind, Progress, Work
 from processors.text import Text, TextOptions, TextRecipe
@@ -26,14 +28,11 @@ def work_of(folder: Path, name: str, content: bytes, **recipe: bool) -> Work:
     outputs.mkdir(exist_ok=True)
     found = sniff(source)
     assert found.kind is Kind.TEXT, found
-    return Work(
-        job="1",
-        attempt=1,
-        source=source,
+    return work_on(
+        source,
+        outputs=outputs,
         kind=found.kind,
         media_type=found.media_type,
-        outputs=outputs,
-        stem=source.stem,
         recipe="text",
         options=TextRecipe(**recipe),
     )
