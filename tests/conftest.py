@@ -7,11 +7,15 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sandbox import Place
 
 from processors import malloc
+
+if TYPE_CHECKING:
+    from web_process import WebProcess
 
 # The modules that take the most CPU time, or wait longest, in the order in which they start; the others follow. Those
 # that compute stand beside those that wait for daemons, so that four processes keep two cores busy.
@@ -120,3 +124,21 @@ def make_place(tmp_path: Path) -> Iterator[Callable[[str], Place]]:
     yield make
     for each in made:
         each.stop_all()
+
+
+@pytest.fixture(scope="module")
+def web_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A running daemon with the settings of `inboxd web`, for all tests of a module."""
+    from web_process import TOML
+
+    with Place(tmp_path_factory.mktemp("web_place"), TOML) as made:
+        made.start()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def web(web_place: Place) -> "WebProcess":
+    """`inboxd web` beside the daemon of `web_place`."""
+    from web_process import WebProcess
+
+    return WebProcess(web_place)

@@ -1,39 +1,26 @@
 """A person corrects results through the API and the forms of the console, with a real daemon."""
 
 import csv
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sandbox import Place, wait_for
-from web_process import TOML, WebProcess
+from web_process import WebProcess
 from web_results import add_results
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with Place(tmp_path_factory.mktemp("place"), TOML) as made:
-        made.start()
-        yield made
-
-
-@pytest.fixture(scope="module")
-def web(place: Place) -> WebProcess:
-    return WebProcess(place)
-
-
-@pytest.fixture(scope="module")
-def paths(place: Place, web: WebProcess) -> dict[str, str]:
-    return add_results(place, web)
+def paths(web_place: Place, web: WebProcess) -> dict[str, str]:
+    return add_results(web_place, web)
 
 
 def correct(web: WebProcess, path: str, *changes: dict[str, Any], by: str = "Ann") -> Any:
     return web.client.post(f"/api/v1{path}/corrections", json={"by": by, "changes": list(changes)})
 
 
-def test_corrected_files_lie_beside_the_result_as_read(web: WebProcess, place: Place, paths: dict[str, str]):
+def test_corrected_files_lie_beside_the_result_as_read(web: WebProcess, web_place: Place, paths: dict[str, str]):
     path = paths["statement"]
-    folder = place.outbox / web.get(f"/api/v1{path}")["result_path"]
+    folder = web_place.outbox / web.get(f"/api/v1{path}")["result_path"]
     as_read = {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
     answer = correct(web, path, {"row": 2, "values": {"description": "Card Pike Lane"}})
     assert answer.status_code == 200, answer.text
@@ -48,7 +35,7 @@ def test_corrected_files_lie_beside_the_result_as_read(web: WebProcess, place: P
     assert "corrected/statement.csv" in [file["name"] for file in shown["files"]]
     assert web.client.get(f"/api/v1{path}/files/corrected/statement.json").status_code == 200
     assert shown["events"][-1]["event"] == "corrected"
-    assert list((place.state / "corrections").iterdir()) == []
+    assert list((web_place.state / "corrections").iterdir()) == []
 
     def found() -> list[str]:
         return [each["file"] for each in web.get("/api/v1/search", q='"pike lane"')["results"]]
@@ -75,7 +62,7 @@ def test_form_corrects_an_amount_and_shows_who_did(web: WebProcess, paths: dict[
     assert "all 3 printed balances" in web.client.get(path, headers={"Accept": "text/html"}).text
 
 
-def test_transcript_and_text_are_corrected(web: WebProcess, place: Place, paths: dict[str, str]):
+def test_transcript_and_text_are_corrected(web: WebProcess, web_place: Place, paths: dict[str, str]):
     assert correct(web, paths["transcript"], {"segment": 2, "text": "Gutenberg"}).status_code == 200
     assert correct(web, paths["text"], {"page": 1, "line": 1, "text": "CORNER LADDER"}).status_code == 200
     transcript = web.client.get(f"/api/v1{paths['transcript']}/files/corrected/transcript.json").json()
@@ -83,7 +70,7 @@ def test_transcript_and_text_are_corrected(web: WebProcess, place: Place, paths:
     assert "CORNER LADDER" in web.client.get(paths["text"], headers={"Accept": "text/html"}).text
 
 
-def test_receipt_and_invoice_are_corrected(web: WebProcess, place: Place, paths: dict[str, str]):
+def test_receipt_and_invoice_are_corrected(web: WebProcess, web_place: Place, paths: dict[str, str]):
     changes = [{"item": 2, "values": {"price": "4.10"}}, {"fields": {"shop": "Corner Ladder"}}]
     answer = correct(web, paths["receipt"], *changes)
     assert answer.status_code == 200, answer.text

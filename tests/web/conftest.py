@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
-from sandbox import Place
-from web_process import TOML, WebProcess
+from web_process import WebProcess
 
 expect.set_options(timeout=60_000)  # milliseconds; the machine may be busy
 
@@ -32,18 +31,6 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
         yield launched
         launched.close()
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with Place(tmp_path_factory.mktemp("place"), TOML) as made:
-        made.start()
-        yield made
-
-
-@pytest.fixture(scope="module")
-def web(place: Place) -> WebProcess:
-    return WebProcess(place)
 
 
 def _sign_in(context: BrowserContext, web: WebProcess) -> Page:

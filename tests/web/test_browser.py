@@ -26,9 +26,9 @@ FIRST_PAINT = """() => new Promise(done => {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def results(place: Place, web: WebProcess) -> dict[str, str]:
+def results(web_place: Place, web: WebProcess) -> dict[str, str]:
     """The paths of pages of results of each kind, by name; the search knows them."""
-    paths = add_results(place, web)
+    paths = add_results(web_place, web)
     wait_for(lambda: web.get("/api/v1/search", q="gudenburg")["results"], "the transcript in the index")
     return paths
 
@@ -57,7 +57,7 @@ def test_upload_by_hand_becomes_a_result_without_a_reload(open_page: OpenPage):
     expect(page.locator("#text")).to_have_text("one two three")
 
 
-def test_several_files_are_dropped_and_one_is_taken_out(open_page: OpenPage, place: Place):
+def test_several_files_are_dropped_and_one_is_taken_out(open_page: OpenPage, web_place: Place):
     page = open_page()
     drop(page, ("dropped-1.txt", b"1"), ("dropped-2.txt", b"2"), ("dropped-3.txt", b"3"))
     expect(page.locator("#files li")).to_have_count(3)
@@ -66,8 +66,8 @@ def test_several_files_are_dropped_and_one_is_taken_out(open_page: OpenPage, pla
     page.click("#send")
     for name in ("dropped-1.txt", "dropped-3.txt"):
         expect(page.locator("tr", has_text=name)).to_contain_text("Done")
-    assert {row["source"] for row in place.rows() if row["file"].startswith("dropped")} == {"web"}
-    assert not place.row("dropped-2.txt")
+    assert {row["source"] for row in web_place.rows() if row["file"].startswith("dropped")} == {"web"}
+    assert not web_place.row("dropped-2.txt")
 
 
 def test_refused_upload_says_why(open_page: OpenPage):
@@ -93,10 +93,10 @@ def test_waiting_job_is_cancelled_and_retried_in_place(open_page: OpenPage, web:
     expect(row).to_contain_text("Done")
 
 
-def test_job_from_elsewhere_appears(open_page: OpenPage, place: Place):
+def test_job_from_elsewhere_appears(open_page: OpenPage, web_place: Place):
     page = open_page()
     expect(page.locator("#live")).to_contain_text("Live")
-    place.drop("from-elsewhere.txt", "x")
+    web_place.drop("from-elsewhere.txt", "x")
     expect(page.locator("tr", has_text="from-elsewhere.txt")).to_contain_text("Done")
 
 
@@ -217,15 +217,15 @@ def test_sign_out_ends_the_session(open_page: OpenPage):
     expect(page.locator(".err")).to_contain_text("token is wrong")
 
 
-def test_lost_daemon_is_shown_and_found_again(open_page: OpenPage, place: Place):
+def test_lost_daemon_is_shown_and_found_again(open_page: OpenPage, web_place: Place):
     page = open_page()
     expect(page.locator("#live")).to_contain_text("Live")
-    daemon = place._daemons[0]  # the console is another one of them
+    daemon = web_place._daemons[0]  # the console is another one of them
     daemon.terminate()
     daemon.wait(60)
     expect(page.locator("#live")).to_contain_text("Offline")
     expect(page.locator("#offline")).to_be_visible()
-    place.start()
+    web_place.start()
     expect(page.locator("#live")).to_contain_text("Live")
 
 
