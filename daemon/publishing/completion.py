@@ -2,37 +2,23 @@
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from daemon.core import durable
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.files import flat
-from daemon.files.disk_retry import DiskRetry
-from daemon.files.folders import Folders
-from daemon.publishing.preparation import Preparations
-from daemon.queue.store import Store
+from daemon.publishing.shared import Shared
 
 log = logging.getLogger(__name__)
 
 
 class Completion:
-    """Called by the main thread only. `is_busy_with`: tells whether the background works on a job."""
+    """Called by the main thread only."""
 
-    def __init__(
-        self,
-        store: Store,
-        folders: Folders,
-        disk_retry: DiskRetry,
-        preparations: Preparations,
-        *,
-        is_busy_with: Callable[[str], bool],
-    ):
-        self._store = store
-        self._folders = folders
-        self._disk_retry = disk_retry
-        self._preparations = preparations
-        self._is_busy_with = is_busy_with
+    def __init__(self, shared: Shared):
+        self._store, self._folders, self._disk_retry = shared.store, shared.folders, shared.disk_retry
+        self._preparations, self._is_busy_with = shared.preparations, shared.is_busy_with
 
     def may_end(self, job: Job) -> bool:
         """Check that this attempt still holds its job; if its intent is committed already, complete it. The commit of

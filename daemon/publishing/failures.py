@@ -9,16 +9,13 @@ from daemon.core import copies, regular_files
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
-from daemon.files.disk_retry import DiskRetry
-from daemon.files.folders import Folders
 from daemon.files.originals import ERROR_DOCUMENTS, original_folder, path_within
 from daemon.files.taken import OriginalGone
 from daemon.publishing import original_changes, preparation, result_documents
 from daemon.publishing.completion import Completion
 from daemon.publishing.job_retrier import JobRetrier
 from daemon.publishing.parked import CANCELLING, INTERNAL_ERROR
-from daemon.publishing.preparation import Preparations
-from daemon.queue.store import Store
+from daemon.publishing.shared import Shared
 from processors import contract
 
 log = logging.getLogger(__name__)
@@ -27,26 +24,13 @@ _BY_COMMAND = ("cancelled", "Cancelled on request.")
 
 
 class FailurePublisher:
-    """Called by the main thread only. `is_busy_with`: tells whether the background works on a job."""
+    """Called by the main thread only."""
 
-    def __init__(
-        self,
-        store: Store,
-        folders: Folders,
-        disk_retry: DiskRetry,
-        preparations: Preparations,
-        completion: Completion,
-        job_retrier: JobRetrier,
-        *,
-        is_busy_with: Callable[[str], bool],
-    ):
-        self._store = store
-        self._folders = folders
-        self._disk_retry = disk_retry
-        self._preparations = preparations
+    def __init__(self, shared: Shared, completion: Completion, job_retrier: JobRetrier):
+        self._store, self._folders, self._disk_retry = shared.store, shared.folders, shared.disk_retry
+        self._preparations, self._is_busy_with = shared.preparations, shared.is_busy_with
         self._completion = completion
         self._job_retrier = job_retrier
-        self._is_busy_with = is_busy_with
 
     def cancel(self, job: Job) -> None:
         """See `Publisher.cancel`."""

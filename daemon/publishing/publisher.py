@@ -30,6 +30,7 @@ from daemon.publishing.group import GroupPublisher
 from daemon.publishing.job_retrier import JobRetrier
 from daemon.publishing.preparation import Preparations
 from daemon.publishing.result_documents import MadeBy
+from daemon.publishing.shared import Shared
 from daemon.queue.changes import ContentFacts
 from daemon.queue.store import Store
 from processors import contract, protocol
@@ -56,20 +57,19 @@ class Publisher:
         self._disk_retry = disk_retry
         self._background = background
         self._preparations = Preparations(folders.outbox, background, on_error=self._cannot_publish)
-        self._completion = Completion(store, folders, disk_retry, self._preparations, is_busy_with=self.is_busy_with)
+        shared = Shared(
+            store=store,
+            folders=folders,
+            disk_retry=disk_retry,
+            preparations=self._preparations,
+            is_busy_with=self.is_busy_with,
+        )
+        self._completion = Completion(shared)
         self._job_retrier = JobRetrier(store, folders, disk_retry, background, release=self._completion.release)
         self._group = GroupPublisher(
             settings, store, folders, may_join=self._may_join_group, release=self._completion.release_later
         )
-        self._failures = FailurePublisher(
-            store,
-            folders,
-            disk_retry,
-            self._preparations,
-            self._completion,
-            self._job_retrier,
-            is_busy_with=self.is_busy_with,
-        )
+        self._failures = FailurePublisher(shared, self._completion, self._job_retrier)
 
     def is_busy_with(self, job_id: str) -> bool:
         """True while the background works on this job; nothing else may start on it until then."""
