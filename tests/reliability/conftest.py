@@ -10,7 +10,7 @@ _HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the negative controls as slow: they are tests of the rigs, which change less often than the daemon."""
+    """Mark the negative controls as slow: they test the rigs, which change less often than the daemon."""
     for item in items:
         if item.path.parent == _HERE and "_detects_" in item.name:
             item.add_marker(pytest.mark.slow)

@@ -1,6 +1,6 @@
-"""Files that ask for more than they are: each ends in bounded memory and time, and its neighbors do not notice.
+"""Small files that claim to be huge: each ends in bounded memory and time, and does not affect other files.
 
-Decoded by the real pages in a real worker (see fakes/reader.py): what a model would make of them is not the question.
+`processors.pages` decodes them in a real worker (see fakes/reader.py), without a model.
 """
 
 import io
@@ -44,7 +44,7 @@ _TOML = """
     [workers]
     at_once = 3
 """
-_MAX_BYTES = 800_000_000  # that the worker of the short round may ever hold
+_MAX_BYTES = 800_000_000  # the most memory that the worker of the short round may use
 
 REFUSED: Mapping[str, Callable[[], bytes]] = {
     "big.png": lambda: bomb_files.png(50_000, 50_000),
@@ -52,7 +52,7 @@ REFUSED: Mapping[str, Callable[[], bytes]] = {
     "big.webp": lambda: bomb_files.webp(1 << 24, 1 << 24),
     "big.heic": lambda: bomb_files.heic(50_000, 50_000),
     "big.jp2": lambda: bomb_files.jpeg_2000(50_000, 50_000),
-    "red.jp2": lambda: bomb_files.jpeg_2000(10_000, 10_000),  # 20 bytes a pixel while it is decoded
+    "red.jp2": lambda: bomb_files.jpeg_2000(10_000, 10_000),  # 20 bytes per pixel during decoding
     "big.bmp": lambda: bomb_files.bmp(50_000, 50_000),
     "big.gif": lambda: bomb_files.gif(65_535, 65_535, 100),
     "palette.png": lambda: bomb_files.png(28_000, 28_000, color=3, before=bomb_files.palette(transparent=True)),
@@ -121,7 +121,7 @@ def _drop_all(place: Place, folder: str, makers: Mapping[str, Callable[[], bytes
 
 
 def _live_through(place: Place, makers: Mapping[str, Mapping[str, Callable[[], bytes]]]) -> dict[str, dict[str, Any]]:
-    """The rows of all, by file, after neighbors before, among and after them."""
+    """Process the bombs, with good files before, among and after them; return the rows by file."""
     daemon = place.start()
     for when in ("before", "among", "after"):
         files = _drop_all(place, "", {f"{when} {number}.png": _neighbor for number in range(3)})
@@ -156,7 +156,7 @@ def _check_refused(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", READ)
-def test_bomb_that_can_be_read_is_read_small(rows: dict, name: str):
+def test_readable_bomb_is_read_at_a_reduced_size(rows: dict, name: str):
     row = rows[name]
     assert row["state"] == "done", row
     for width, height in row["details"]["sizes"]:
@@ -180,14 +180,14 @@ def test_page_that_needs_too_much_memory_names_the_limit(rows: dict, name: str):
     assert "raise memory_max" in row["error"]
 
 
-def test_neighbors_of_bombs_are_all_done_at_the_first_attempt(rows: dict):
+def test_good_files_beside_bombs_are_done_at_the_first_attempt(rows: dict):
     others = [row for file, row in rows.items() if file.startswith(("before ", "among ", "after "))]
     assert len(others) == 9
     assert {(row["state"], row["attempts"]) for row in others} == {("done", 1)}
 
 
-def test_worker_of_bombs_never_held_much_memory(rows: dict):
-    """All but the slow and the small ones were in one worker, which tells the most that it ever held."""
+def test_worker_of_bombs_never_uses_much_memory(rows: dict):
+    """One worker processed all except the slow and the small ones; it reports its peak."""
     assert max(row["details"].get("peak_bytes", 0) for row in rows.values()) < _MAX_BYTES
 
 
@@ -201,8 +201,8 @@ def test_rig_detects_a_reader_that_does_not_limit_pages(make_place):
 
 
 @pytest.mark.long
-def test_largest_pictures_that_are_read_stay_below_their_bound(tmp_path: Path):
-    """Each in a worker of its own, which tells its own peak: twice 800 MB, and the libraries; pdfium's own is 2 GB."""
+def test_largest_pictures_that_are_read_stay_below_the_memory_limit(tmp_path: Path):
+    """Each runs in a separate worker, which reports its peak: twice 800 MB, and the libraries; 2 GB with pdfium."""
     place, began, peaks = Place(tmp_path, _TOML), time.monotonic(), {}
     for name, make in LONG.items():
         place.drop(name, make())
@@ -210,8 +210,8 @@ def test_largest_pictures_that_are_read_stay_below_their_bound(tmp_path: Path):
         peaks[name] = place.result(name)["details"]["peak_bytes"]
     place.verify()
     bad = [name for name in LONG if peaks[name] > (2_400_000_000 if name.endswith("pdf") else 1_900_000_000)]
-    told = ", ".join(f"{name} {peak / 1e9:.2f} GB" for name, peak in peaks.items())
-    print(f"\nbombs: {len(peaks)} files, {len(bad)} bad, {time.monotonic() - began:.0f} s; peaks: {told}")
+    shown = ", ".join(f"{name} {peak / 1e9:.2f} GB" for name, peak in peaks.items())
+    print(f"\nbombs: {len(peaks)} files, {len(bad)} bad, {time.monotonic() - began:.0f} s; peaks: {shown}")
     assert not bad
 
 
@@ -238,7 +238,7 @@ def test_sound_is_as_long_as_its_bytes_whatever_its_header_claims(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", NO_SOUND)
-def test_sound_that_no_ear_could_hear_is_bad_input(tmp_path: Path, name: str):
+def test_sound_with_an_impossible_rate_is_bad_input(tmp_path: Path, name: str):
     (tmp_path / "x.wav").write_bytes(NO_SOUND[name])
     with pytest.raises(BadInput), reader.open_track(tmp_path / "x.wav") as track:
         list(track.blocks())

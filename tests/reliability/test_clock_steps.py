@@ -1,6 +1,6 @@
 """The clock is set back or forward by hours while files settle, jobs wait for their next attempt, and the inbox is
-polled: nothing waits for hours, and nothing is tried too often. The clock of this machine is not touched: the daemon
-has a library before its own that shifts what it is told.
+polled: nothing waits for hours, and nothing is tried too often. The clock of this machine does not change: a library
+that is preloaded into the daemon shifts the time that it reads.
 """
 
 import shutil
@@ -73,7 +73,7 @@ def test_job_is_not_tried_too_early_when_the_clock_is_set_forward(make_house, cl
     house.drop("retried/twice.txt", f"crash_once {house.home / 'crashed'}")
     wait_for(lambda: _attempts_ended(house), "the first attempt to fail")
     clock.set(7)
-    for number in range(2):  # of the same worker, which would take the other one with or before these
+    for number in range(2):  # of the same worker, which would take the other one with these or before them
         house.drop(f"retried/{number}.txt", "fine")
         house.ended(f"retried/{number}.txt")
     assert house.row("retried/twice.txt")["attempts"] == 1
@@ -81,7 +81,7 @@ def test_job_is_not_tried_too_early_when_the_clock_is_set_forward(make_house, cl
     house.verify()
 
 
-def test_clock_set_back_between_two_runs_keeps_no_job_waiting_for_hours(make_house, clock: Clock):
+def test_clock_set_back_between_two_runs_lets_no_job_wait_for_hours(make_house, clock: Clock):
     house = make_house(backoff="1s")
     clock.set(9)
     daemon = house.start(**clock.environment)

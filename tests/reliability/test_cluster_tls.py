@@ -1,5 +1,5 @@
-"""A cluster whose connections are encrypted (RAY_USE_TLS): files run on its nodes, and nobody without a certificate of
-its authority gets in."""
+"""A cluster whose connections are encrypted (RAY_USE_TLS): files run on its nodes, and nobody can connect without
+a certificate of its authority."""
 
 import socket
 import ssl
@@ -28,7 +28,7 @@ _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 class Authority:
-    """A certificate authority, and a certificate of it for the addresses of the nodes."""
+    """Create a certificate authority, and its certificate for the addresses of the nodes."""
 
     def __init__(self, folder: Path):
         folder.mkdir()
@@ -41,7 +41,7 @@ class Authority:
         _openssl("x509", "-req", "-in", request, *signing, "-out", self.of_node)
 
     def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Set the environment of Ray: what all nodes and the daemon need."""
+        """Set the environment that Ray needs on all nodes and in the daemon."""
         monkeypatch.setenv("RAY_USE_TLS", "1")
         monkeypatch.setenv("RAY_TLS_SERVER_CERT", str(self.of_node))
         monkeypatch.setenv("RAY_TLS_SERVER_KEY", str(self.key))

@@ -1,8 +1,8 @@
-"""A SIGKILL between each two changes of the disk, then a second one inside the recovery from the first.
+"""A SIGKILL between every two changes of the disk, then a second one during the recovery from the first.
 
-The points are not listed by hand: a library preloaded into the daemon counts its system calls on its own folders, so a
-new call is a new point, be it Python's or SQLite's (see faults.c). Killed after the n-th or before the next is the same
-to the disk: what lies between changes nothing there.
+The points are not listed by hand: a library preloaded into the daemon counts the system calls on the daemon's folders,
+so that each new call is a new point, whether it is Python's or SQLite's (see faults.c). A kill after the n-th call has
+the same effect on the disk as one before the next call.
 """
 
 import random
@@ -35,14 +35,14 @@ def _every_point(
     sabotage: str = "",
     files: ModuleType = three_files,
 ) -> None:
-    """Kill a daemon at every `step`-th point, from the first one whose call begins with `start`; `count`: at most so
-    many times."""
+    """Kill a daemon at every `step`-th point, from the first one whose call begins with `start`; `count`: the maximum
+    number of kills."""
     lay, check = files.lay, files.check
     clean = lay(tmp_path / "clean", outbox(tmp_path / "clean"))
     assert server.run(clean) == 0, clean.log()
     check(clean, "no kill")
     points = changes(clean)
-    assert len(points) > 200, "the library does not see the daemon's calls"
+    assert len(points) > 200, "the library does not record the daemon's calls"
     for kind in ("rename outbox/", "fsync state/jobs.db-wal", "unlink inbox/.taken", "mkdir", "write", "link"):
         assert any(kind in point for point in points), f"no point at {kind}"
     rounds, random_point = 0, random.Random(SEED)
@@ -57,7 +57,7 @@ def _every_point(
         )  # its groups may be larger than in the clean run
         at = f"point {number}: after {changes(place)[-1]}"
         verify(place, at)
-        second = random_point.randrange(1, 200)  # beyond the last call of some runs: those are not killed again
+        second = random_point.randrange(1, 200)  # after the last call of some runs, which are then not killed again
         status = server.run(place, Fault(kill_at=second, sabotage=sabotage))
         at += f", and {second} in the next run: after {changes(place)[-1]}"
         verify(place, at)
@@ -113,7 +113,7 @@ def test_kill_at_every_point_loses_nothing_of_flat_results(fork_server: ForkServ
 
 
 _OF_UPLOAD = f"mkdir inbox/.taken/{submitted_file.UPLOAD}"
-_UNTIL_RECORDED = 18  # calls, from the first that a submission causes
+_UNTIL_RECORDED = 18  # number of calls, from the first that a submission causes
 
 
 def test_kill_while_a_submitted_file_is_taken_loses_nothing(fork_server: ForkServer, tmp_path: Path):

@@ -1,5 +1,5 @@
-"""Every way of putting files into a watched folder that people, programs and file systems know: each file is taken
-once, whole, without a restart and without waiting for a rescan. The writers are processes of their own.
+"""All ways in which people, programs and file systems put files into a watched folder: each file is taken once,
+complete, without a restart and without waiting for a rescan. The writers are separate processes.
 """
 
 import http.server
@@ -21,8 +21,9 @@ A, B, LONG = b"alpha\n", b"beta beta\n", b"a line of text\n" * 100_000
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One daemon for all tests of this module, each in a folder of its own. It was started beside a file that was there
-    and one that grows, and must be the same process at the end, with clean books and an empty inbox."""
+    """One daemon for all tests of this module, each in its own folder. When it starts, one file is there and another
+    one is growing. At the end, it must be the same process, `verify` must find no error, and the inbox must be
+    empty."""
     house = House(tmp_path_factory.mktemp("detection"))
     house.drop("early/there.txt", A)
     try:
@@ -44,22 +45,22 @@ def _unfinished(house: House) -> bool:
     return any(jobs.get(state) for state in ("queued", "running", "publishing"))
 
 
-def test_file_there_before_the_start_is_taken(house: House):
+def test_file_that_was_there_before_the_start_is_taken(house: House):
     house.expect("early", {"there.txt": A})
 
 
-def test_file_still_growing_at_the_start_is_taken_whole(house: House):
+def test_file_still_growing_at_the_start_is_taken_complete(house: House):
     house.let_settle()
     assert house.rows_in("growing") == []
     house.early_writer.do("file.write(' and half'); file.close()")
     house.expect("growing", {"big.txt": b"half and half"})
 
 
-def test_upload_that_stalls_is_taken_whole(house: House):
+def test_upload_that_stalls_is_taken_complete(house: House):
     check_stalled_upload(house)
 
 
-def test_failing_files_are_tried_again_without_a_restart(house: House):
+def test_failing_files_are_retried_without_a_restart(house: House):
     house.drop("retried/error.txt", "error no luck")
     house.drop("retried/once.txt", f"crash_once {house.home / 'crashed'}")
     house.drop("retried/bad.txt", "bad")
@@ -74,7 +75,7 @@ def test_same_name_in_two_folders_is_two_files(house: House):
     house.expect("twins", {"a/x.txt": A, "b/x.txt": B})
 
 
-# ---------------------------------------------------------------------------------------- by the tools people have
+# ---------------------------------------------------------------------------------------- by common tools
 
 
 WAYS = {  # in a shell in the inbox folder; $from is a folder of the same file system, $other one of another
@@ -109,7 +110,7 @@ WAYS = {  # in a shell in the inbox folder; $from is a folder of the same file s
 
 @pytest.fixture(scope="module")
 def sources(house: House) -> Iterator[dict[str, str]]:
-    """Files to be dropped: the shells' environment."""
+    """The files that the shells drop, as their environment."""
     here = house.home / "sources"
     here.mkdir()
     for name, content in {"a": A, "b": B, "long": LONG, "moved": A, "old": A, "future": B}.items():
@@ -184,7 +185,7 @@ def test_slow_download_is_taken_complete(house: House, tool: list[str]):
 # ---------------------------------------------------------------------------------------- by programs, step by step
 
 
-def test_file_written_through_a_mapping_is_taken_whole(house: House):
+def test_file_written_through_a_mapping_is_taken_complete(house: House):
     with Writer(house.folder("mapped")) as writer:
         writer.do("f = open('m.txt', 'w+b'); f.truncate(8192); m = mmap.mmap(f.fileno(), 8192); f.close()")
         writer.do("m[:4096] = b'x' * 4096")
@@ -252,9 +253,9 @@ def test_folder_renamed_and_renamed_back_is_watched_again(house: House):
     house.expect("to_and_fro", {"sub/sub/unseen.txt": b"unseen", "other/sub/seen.txt": b"seen"})
 
 
-def test_file_written_in_bursts_is_taken_once_and_whole(tmp_path: Path):
-    """Opened, appended to and closed, again and again, as scanners and FTP clients that resume do. What is renamed
-    in meanwhile is taken at once.
+def test_file_written_in_bursts_is_taken_once_and_complete(tmp_path: Path):
+    """Open, append and close repeatedly, as scanners do, and FTP clients that resume. A file that is renamed in
+    meanwhile is taken at once.
     """
     house = House(tmp_path, TOML.replace("settle_seconds = 0.3", "settle_seconds = 4"))
     try:

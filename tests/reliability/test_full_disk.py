@@ -1,4 +1,4 @@
-"""Real small file systems that fill up, become read-only, or go away under a running daemon."""
+"""Small real file systems that fill up, become read-only, or are unmounted while the daemon runs."""
 
 import json
 import os
@@ -24,7 +24,7 @@ processor = "plaintext"
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a tmpfs of 8 MiB: SQLite's log alone may take 4."""
+    """Mount a tmpfs of 8 MiB: SQLite's log alone may take 4."""
     mounted: list[Path] = []
 
     def make(name: str) -> Path:
@@ -36,11 +36,11 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
     yield make
     for folder in mounted:
-        subprocess.run(["umount", "-l", folder], capture_output=True)  # a test may have done it
+        subprocess.run(["umount", "-l", folder], capture_output=True)  # a test may have unmounted it
 
 
 def _fill(folder: Path) -> Path:
-    """A file that takes all the room there is."""
+    """A file that fills the file system."""
     filler = folder / ".filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -158,7 +158,7 @@ def _place(make_place, small: str, folder: Path, toml: str = ODD) -> Place:
 
 
 @pytest.mark.parametrize("small", ["outbox", "state"])
-def test_cancel_on_a_full_disk_is_reported_and_completed_once_there_is_room(small: str, make_place, mount):
+def test_cancel_on_a_full_disk_is_reported_and_completed_once_there_is_space(small: str, make_place, mount):
     folder = mount("small")
     place = _place(make_place, small, folder)
     place.start()
@@ -211,7 +211,7 @@ def test_retry_at_a_full_disk_is_refused_and_leaves_the_failure_as_it_was(small:
     for said in (one, every):
         assert "space" in said.lower() and "Traceback" not in said, said
     assert place.row("bad.txt") == before and (failed / "bad.txt").read_text() == content
-    wait_for(lambda: not list(place.inbox.glob(".taken/*-*")), "that nothing is left of the try")
+    wait_for(lambda: not list(place.inbox.glob(".taken/*-*")), "the removal of what the attempt left")
     filler.unlink()
     wait_for(lambda: not _problem(place), "the end of the problem")
     assert "Queued 1 job again" in place.inboxd("retry", "--failed").stdout
@@ -220,10 +220,10 @@ def test_retry_at_a_full_disk_is_refused_and_leaves_the_failure_as_it_was(small:
     place.verify()
 
 
-def test_hook_is_called_once_for_each_end_while_its_memory_cannot_be_written(make_place, tmp_path: Path):
+def test_hook_is_called_once_for_each_job_while_its_cursor_cannot_be_written(make_place, tmp_path: Path):
     """A folder with the name of the temporary file simulates a full disk; the job log can still be written."""
-    told = tmp_path / "told"
-    hook = f'[[hooks]]\non = ["done", "failed"]\ncommand = ["sh", "-c", "cat >> {told}; echo >> {told}"]\n'
+    calls = tmp_path / "calls"
+    hook = f'[[hooks]]\non = ["done", "failed"]\ncommand = ["sh", "-c", "cat >> {calls}; echo >> {calls}"]\n'
     place: Place = make_place(ODD.format(inbox="inbox", outbox="outbox", state="state") + hook)
     daemon = place.start()
     memory = place.state / "hooks.json"
@@ -231,7 +231,7 @@ def test_hook_is_called_once_for_each_end_while_its_memory_cannot_be_written(mak
     (place.state / ".hooks.json.part").mkdir()
 
     def files() -> list[str]:
-        return [json.loads(line)["file"] for line in told.read_text().splitlines()] if told.exists() else []
+        return [json.loads(line)["file"] for line in calls.read_text().splitlines()] if calls.exists() else []
 
     names = [f"{number}.txt" for number in range(5)]
     for name in names:
@@ -241,7 +241,7 @@ def test_hook_is_called_once_for_each_end_while_its_memory_cannot_be_written(mak
     assert sorted(files()) == names and memory.read_text() == before
     assert place.log().count("hooks: cannot write ") == 1
     (place.state / ".hooks.json.part").rmdir()
-    wait_for(lambda: memory.read_text() != before, "what was reported to be saved, though nothing more ends")
+    wait_for(lambda: memory.read_text() != before, "the cursor to be saved, although no further job ends")
     daemon.terminate()
     daemon.wait()
     place.start()
@@ -289,7 +289,7 @@ def test_flat_results_on_a_full_disk_appear_complete_and_retention_removes_only_
     for name in late:
         place.drop(f"{name}.txt", "fine\n" + "x" * 100_000)
     wait_for(lambda: _problem(place), "the problem in the status")
-    assert _visible(place) == _flat("first"), "no half of a result"
+    assert _visible(place) == _flat("first"), "no incomplete result"
     filler.unlink()
     for name in late:
         assert place.ended(f"{name}.txt")["state"] == "done"

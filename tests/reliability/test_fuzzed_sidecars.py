@@ -1,5 +1,5 @@
 """Arbitrary trees of files and sidecars (Hypothesis) for one daemon, with restarts: the daemon survives, its loop is
-never blocked, innocent files are processed, and `verify` finds no error.
+never blocked, harmless files are processed, and `verify` finds no error.
 """
 
 import os
@@ -45,11 +45,11 @@ def fuzz(house: Sidecars, examples: int) -> None:
         print_blob=True,
     )
     def throw(tree: dict[bytes, bytes]) -> None:
-        if house.daemon.poll() is not None:  # the last tree ended it, and Hypothesis looks for a smaller one
+        if house.daemon.poll() is not None:  # the last tree ended the daemon, and Hypothesis searches for a smaller one
             house.begin()
         house.throw(tree)
         if house.trees % RESTART_EVERY == 0:
-            house.daemon.kill()  # at any point of its work
+            house.daemon.kill()  # at any point of the daemon's work
             house.daemon.wait()
             house.begin()
 
@@ -57,7 +57,7 @@ def fuzz(house: Sidecars, examples: int) -> None:
         house.throw(tree)
     throw()
     house.end()
-    house.begin()  # on what stayed in the inbox
+    house.begin()  # on the files that remained in the inbox
     house.end()
 
 
@@ -97,7 +97,7 @@ def test_sidecar_of_a_terabyte_does_not_halt_the_loop(house: Sidecars):
     ],
 )
 def test_rig_detects_a_blocked_loop(house: Sidecars, broken: str, tree: dict[bytes, bytes] | None):
-    """A negative control, with files that block the loop for a second: a larger limit needs only larger files."""
+    """A negative control, with files that block the loop for a second; larger files would block it for longer."""
     house.begin(broken=broken)
     if tree is None:
         with (house.folder("big") / ".x").open("wb") as file:
@@ -106,5 +106,5 @@ def test_rig_detects_a_blocked_loop(house: Sidecars, broken: str, tree: dict[byt
         house.drop("big/a.txt")
     house.throw(tree or {b"x": b"words"})
     house.end()
-    with pytest.raises(AssertionError, match="a turn of the loop took"):
+    with pytest.raises(AssertionError, match="an iteration of the loop took"):
         house.check(max_turn_seconds=0.3)

@@ -1,5 +1,5 @@
-"""Whoever may drop files may not do more: a member of the service's group reads and writes nothing that is the
-service's, also by links that are put in place of files and folders at the worst instant.
+"""A user who may drop files must not be able to do more: a member of the service's group reads and writes none of the
+service's files, even by links that replace files and folders at the worst instant.
 """
 
 import json
@@ -41,7 +41,7 @@ class Layout:
     inbox_mode: int
 
 
-# as `inboxd install` made and makes them; a share that is somebody else's, whose names nothing can protect
+# as `inboxd install` created them before and creates them now; a share of another user, where names cannot be protected
 LAYOUTS = {
     "old": Layout(inbox_owner=0, inbox_mode=0o2770),
     "new": Layout(inbox_owner=0, inbox_mode=0o3770),
@@ -50,7 +50,7 @@ LAYOUTS = {
 
 
 class SharedPlace(Place):
-    """The folders of a service that runs as root here, in a group of its own."""
+    """The folders of a service that runs as root here, in a separate group."""
 
     def __init__(self, home: Path, layout: Layout):
         super().__init__(home, _TOML)
@@ -111,7 +111,7 @@ class SharedPlace(Place):
 def shared(request: pytest.FixtureRequest) -> Iterator[SharedPlace]:
     if os.geteuid():
         pytest.skip("needs root, to act as another user")
-    home = Path(tempfile.mkdtemp(prefix="inboxd-shared-"))  # not pytest's, which no other user may enter
+    home = Path(tempfile.mkdtemp(prefix="inboxd-shared-"))  # not that of pytest, which no other user may enter
     made = SharedPlace(home, LAYOUTS[request.param])
     yield made
     made.stop_all()
@@ -119,15 +119,15 @@ def shared(request: pytest.FixtureRequest) -> Iterator[SharedPlace]:
 
 
 def attack(shared: SharedPlace, swaps: int) -> int:
-    """A member attacks the service that works on other people's files; the number of swaps."""
+    """Let a member attack the service while it processes other users' files; return the number of swaps."""
     daemon, member = shared.start_service(), None
-    shared.drop("innocent.txt", "an innocent file\n")
-    shared.ended("innocent.txt")
+    shared.drop("harmless.txt", "a harmless file\n")
+    shared.ended("harmless.txt")
     member = shared.start_member()
     reached, number = 0, 0
     while reached < swaps:
         line = member.stdout.readline()
-        assert line, "the member has died"
+        assert line, "the member's process has ended"
         reached = int(line)
         number += 1
         shared.drop(f"later {number}.txt", f"another file, {number}\n")
@@ -149,7 +149,7 @@ def attack(shared: SharedPlace, swaps: int) -> int:
 
 
 def as_member(act: Callable[[], object]) -> bool:
-    """Act in a process of the member; True if that was permitted."""
+    """Run the operation in a process of the member; return True if it was permitted."""
     if (child := os.fork()) == 0:
         status = 1
         try:
@@ -180,11 +180,11 @@ def test_member_of_the_group_reads_and_writes_nothing_of_the_service(shared: Sha
             continue
         facts = path.lstat()
         assert facts.st_uid == 0, path
-        denied = 0o027 if path.is_dir() else 0o022  # below such a folder, what others might read is closed to them
+        denied = 0o027 if path.is_dir() else 0o022  # below such a folder, nothing is readable for others
         assert not facts.st_mode & denied, f"{path}: {stat.filemode(facts.st_mode)}"
         assert facts.st_mode & 0o040, f"{path}: {stat.filemode(facts.st_mode)}"
     for folder in (shared.inbox / ".taken", shared.outbox / ".staging", shared.state):
-        # the member may have renamed it at the very end, which the daemon undoes at its next look
+        # the member may have renamed it at the very end, which the daemon undoes at its next check
         wait_for(lambda folder=folder: folder.is_dir() and not folder.is_symlink(), f"{folder} to be back in its place")
         assert not folder.stat().st_mode & 0o077, folder
     shared.verify()

@@ -1,5 +1,5 @@
-"""Whatever is dropped, and whoever else works in the inbox: nothing outside the configured folders is read, written or
-followed; nothing ends the daemon; every weird drop ends, or is reported by `inboxd status` with the reason.
+"""Whatever is dropped, and whatever other users do in the inbox: the daemon reads, writes and follows nothing outside
+the configured folders, and nothing ends it. Every odd file is processed, or `inboxd status` reports it with the reason.
 """
 
 import json
@@ -33,12 +33,14 @@ def canary(tmp_path: Path) -> Canary:
 
 
 def test_file_of_any_name_is_processed_and_the_terminal_is_safe(house: HostileHouse):
-    """As the name of a file, and as that of a folder; with as many bytes as a name may have."""
+    """The names are those of files and of folders, with as many bytes as a name may have."""
     for number, name in enumerate(NAMES):
         house.drop(name, f"file {number} \x9b1m \u202e")
         house.drop(f"in/{name}/file.txt", f"folder {number}")
     daemon = house.start()
-    wait_for(lambda: len([row for row in house.rows() if row["state"] == "done"]) == 2 * len(NAMES), "all to be done")
+    wait_for(
+        lambda: len([row for row in house.rows() if row["state"] == "done"]) == 2 * len(NAMES), "the end of all jobs"
+    )
     files = Counter(house.original(row).decode() for row in house.rows())
     numbers = range(len(NAMES))
     assert files == Counter(
@@ -47,7 +49,7 @@ def test_file_of_any_name_is_processed_and_the_terminal_is_safe(house: HostileHo
     assert {path.name for path in house.inbox.iterdir() if path.is_file()} == set()
     for path in (house.inbox / NAMES[6], house.inbox / NAMES[8], house.inbox / NAMES[14]):
         path.symlink_to("nowhere")
-    wait_for(lambda: len(house.left()) == 3, "the links to be told of")
+    wait_for(lambda: len(house.left()) == 3, "the report of the links")
     job = house.rows()[0]["id"]
     for command in (["status"], ["jobs", "-n", "0"], ["show", job], ["status", "--json"], ["jobs", "--json"]):
         shown = house.inboxd(*command).stdout
@@ -119,7 +121,7 @@ def test_irregular_file_is_reported_and_never_opened(house: HostileHouse, canary
     house.drop("late.txt")
     house.ended("late.txt")
     gone = {"pipe.txt", "lone.txt.prompt"}
-    wait_for(lambda: set(house.left()) == awaited - gone, "the reports of what is gone to go")
+    wait_for(lambda: set(house.left()) == awaited - gone, "the end of the reports about removed files")
     house.stop(daemon)
     canary.check()
     house.verify()
@@ -130,7 +132,7 @@ def test_rig_detects_a_daemon_that_follows_links(house: HostileHouse, canary: Ca
     (house.inbox / "link.txt").symlink_to(canary.file)
     canary.watch()
     house.start_meddled("links-are-followed", canary)
-    wait_for(lambda: "opened" in canary.touches(), "the canary to be opened")
+    wait_for(lambda: "opened" in canary.touches(), "an access to the canary")
 
 
 def test_hard_link_is_moved_and_never_written_through(house: HostileHouse):

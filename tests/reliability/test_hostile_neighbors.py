@@ -1,4 +1,4 @@
-"""Other users of the inbox, who replace folders and files with links between two steps of the daemon, or withdraw its
+"""Other users of the inbox, who replace folders and files by links between two steps of the daemon, or revoke its
 permissions. The daemon must not read, write or follow anything outside the configured folders.
 """
 
@@ -82,7 +82,7 @@ def test_taken_that_is_a_link_is_refused_at_the_start(house: HostileHouse, canar
 
 
 def race(house: HostileHouse, canary: Canary, swaps: int) -> None:
-    """Files come while their folder and a link to the canary change places, again and again, unaided."""
+    """A separate process drops files while it repeatedly swaps their folder and a link to the canary."""
     canary.watch()
     daemon = house.start()
     with Writer(house.folder("race")) as writer:
@@ -113,10 +113,10 @@ def test_folder_swapped_for_a_link_thousands_of_times_is_never_followed(house: H
 # ---------------------------------------------------------------------------------------- permissions
 
 
-def test_what_may_not_be_read_or_moved_is_left_and_taken_once_it_may(house: HostileHouse):
+def test_file_that_may_not_be_read_or_moved_is_left_and_taken_once_permitted(house: HostileHouse):
     inside = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]
     if os.geteuid() or not shutil.which("setpriv") or subprocess.run([*inside, "true"], capture_output=True).returncode:
-        pytest.skip("needs root, and setpriv to give up its right to read everything")
+        pytest.skip("needs root, and setpriv to drop the right to read everything")
     unreadable, closed = house.drop("unreadable.txt"), house.drop("closed/x.txt").parent
     fixed = house.drop("fixed/x.txt").parent
     for path, mode in ((unreadable, 0), (closed, 0), (fixed, 0o555)):
@@ -129,6 +129,6 @@ def test_what_may_not_be_read_or_moved_is_left_and_taken_once_it_may(house: Host
         path.chmod(0o777)
     for name in ("unreadable.txt", "closed/x.txt", "fixed/x.txt"):
         assert house.ended(name)["state"] == "done"
-    wait_for(lambda: house.left() == {}, "the reports to go")
+    wait_for(lambda: house.left() == {}, "the end of the reports")
     house.stop(daemon)
     house.verify()

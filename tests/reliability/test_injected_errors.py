@@ -1,5 +1,5 @@
 """Each system call on the daemon's folders fails, once or until its cause is gone: nothing is lost, no attempt is
-charged, and work goes on by itself. Also SQLite's calls, also the workers' (see faults.c).
+charged, and work continues automatically. This includes the calls of SQLite and of workers (see faults.c).
 """
 
 import collections
@@ -19,7 +19,7 @@ from sandbox import Place, wait_for
 from three_files import verify
 
 UNTIL_GONE = 10**9
-ERRORS = {  # what each kind of call may meet
+ERRORS = {  # the errors that each kind of call may report
     "create": (errno.ENOSPC, errno.EMFILE, errno.EACCES, errno.EROFS, errno.EIO),
     "open": (errno.EMFILE, errno.EIO, errno.EACCES),
     "read": (errno.EIO,),
@@ -36,7 +36,7 @@ ERRORS = {  # what each kind of call may meet
 
 
 def _faults(seen: list[str], *, in_worker: bool) -> Iterator[Fault]:
-    """One for each call of a clean run, with the errors of its kind in turn."""
+    """A fault for each call of a clean run, with the errors of its kind in turn."""
     turns = {kind: itertools.cycle(errors) for kind, errors in ERRORS.items()}
     for kind, count in collections.Counter(call.split(" ", 1)[0] for call in seen).items():
         for nth in range(1, count + 1):
@@ -45,7 +45,7 @@ def _faults(seen: list[str], *, in_worker: bool) -> Iterator[Fault]:
 
 
 def _check_fault(server: ForkServer, place: Place, fault: Fault, files: ModuleType) -> float:
-    """Run one fault; the seconds from the end of its cause to the end of all work."""
+    """Run one fault; return the seconds from the end of its cause to the end of all work."""
     at = f"{fault.call} number {fault.nth} fails with {errno.errorcode[fault.error]}"
     server.start(place, fault)
     since = time.monotonic()
@@ -57,7 +57,7 @@ def _check_fault(server: ForkServer, place: Place, fault: Fault, files: ModuleTy
     seconds = time.monotonic() - since
     failed = [call for call in calls(place) if call.startswith("FAILED")]
     at += f": {failed[:1]}"
-    if status != 0 and " ready: " not in place.log():  # it refused to start, and said why
+    if status != 0 and " ready: " not in place.log():  # it refused to start, and reported the reason
         assert "inboxd: " in place.log() and "Traceback" not in place.log(), (at, place.log())
         assert server.run(place) == 0, (at, place.log())
     else:
@@ -72,7 +72,7 @@ def _check_fault(server: ForkServer, place: Place, fault: Fault, files: ModuleTy
 
 
 def _is_denied_to_worker(fault: Fault, failed: list[str]) -> bool:
-    """True if a worker may not read an original: it may never be allowed to, so that is charged."""
+    """True if a worker may not read an original: because that may be permanent, the attempt is charged."""
     return fault.in_worker and fault.error == errno.EACCES and failed[:1] != [] and "open inbox/.taken/" in failed[0]
 
 
@@ -81,12 +81,12 @@ def _failures(place: Place) -> int:
 
 
 def _has_ended(place: Place) -> bool:
-    """The fault was never met: the run was shorter than the clean one."""
+    """True if the fault never occurred, because the run was shorter than the clean one."""
     return any("jobs.db-wal" in call and call.startswith("unlink") for call in calls(place)[-3:])
 
 
 def _check_fsyncs(seen: list[str], at: str) -> None:
-    """After a failed fsync, the same file is not fsynced again. (SQLite writes the frames of its log again.)"""
+    """Check that, after a failed fsync, the same file is not fsynced again. (SQLite rewrites the frames of its log.)"""
     distrusted: set[str] = set()
     for call in seen:
         kind, _, path = call.partition(" ")
@@ -122,7 +122,10 @@ def _each_fault(
         fault = Fault(**{**vars(fault), "count": count, "sabotage": sabotage})
         slowest = max(slowest, _check_fault(server, place, fault, files))
         done += 1
-    print(f"injected errors: {done} faults of {len(faults) + len(in_worker)} calls, 0 bad, slowest end {slowest:.1f} s")
+    print(
+        f"injected errors: {done} faults of {len(faults) + len(in_worker)} calls, 0 bad, "
+        f"slowest recovery {slowest:.1f} s"
+    )
 
 
 def test_call_that_fails_once_costs_nothing(fork_server: ForkServer, tmp_path: Path):

@@ -34,8 +34,8 @@ def worked(make_place) -> Place:
 
 def _facts(place: Place) -> dict[str, dict]:
     """Return the row of each file in the job log, without times, which a result records only in milliseconds."""
-    untold = ("received_at", "started_at", "finished_at", "run_seconds", "wait_seconds")
-    return {row["file"]: {key: row[key] for key in row if key not in untold} for row in place.rows()}
+    omitted = ("received_at", "started_at", "finished_at", "run_seconds", "wait_seconds")
+    return {row["file"]: {key: row[key] for key in row if key not in omitted} for row in place.rows()}
 
 
 def _kill(place: Place) -> None:
@@ -76,7 +76,7 @@ def test_database_lost_while_the_daemon_is_stopped_is_rebuilt(worked: Place, rui
 def test_database_deleted_under_a_running_daemon_is_rebuilt(worked: Place):
     before = _facts(worked)
     _remove(worked)
-    worked.drop("next.txt", "fine")  # the next change finds it out
+    worked.drop("next.txt", "fine")  # the next change detects it
     wait_for(lambda: worked.row("next.txt"), "the new database")
     (worked.home / "go").touch()
     assert worked.ended("next.txt")["state"] == worked.ended("waits.txt")["state"] == "done"
@@ -86,7 +86,7 @@ def test_database_deleted_under_a_running_daemon_is_rebuilt(worked: Place):
     assert all(after[file] == before[file] for file in ("a/good.txt", "bad.txt"))
 
 
-def test_daemon_that_starts_over_leaves_no_thread_behind(place: Place):
+def test_daemon_that_starts_over_leaves_no_thread_running(place: Place):
     daemon = place.start()
 
     def threads() -> list[str]:
@@ -98,7 +98,10 @@ def test_daemon_that_starts_over_leaves_no_thread_behind(place: Place):
     for number in range(3):
         _remove(place)
         place.drop(f"{number}.txt")
-        wait_for(lambda name=f"{number}.txt": (place.row(name) or {}).get("state") == "done", "the next life's work")
+        wait_for(
+            lambda name=f"{number}.txt": (place.row(name) or {}).get("state") == "done",
+            "a result of the restarted daemon",
+        )
     wait_for(lambda: len(threads()) <= before, f"as many threads as before ({before}), not {len(threads())}")
 
 
@@ -125,7 +128,7 @@ def test_database_damaged_under_a_running_daemon_is_rebuilt_at_the_latest_when_i
     worked.verify()
 
 
-def test_older_copy_of_the_database_put_back_makes_no_false_failure(worked: Place):
+def test_restored_older_copy_of_the_database_causes_no_false_failure(worked: Place):
     _kill(worked)
     copy = worked.home / "copy"
     copy.mkdir()

@@ -1,4 +1,4 @@
-"""Lost file events: floods, an overflowing queue, no watches left, file systems changed by other machines, folders that
+"""Lost file events: floods, an overflowing queue, no free watches, file systems changed by other machines, folders that
 disappear. The daemon must still take every file, and `inboxd status` must report the folders that it only polls.
 """
 
@@ -32,7 +32,7 @@ def make_house(tmp_path: Path) -> Iterator:
 
 
 def enter(*options: str) -> list[str]:
-    """The command that runs another one in namespaces of its own; skips where there are none."""
+    """The command that runs another one in separate namespaces; skips the test where there are none."""
     command = ["unshare", "--user", "--map-root-user", *options]
     if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
         pytest.skip("needs user namespaces")
@@ -43,7 +43,8 @@ def enter(*options: str) -> list[str]:
 
 
 def flood(house: House, files: int) -> float:
-    """Rename `files` into the inbox as fast as another process can, while a job runs; seconds until all are queued."""
+    """Rename `files` into the inbox as fast as another process can, while a job runs; return the seconds until all are
+    queued."""
     house.drop("first.txt", "wait_for never")
     house.start()
     wait_for(lambda: (house.row("first.txt") or {}).get("state") == "running", "the first job to run")
@@ -93,7 +94,7 @@ def test_thousand_folders_moved_in_at_once_are_all_scanned(make_house):
     wait_for(lambda: awaited <= {row["file"] for row in house.rows()}, "a file from each seventh folder")
     (house.elsewhere / "late.txt").write_text("fine")
     (house.elsewhere / "late.txt").rename(house.inbox / "tree" / "999" / "late.txt")
-    wait_for(lambda: house.row("tree/999/late.txt"), "a file put into a folder that came in the flood")
+    wait_for(lambda: house.row("tree/999/late.txt"), "a file put into a folder of the flood")
     assert len(house.rows()) == len(awaited) + 2
 
 
@@ -111,8 +112,8 @@ def test_events_the_kernel_drops_lose_no_file(make_house):
 def test_rig_detects_a_daemon_that_ignores_lost_events(make_house):
     """A negative control."""
     house = make_house()
-    daemon = house.start(sabotage="lost-events-are-not-told")
-    with pytest.raises(pytest.fail.Exception, match="did not come"):
+    daemon = house.start(sabotage="lost-events-are-not-reported")
+    with pytest.raises(pytest.fail.Exception, match="did not arrive"):
         check_overflow(house, daemon, deadline=3)
 
 
@@ -132,7 +133,7 @@ def test_without_inotify_the_inbox_is_polled_and_status_reports_it(make_house, l
 
 
 def test_file_system_that_others_change_is_polled_and_status_reports_it(make_house):
-    """An overlay's lower layer, changed from outside the mount namespace, sends no event."""
+    """The lower layer of an overlay sends no events when it changes outside the mount namespace."""
     house = make_house(POLLING)
     for name in ("lower", "upper", "work"):
         (house.home / name).mkdir()
@@ -148,7 +149,7 @@ def test_file_system_that_others_change_is_polled_and_status_reports_it(make_hou
     house.stop(daemon)
 
 
-# ---------------------------------------------------------------------------------------- folders that go away
+# ---------------------------------------------------------------------------------------- folders that disappear
 
 
 def test_inbox_removed_and_created_again_is_watched(make_house):

@@ -72,7 +72,7 @@ def test_submitted_file_is_synced_before_it_is_recorded(fork_server: ForkServer,
     sidecar = f"{home}/good.txt.toml"
     taken = next(number for number, call in enumerate(seen) if call.startswith(f"rename {home}/good.txt\t"))
     steps = [seen.index(f"{kind} {path}") for kind, path in (("create", sidecar), ("fsync", sidecar), ("fsync", home))]
-    assert [*steps, taken] == sorted([*steps, taken]), "its options are there before it is"
+    assert [*steps, taken] == sorted([*steps, taken]), "its options are durable before it is"
 
 
 @pytest.mark.parametrize("sabotage", ["fsync_no_folder", "fsync_no_drop", "fsync_no_upload", "fsync_no_commit"])
@@ -95,7 +95,7 @@ def _group_calls(server: ForkServer, home: Path, outbox: Path, fault: Fault = _T
 
 
 def test_results_of_a_group_are_synced_and_committed_in_order(fork_server: ForkServer, tmp_path: Path):
-    """They share commits and fsyncs; that this saves any, and so that there are groups at all, is counted."""
+    """They share commits and fsyncs; the test counts these, to prove that there are groups."""
     seen = _group_calls(fork_server, tmp_path / "many", tmp_path / "many" / "outbox")
     order = Order(seen)
     assert order.violations == [] and order.renames == 2 * many_files.COUNT

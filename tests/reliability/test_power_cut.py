@@ -1,6 +1,7 @@
-"""The power goes out in the middle of a run: nothing is lost, nothing there twice, nothing half-written.
+"""The power is cut in the middle of a run: nothing is lost, duplicated or half-written.
 
-See power_cut_rig.py. What it cannot see: disks that lie about a flush, or lose what they had written but not flushed.
+See power_cut_rig.py. It cannot detect disks that report a flush too early, or that lose what they had written but not
+flushed.
 """
 
 import itertools
@@ -41,7 +42,7 @@ def make_rig(tmp_path: Path, server: DaemonServer) -> Iterator[Callable[..., Pow
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
 def test_disks_forget_what_was_not_made_durable(kind: str, tmp_path: Path):
-    """The rig itself: without this, it could see nothing."""
+    """A test of the rig: without this property, it could detect nothing."""
     disks = Disks(tmp_path, {"a": kind})
     try:
         disks.power_on()
@@ -72,22 +73,22 @@ ARCHIVED, PUBLISHED, WITHDRAWN, FORGOTTEN = (
     "daemon.files.outbox:Outbox.withdraw",
     "daemon.queue.store:Store.forget_result",
 )
-BROKEN = {  # a missing fsync: the layout on which it shows, after which function the daemon dies, and what is found
+BROKEN = {  # a missing fsync: the disks on which it shows, the function after which the daemon dies, and what is found
     "folders_unsynced": ("two ext4", "", "has no result"),
     "results_unsynced": ("two ext4", "", "has no result"),
-    "documents_unsynced": ("ext4", "", "is not whole"),
-    "outputs_unsynced": ("ext4", "", "not as it was made"),
+    "documents_unsynced": ("ext4", "", "is incomplete"),
+    "outputs_unsynced": ("ext4", "", "not as it was written"),
     "drops_unsynced": ("ext4", PUBLISHED, "has lost its original"),
-    "commits_normal": ("ext4", PUBLISHED, "is forgotten"),
-    "commits_off": ("ext4", PUBLISHED, "is forgotten"),
+    "commits_normal": ("ext4", PUBLISHED, "is missing"),
+    "commits_off": ("ext4", PUBLISHED, "is missing"),
 }
 
 
 @pytest.mark.parametrize("sabotage", BROKEN)
 def test_rig_detects_a_missing_fsync(sabotage: str, make_rig: Callable[..., PowerCuts]):
-    """Negative controls: one cut shows each, once all has happened that would make the files durable.
+    """Negative controls: one cut shows each, after everything that should have made the files durable.
 
-    If the kernel, short of memory, has written them out already, another cut shows it.
+    If the kernel, short of memory, has already written the files, another cut shows the fault.
     """
     layout, death, symptom = BROKEN[sabotage]
     rig = make_rig(layout, sabotage=sabotage)
@@ -117,11 +118,11 @@ def test_rig_detects_a_result_that_is_not_made_durable(make_rig: Callable[..., P
 
 
 @pytest.mark.parametrize("deaths", [("", FORGOTTEN), ("", WITHDRAWN, FORGOTTEN)], ids=["retry", "killed in the retry"])
-def test_failure_that_is_tried_again_does_not_come_back(deaths: tuple[str, ...], make_rig: Callable[..., PowerCuts]):
+def test_retried_failure_does_not_reappear(deaths: tuple[str, ...], make_rig: Callable[..., PowerCuts]):
     make_rig("two ext4").run_deaths(*deaths, kind="no text", retry=True)
 
 
-def test_original_of_a_job_that_is_given_up_is_not_in_the_archive_too(make_rig: Callable[..., PowerCuts]):
+def test_original_of_a_failed_job_is_not_also_in_the_archive(make_rig: Callable[..., PowerCuts]):
     """The daemon dies five times in a row while it processes one file."""
     make_rig("ext4").run_deaths(*[ARCHIVED] * 5, "", folder="archived")
 
@@ -140,7 +141,7 @@ def test_many_power_cuts_lose_nothing(server: DaemonServer, tmp_path: Path, caps
         finally:
             rig.close()
             total += rig.figures
-            (tmp_path / "figures.txt").write_text(f"{total}\n")  # in case it fails or is ended
+            (tmp_path / "figures.txt").write_text(f"{total}\n")  # in case it fails or is interrupted
     with capsys.disabled():
         print(
             f"\npower cuts on {', '.join(layouts)}: {total.cuts} cuts ({total.in_recovery} in a recovery), "

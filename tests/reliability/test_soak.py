@@ -1,4 +1,4 @@
-"""The daemon holds no more after an hour of everything than after five minutes; see soak_rig.py."""
+"""The daemon uses no more resources after an hour of mixed load than after five minutes; see soak_rig.py."""
 
 import os
 import random
@@ -47,32 +47,32 @@ def test_daemon_does_not_grow(make_soak):
     soak = make_soak()
     account = soak.run(SHORT_SECONDS, sample_seconds=0.1, rest_seconds=15.0)
     assert account.bad == 0, (account.notes, SEED)
-    assert soak.meters.complaints(max_workers=MAX_WORKERS, skip=0) == [], SEED
+    assert soak.meters.problems(max_workers=MAX_WORKERS, skip=0) == [], SEED
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "symptom"), [("leaks a descriptor per job", "descriptors"), ("keeps memory of each job", "rss_bytes")]
+    ("sabotage", "symptom"), [("leaks a descriptor per job", "descriptors"), ("leaks memory per job", "rss_bytes")]
 )
 def test_rig_detects_a_leak(sabotage: str, symptom: str, make_soak):
-    """Negative controls. The readings are by jobs, not by time: by time, all that a quick flood leaves behind may lie
-    before most of the readings, or after them."""
+    """Negative controls. Readings are taken by number of jobs, not by time: otherwise, the leak of a short flood could
+    lie before or after most of the readings."""
     soak = make_soak(sabotage=sabotage, flood=4)
     soak.run_floods(12, rest_seconds=5.0)
-    assert any(symptom in complaint for complaint in soak.meters.complaints(max_workers=MAX_WORKERS, skip=0))
+    assert any(symptom in problem for problem in soak.meters.problems(max_workers=MAX_WORKERS, skip=0))
 
 
 @pytest.mark.long
-def test_daemon_holds_no_more_after_an_hour_than_after_five_minutes(make_soak, tmp_path: Path):
+def test_daemon_uses_no_more_after_an_hour_than_after_five_minutes(make_soak, tmp_path: Path):
     has_engines = (MODELS / "whisper" / "tiny.en.pt").exists()
     weights = {**WEIGHTS, "sound": 1, "drawing": 1} if has_engines else WEIGHTS
     soak = make_soak(toml=_config(tmp_path, engines=has_engines), flood=2000, weights=weights)
     started = time.monotonic()
     account = soak.run(MINUTES * 60, sample_seconds=1.0, rest_seconds=60.0)
     skip = int(min(WARM_UP_SECONDS, MINUTES * 60 / 4))
-    complaints = soak.meters.complaints(max_workers=MAX_WORKERS, skip=skip)
-    print(_figures(soak, account, time.monotonic() - started, skip, complaints))
+    problems = soak.meters.problems(max_workers=MAX_WORKERS, skip=skip)
+    print(_figures(soak, account, time.monotonic() - started, skip, problems))
     assert account.bad == 0, (account.notes[:20], SEED)
-    assert complaints == [], SEED
+    assert problems == [], SEED
 
 
 def _config(home: Path, *, engines: bool = False) -> str:
@@ -87,8 +87,8 @@ def _config(home: Path, *, engines: bool = False) -> str:
     return text.replace('image = ""', 'image = "read"\n    audio = "transcribe"', 1) + ENGINES
 
 
-def _figures(soak: Soak, account, seconds: float, skip: int, complaints: list[str]) -> str:
-    """One line for the record."""
+def _figures(soak: Soak, account, seconds: float, skip: int, problems: list[str]) -> str:
+    """One line with the figures."""
     rest, end, meters = soak.meters.at_rest, soak.meters.at_end, soak.meters
     rss, wal = ([value / 2**20 for value in meters.medians(name, skip=skip)] for name in ("rss_bytes", "wal_bytes"))
     return (
@@ -96,5 +96,5 @@ def _figures(soak: Soak, account, seconds: float, skip: int, complaints: list[st
         f"bad {account.bad}, worn out by kills {account.worn}, {len(meters.readings)} readings; "
         f"second quarter to last: RSS {rss[0]:.1f} to {rss[1]:.1f} MB, WAL {wal[0]:.1f} to {wal[1]:.1f} MB; "
         f"first rest to last: descriptors {rest.descriptors} to {end.descriptors}, "
-        f"threads {rest.threads} to {end.threads}; complaints {complaints}; seed {SEED}"
+        f"threads {rest.threads} to {end.threads}; problems {problems}; seed {SEED}"
     )

@@ -1,8 +1,9 @@
-"""Random lives of store and folders against a model of what must have become of each dropped content.
+"""Random histories of store and folders, compared with a model of the expected state of each dropped content.
 
-Drops, renames, overwrites, deletes, all kinds of ends of attempts, answers that come too late or twice, commands,
-results that a user moves away, deaths and disk errors at any durable call or commit. After each step: every content is
-where the model allows, no result is there twice, rows and counts agree, and `inboxd verify` finds nothing.
+They consist of drops, renames, overwrites, deletions, all kinds of outcomes, outcomes that arrive late or twice,
+commands, results that a user moves away, and simulated kills and disk errors at any durable call or commit. After each
+step, every content is where the model allows, no result exists twice, rows and counts agree, and `inboxd verify` finds
+no error.
 """
 
 import collections
@@ -78,7 +79,7 @@ ACTIONS = (
     *("delete", "rename", "carry_a_result_away", "occupy_the_name_of_a_result"),
     *("will_die", "disk_will_fail", "die_now"),
 )
-REACHED: collections.Counter[str] = collections.Counter()  # how often each rule and state was met, over all examples
+REACHED: collections.Counter[str] = collections.Counter()  # how often each rule and state occurred, over all examples
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +89,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch):
 
 
 class Life(RuleBasedStateMachine):
-    """One place, and the lives of the daemon on it."""
+    """One place, and the daemons that run on it one after the other."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,10 +98,10 @@ class Life(RuleBasedStateMachine):
         self.settings = config.load(self.home / "config.toml")
         self.now = 1000.0
         self.count = self.steps = 0
-        self.in_inbox: dict[str, bytes] = {}  # path -> content that the user has put there last
-        self.gone: set[bytes] = set()  # contents the user has destroyed or carried away
+        self.in_inbox: dict[str, bytes] = {}  # path -> the content that the user put there last
+        self.gone: set[bytes] = set()  # contents that the user has destroyed or moved away
         self.alive: set[bytes] = set()  # all others
-        self.acknowledged: set[str] = set()  # jobs that a program was promised
+        self.acknowledged: set[str] = set()  # jobs that the daemon has confirmed to a program
         self.old_answers: list = []
         self.fuse = Fuse()
         self.daemon = self._start()
@@ -110,7 +111,7 @@ class Life(RuleBasedStateMachine):
         preparation.INLINE_BYTES = inline_bytes  # larger files are prepared in the background
         REACHED["examples"] += 1
 
-    # one rule for all, as the many would be tried in too few combinations (Hypothesis leaves some out of each example)
+    # one rule for all, because Hypothesis omits some rules in each example and would try too few combinations
     @rule(what=st.sampled_from(ACTIONS), pick=st.integers(0, 99), other=st.integers(0, 99))
     def act(self, what: str, pick: int, other: int) -> None:
         getattr(self, what)(pick, other)
@@ -126,13 +127,13 @@ class Life(RuleBasedStateMachine):
         if path.exists():
             self._destroy(path)
         path.write_bytes(content)
-        if other % 3 == 0:  # its owner keeps a second name of it
+        if other % 3 == 0:  # its owner has a second name of it
             (self.home / f"second name {self.count}").hardlink_to(path)
         self.alive.add(content)
         REACHED["drop"] += 1
 
     def submit(self, pick: int, other: int) -> None:
-        """A program submits a file, and again each one for which it got no answer."""
+        """Submit a file as a program does, and submit each file again for which there was no reply."""
         self.count += 1
         content = b"submitted %d\n" % self.count
         (self.settings.inbox / ".incoming" / str(uuid.UUID(int=self.count, version=4))).write_bytes(content)
@@ -182,7 +183,7 @@ class Life(RuleBasedStateMachine):
         (self.settings.outbox / name).mkdir(parents=True, exist_ok=True)
 
     def change_a_taken_file(self, pick: int, other: int) -> None:
-        """A program that still had it open writes on, while its job runs."""
+        """A program that still had the file open continues to write while the job runs."""
         running = [job for worker in self.daemon.workers for job in worker.jobs.values()]
         if not running:
             return
@@ -197,7 +198,7 @@ class Life(RuleBasedStateMachine):
     # ---------------------------------------------------------------------------------------- the daemon
 
     def _live(self, step, *arguments) -> None:
-        """A step of the daemon, which may be its last."""
+        """Run a step of the daemon, which a simulated kill may end."""
         try:
             step(*arguments)
         except Died:
@@ -222,7 +223,7 @@ class Life(RuleBasedStateMachine):
             try:
                 return self._start()
             except Died:
-                REACHED["died in recovery"] += 1
+                REACHED["killed in recovery"] += 1
 
     def turn(self, pick: int, other: int) -> None:
         """Let the files in the inbox settle and be taken, load workers, and send them jobs."""
@@ -242,7 +243,7 @@ class Life(RuleBasedStateMachine):
         self._live(self.daemon.go_on)
 
     def work(self, pick: int, other: int) -> None:
-        """Obedient workers do what there is."""
+        """Let correct workers finish their jobs."""
         for _ in range(3):
             self.now += 1.5
             self._live(self.daemon.compute_checksums)
@@ -292,7 +293,7 @@ class Life(RuleBasedStateMachine):
             self._live(self.daemon.exit_worker, worker.number)
 
     def answer_comes_late_or_twice(self, pick: int, other: int) -> None:
-        """It must change nothing, unless that very attempt still runs, or waits for a disk with its result."""
+        """It must change nothing, unless the same attempt still runs, or its result waits for a disk."""
         if not self.old_answers:
             return
         number, answer, job = self.old_answers[pick % len(self.old_answers)]
@@ -334,7 +335,7 @@ class Life(RuleBasedStateMachine):
             except Exception as error:
                 assert type(error).__name__ == "OriginalGone", error
 
-    # ---------------------------------------------------------------------------------------- misfortune
+    # ---------------------------------------------------------------------------------------- failures
 
     def will_die(self, pick: int, other: int) -> None:
         self.fuse.light(1 + pick % 40)
@@ -346,10 +347,10 @@ class Life(RuleBasedStateMachine):
         self.fuse.put_out()
         self._begin_again()
 
-    # ---------------------------------------------------------------------------------------- what must hold
+    # ---------------------------------------------------------------------------------------- invariants
 
     def _results(self) -> dict[Path, list[bytes]]:
-        """Each visible result or failure, with the dropped contents in it."""
+        """Yield each visible result or failure, with the dropped contents in it."""
         found = {}
         for document in ("result.json", "error.json"):
             for path in self.settings.outbox.rglob(document):
@@ -429,7 +430,7 @@ class Life(RuleBasedStateMachine):
 
 
 class GroupLife(Life):
-    """Lives in which most results arrive together, for the negative controls of groups."""
+    """Histories in which most results arrive together, for the negative controls of groups."""
 
     @rule(
         what=st.sampled_from(("drop", "turn", "finish_several", "worker_dies", "answer_comes_late_or_twice")),
@@ -456,12 +457,12 @@ def _run(machine: type[Life], *, examples: int, steps: int = 30, derandomize: bo
     )
 
 
-def test_random_lives_of_a_daemon_lose_and_repeat_nothing():
+def test_random_histories_of_a_daemon_lose_and_repeat_nothing():
     _run(Life, examples=25)
 
 
-def test_results_of_jobs_whose_ids_begin_alike_both_wait_for_the_disk():
-    """A program chooses the ids of its uploads: those of the rig share their first digits."""
+def test_results_of_jobs_with_similar_ids_both_wait_for_the_disk():
+    """A program chooses the ids of its uploads; those of the rig share their first digits."""
     life = Life()
     life.start(inline_bytes=7)
     acts = [("drop", 0, 0)] * 8 + [("submit", 10, 0), ("submit", 10, 39), ("turn", 0, 0)]
@@ -473,8 +474,8 @@ def test_results_of_jobs_whose_ids_begin_alike_both_wait_for_the_disk():
     life.teardown()
 
 
-def test_checksum_of_a_changed_file_is_computed_after_a_death():
-    """The daemon dies between the commit that queues the job again and the one that records its new checksum."""
+def test_checksum_of_a_changed_file_is_computed_after_a_kill():
+    """The daemon is killed between the commit that queues the job again and the one that records its new checksum."""
     life = Life()
     life.start(inline_bytes=7)
     for what, pick, other in (
@@ -483,14 +484,14 @@ def test_checksum_of_a_changed_file_is_computed_after_a_death():
     ):
         life.act(what=what, pick=pick, other=other)
     life.now += 1.5
-    life._live(life.daemon.finish_all)  # dies
+    life._live(life.daemon.finish_all)  # is killed
     life.every_content_is_where_it_may_be()
     assert [job.sha256 for job in life.daemon.store.open_jobs()] == [None]
     life.teardown()
 
 
 @pytest.mark.long
-def test_thousands_of_lives_of_a_daemon_lose_and_repeat_nothing():
+def test_thousands_of_histories_lose_and_repeat_nothing():
     REACHED.clear()
     _run(Life, examples=int(os.environ.get("INBOXD_EXAMPLES", "10000")), derandomize=False)
     print("state machine:", ", ".join(f"{count} {what}" for what, count in sorted(REACHED.items())), "0 bad")

@@ -1,4 +1,4 @@
-"""Memory that ends: the worker that took too much is found and ended; daemon and neighbors live on."""
+"""Memory runs out: the worker that uses too much is found and killed, and the daemon and other workers continue."""
 
 import contextlib
 import itertools
@@ -18,7 +18,7 @@ _CASES = {
     "greedy": (_LIMIT, ["allocate 2000"], ("failed", "out_of_memory")),
     "by_child": (_LIMIT, ["allocate_in_child 2000"], ("failed", "out_of_memory")),
     "batch": (f"{_LIMIT}\nmax_batch = 4", ["allocate 100"] * 4, ("done", None)),
-    "reserves": (_LIMIT, ["reserve 1000000"], ("done", None)),  # a terabyte of addresses, as CUDA does
+    "reserves": (_LIMIT, ["reserve 1000000"], ("done", None)),  # reserves a terabyte of addresses, as CUDA does
     "modest": (_LIMIT, ["allocate 100"], ("done", None)),
 }
 _LOADING = {"loading": f"{_LIMIT}\nmegabytes_at_load = 2000"}
@@ -47,19 +47,19 @@ def test_failure_names_the_limit_and_how_to_raise_it(aftermath: Aftermath):
     assert row["attempts"] == 2
 
 
-def test_batch_that_takes_too_much_is_halved_at_no_charge(aftermath: Aftermath):
+def test_batch_that_needs_too_much_memory_is_halved_and_not_charged(aftermath: Aftermath):
     rows = [aftermath.rows[f"batch/{number}.txt"] for number in range(4)]
     attempts = sorted(row["attempts"] for row in rows)
-    assert attempts in ([1, 1, 2, 2], [1, 1, 1, 2])  # the third or the fourth ended the worker, and was tried again
+    assert attempts in ([1, 1, 2, 2], [1, 1, 1, 2])  # the third or the fourth exceeded the limit, and was tried again
     assert [charged for name, charged in aftermath.charged.items() if name.startswith("batch/")] == [0] * 5
 
 
-def test_model_that_takes_too_much_parks_its_jobs_with_the_reason(aftermath: Aftermath):
+def test_jobs_of_a_model_that_needs_too_much_memory_are_parked_with_the_reason(aftermath: Aftermath):
     row = aftermath.rows["loading/0.txt"]
     assert row["state"] == "queued" and "raise memory_max" in row["waiting_for"]
 
 
-def test_neighbors_of_greedy_workers_are_all_done(aftermath: Aftermath):
+def test_jobs_of_other_workers_are_all_done(aftermath: Aftermath):
     others = [row for file, row in aftermath.rows.items() if "/" not in file]
     assert {(row["state"], row["attempts"]) for row in others} == {("done", 1)}
 
@@ -76,7 +76,7 @@ def test_worker_is_killed_before_the_daemon_when_the_system_runs_out_of_memory(m
     stop(daemon)
 
 
-_GROUPS = (  # of version 1, of version 2: the folder, the limit of memory, and that of swap
+_GROUPS = (  # of version 1 and of version 2: the folder, and the files of the limits of memory and swap
     ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", "250000000")),
     ("/sys/fs/cgroup", "memory.max", ("memory.swap.max", "0")),
 )
@@ -84,10 +84,10 @@ _GROUPS = (  # of version 1, of version 2: the folder, the limit of memory, and 
 
 @pytest.fixture
 def small_group() -> Iterator[Path]:
-    """A control group of 250 MB."""
+    """Create a control group of 250 MB."""
     group = next(filter(None, itertools.starmap(_make_group, _GROUPS)), None)
     if group is None:
-        pytest.skip("needs root, and a control group of memory that may be divided")
+        pytest.skip("needs root, and a control group of memory that may have subgroups")
     yield group
     wait_for(lambda: _remove(group), "the end of the control group")
 
@@ -100,7 +100,7 @@ def _make_group(parent: str, limit: str, swap: tuple[str, str]) -> Path | None:
     except OSError:
         _remove(group)
         return None
-    with contextlib.suppress(OSError):  # a kernel that keeps no account of swap
+    with contextlib.suppress(OSError):  # the kernel does not account for swap
         (group / swap[0]).write_text(swap[1])
     return group
 

@@ -1,8 +1,9 @@
 """Rounds of kill -9 at random instants: of workers, of the daemon, of both, while files are dropped and results read.
 
-A round is one place with a daemon that is killed again and again, a dropper (a thread), an eager consumer (a process),
-and at the end one daemon that is left in peace, and the account. Everything random comes from the seed of the round;
-what a kill meets is the machine's business, so a repeated round is alike, not the same.
+A round is one place with a daemon that is killed repeatedly, a dropper (a thread) and a consumer (a process) that reads
+each result as soon as it appears. At the end, one daemon runs undisturbed, and the outcome of each file is checked. All
+random choices come from the seed of the round, but what a kill interrupts depends on the machine: a repeated round is
+similar, not identical.
 """
 
 import contextlib
@@ -28,13 +29,13 @@ from result_checks import consume, examine, mirrored, visible_results
 from sandbox import Place, wait_for
 
 FILES_AT_MOST = 4  # ordered before each instant
-FLOOD, FLOOD_SHARE = 45, 0.02  # or so many: taken, and their results published, in groups
-PEACE = 1.5  # the longest between two kills, in times that a daemon needs from its start to its first result here
+FLOOD, FLOOD_SHARE = 45, 0.02  # or this many, so that they are taken, and their results published, in groups
+PEACE = 1.5  # the longest time between two kills, as a multiple of the time from a daemon's start to its first result
 SOON = 0.1  # the same for a kill during the processing of a file
 AT_ONCE = 0.01  # the same for a kill between a new file, or a result, and its row
 TARGETS = {"worker": 7, "daemon": 2, "both": 1}  # the relative frequency of each target
 INSTANTS = {"any": 4, "take": 2, "attempt": 2, "result": 2}  # when: at any time, or just after one of these
-TIMEOUT_SECONDS = 1.5  # of the workers: how long a hanging job goes unnoticed
+TIMEOUT_SECONDS = 1.5  # of the workers: the time until a hanging job is detected
 DRAIN_SECONDS = 180.0  # a job that has not ended by then counts as stuck
 
 
@@ -44,7 +45,7 @@ class Verdict:
 
     seed: int
     kills: Counter[str]  # by what was killed
-    mended: Counter[str]  # the actions of the recoveries, as named in the log
+    repaired: Counter[str]  # the actions of the recoveries, as named in the log
     consumer: dict[str, Any]
     account: Account
     seconds: float
@@ -58,7 +59,7 @@ class Verdict:
 
 
 class Round:
-    """One place under fire."""
+    """One place with daemons that are killed."""
 
     def __init__(
         self,
@@ -84,11 +85,11 @@ class Round:
         self._orders: queue.SimpleQueue[int] = queue.SimpleQueue()  # how many files to drop; -1: no more
         self._tempo_seconds = 0.0
         self._daemon: Any = None
-        self._deaths: list[str] = []  # of daemons that the rig did not kill
+        self._deaths: list[str] = []  # by daemons that the rig did not kill
         self._killed: Counter[str] = Counter()
 
     def run(self) -> Verdict:
-        """Kill `kills` times, then drain and reckon."""
+        """Kill `kills` times, then drain the inbox and check the outcome of each file."""
         started = time.monotonic()
         dropping = threading.Thread(target=self._drop_as_ordered)
         dropping.start()
@@ -125,14 +126,15 @@ class Round:
             account.note(fault, "partial")
         for death in self._deaths:
             account.note(death, "wrong")
-        mended = _mended(self._place.log())
+        repaired = _repaired(self._place.log())
         seconds = time.monotonic() - started
         return Verdict(
-            seed=self._seed, kills=self._killed, mended=mended, consumer=seen, account=account, seconds=seconds
+            seed=self._seed, kills=self._killed, repaired=repaired, consumer=seen, account=account, seconds=seconds
         )
 
     def _measure_tempo(self) -> None:
-        """Seconds from a daemon's start to its first result: the storm leaves time for a few, however busy we are."""
+        """Seconds from a daemon's start to its first result: the kills leave time for a few, however busy this machine
+        is."""
         started = time.monotonic()
         self._dropper.drop("text")
         self._ensure_daemon()
@@ -153,11 +155,13 @@ class Round:
         if self._daemon is not None and self._daemon.exitcode is None:
             return
         if self._daemon is not None and self._daemon.exitcode != -signal.SIGKILL:
-            self._deaths.append(f"the daemon ended by itself: {self._daemon.exitcode}\n{self._place.log()[-2000:]}")
+            self._deaths.append(
+                f"the daemon ended without a kill: {self._daemon.exitcode}\n{self._place.log()[-2000:]}"
+            )
         self._start_daemon(drain=False)
 
     def _wait_for_the_instant(self) -> None:
-        """Let a random time pass, after what it is to be close to."""
+        """Let a random time pass, after the event that the kill is to be close to."""
         when = self._rng.choices(list(self._instants), list(self._instants.values()))[0]
         until = time.monotonic() + PEACE * self._tempo_seconds
         results, taken = self._outbox_as_it_is(), self._taken()
@@ -176,16 +180,16 @@ class Round:
         return set()
 
     def _outbox_as_it_is(self) -> list[int]:
-        """Differs when a result has become visible."""
+        """A value that changes when a result becomes visible."""
         return [folder.stat().st_mtime_ns for folder in mirrored(self._place.outbox) if folder.is_dir()]
 
     def _kill(self) -> None:
-        """Kill one worker, or the daemon (whose workers then end, too), or all workers and at once the daemon."""
+        """Kill one worker, the daemon (whose workers then end, too), or all workers and the daemon together."""
         what = self._rng.choices(list(self._targets), list(self._targets.values()))[0]
         if what != "daemon":
             workers = _children(self._daemon.pid)
             if not workers:
-                return  # none is there yet: the next instant
+                return  # there is none yet: try at the next instant
             for worker in workers if what == "both" else [self._rng.choice(workers)]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker, signal.SIGKILL)
@@ -195,7 +199,7 @@ class Round:
         self._killed[what] += 1
 
     def _drain(self) -> None:
-        """Let one daemon finish the remaining jobs, after the last daemon of the storm has ended."""
+        """Let one daemon finish the remaining jobs, after the last killed daemon has ended."""
         self._ensure_daemon()
         self._daemon.kill()
         self._daemon.join()
@@ -210,7 +214,7 @@ class Round:
 
 
 def run_rounds(home: Path, *, seeds: Sequence[int], kills: int) -> list[Verdict]:
-    """Rounds one after the other, each second one with the outbox on another file system if there is one."""
+    """Run rounds one after the other; if there is a second file system, every second round has its outbox there."""
     verdicts = []
     for seed in seeds:
         is_far = seed % 2 and Path("/dev/shm").is_dir()
@@ -219,7 +223,7 @@ def run_rounds(home: Path, *, seeds: Sequence[int], kills: int) -> list[Verdict]
         outbox = Path(tempfile.mkdtemp(prefix="outbox-", dir="/dev/shm" if is_far else site))
         verdicts.append(Round(site, seed=seed, kills=kills, outbox=outbox / "outbox").run())
         if verdicts[-1].bad:
-            break  # its folders stay, for whoever asks why
+            break  # its folders remain, for an analysis
         shutil.rmtree(outbox)
         shutil.rmtree(site)
     return verdicts
@@ -239,7 +243,7 @@ def _has_entries(folder: Path) -> bool:
         return False
 
 
-def _mended(log: str) -> Counter[str]:
+def _repaired(log: str) -> Counter[str]:
     found: Counter[str] = Counter()
     for report in re.findall(r"recovered after an unclean shutdown: (.*)", log):
         found.update({name: int(count) for count, name in re.findall(r"(\d+) (\w+)", report)})

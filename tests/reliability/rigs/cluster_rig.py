@@ -1,8 +1,9 @@
-"""A Ray cluster under fire: actors, their workers, nodes, the head and the daemon are killed at random instants, nodes
-are frozen and their links are cut for a while, while files are dropped.
+"""Failures in a Ray cluster: actors, their workers, nodes, the head and the daemon are killed at random instants, nodes
+are frozen, and their links are cut for a while, while files are dropped.
 
-All is on this machine: each node is a group of processes (samples/nodes.py), in a network namespace where links are cut
-(tests/support/cut_links.py). At the end, a whole cluster and one daemon are left in peace, and the account is made.
+Everything runs on this machine: each node is a group of processes (samples/nodes.py), in a network namespace where
+links are cut (tests/support/cut_links.py). At the end, an intact cluster and one daemon run undisturbed, and the
+outcome of each file is checked.
 """
 
 import contextlib
@@ -25,18 +26,18 @@ from result_checks import examine, visible_results
 from sandbox import Place, wait_for
 
 WEIGHTS = {"text": 60, "fine": 30, "crash_once": 1, "large": 0.3, "twin": 2, "latin": 1, "error": 0.3, "segfault": 0.2}
-# the relative frequency of each misfortune; a dead head takes its cluster along, and its start takes 20 s
+# the relative frequency of each failure; the cluster ends with its head, and the start of a new head takes 20 s
 EVENTS = {"worker": 5, "actor": 8, "near": 4, "daemon": 3, "node": 3, "freeze": 3, "cut": 3, "head": 0.5}
 PEACE = (
     0.05,
     1.0,
-)  # between two of them, in times that a worker on a node needs here from its start to its first result
-QUEUE = 60  # files that wait, at most
+)  # between two of them, as a multiple of the time from the start of a worker on a node to its first result
+QUEUE = 60  # maximum number of waiting files
 BURST = 12
 FROZEN_SECONDS = (2.0, 30.0)
 CUT_SECONDS = (2.0, 40.0)
-SURE_SECONDS = 16.0  # of a freeze or a cut, within which the daemon must give the node up
-SURVIVE_SECONDS = 45.0  # from the cut of a link, within which the workers beyond it that were given up must end
+SURE_SECONDS = 16.0  # from a freeze or a cut, within which the daemon must give the node up
+SURVIVE_SECONDS = 45.0  # from the cut of a link, within which the workers that the daemon gave up must end
 BOXES = 2
 DRAIN_SECONDS = 600.0
 CLUSTER = """
@@ -55,9 +56,9 @@ class Verdict:
     events: Counter[str]
     outcomes: Counter[str]  # of attempts
     nodes: Counter[str]  # attempts by node
-    orphans: int  # near halves left at the end
+    orphans: int  # near halves that still run at the end
     given_up_seconds: list[float]  # from the freeze or the cut of a node until none of its jobs runs
-    survivors: int  # workers beyond a cut link that were given up, and did not end
+    survivors: int  # workers behind a cut link that the daemon gave up, and that did not end
     joined_seconds: list[float]  # from the start of a node under load until it has a job
     seconds: float
 
@@ -70,7 +71,7 @@ class Verdict:
                 f"{self.account.stuck} stuck, {self.account.wrong} wrong), {self.account.worn} worn",
                 f"events: {dict(self.events)}; attempts: {dict(self.outcomes)}; by node: {dict(self.nodes)}",
                 f"frozen or cut off: {len(self.given_up_seconds)} nodes given up after at most {frozen}, "
-                f"{self.survivors} workers there outlived it; {self.orphans} near halves were left",
+                f"{self.survivors} workers there did not end; {self.orphans} near halves still ran",
                 f"joined: {len(self.joined_seconds)} nodes, used after at most {joined}",
                 *self.account.notes[:20],
             ]
@@ -79,7 +80,7 @@ class Verdict:
 
 @dataclass(kw_only=True)
 class Storm:
-    """One place, one cluster."""
+    """One place and one cluster."""
 
     home: Path
     seed: int
@@ -207,7 +208,7 @@ class Storm:
     # ---------------------------------------------------------------------------------------- events
 
     def _strike(self) -> None:
-        """Let something happen; count it if it hit anything."""
+        """Cause one failure; count it if it affected anything."""
         event = self._rng.choices([*self.events], [*self.events.values()])[0]
         self._happened[event] += bool(getattr(self, f"_strike_{event}")())
 
@@ -228,14 +229,14 @@ class Storm:
         return True
 
     def _strike_node(self) -> bool:
-        """A node dies, and another one joins."""
+        """Kill a node, and let another one join."""
         self._kill_box(self._rng.choice(self._boxes))
         self._add_box()
         self._awaited[self._boxes[-1].name] = time.time()
         return True
 
     def _strike_freeze(self) -> bool:
-        """A node is frozen for a while; it may thaw in time or not."""
+        """Freeze a node for a while, shorter or longer than the daemon waits for it."""
         node = self._rng.choice(self._boxes)
         if not self._running_on(node.name):
             return False
@@ -246,7 +247,7 @@ class Storm:
         return True
 
     def _strike_cut(self) -> bool:
-        """The link of a node is cut for a while. The workers that the daemon has given up must end there."""
+        """Cut the link of a node for a while. The workers that the daemon gave up must end there."""
         node = self._rng.choice(self._boxes)
         if not self._network or not self._running_on(node.name):
             return False
@@ -264,7 +265,7 @@ class Storm:
         return True
 
     def _isolate(self, node: Any, seconds: float) -> None:
-        """Wait for so long, and measure when the daemon gives the jobs of the node up."""
+        """Wait for `seconds`, and measure when the daemon gives up the jobs of the node."""
         began, given_up = time.monotonic(), seconds
         while (elapsed := time.monotonic() - began) < seconds:
             if given_up == seconds and not self._running_on(node.name):
@@ -285,7 +286,7 @@ class Storm:
         self._start_cluster()
         return True
 
-    # ---------------------------------------------------------------------------------------- looks
+    # ---------------------------------------------------------------------------------------- queries
 
     def _of_boxes(self, what: str) -> list[int]:
         return [pid for node in self._boxes for pid in node.pids() if what in _command(pid)]

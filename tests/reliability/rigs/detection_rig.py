@@ -1,6 +1,6 @@
-"""Writers in processes of their own, and a daemon that watches: every file ends once and complete.
+"""Writers in processes of their own, and a daemon that watches the inbox: every file must be processed once, complete.
 
-Run as a program it is that daemon with a part of it broken: the negative controls.
+Run as a program, it is such a daemon with one part broken, for the negative controls.
 """
 
 import json
@@ -52,11 +52,11 @@ _INBOXD = ("-m", "daemon.cli")
 
 
 class House(Place):
-    """A place whose daemon must notice every file by its events: with `TOML`, the periodic rescan never runs."""
+    """A place whose daemon must detect every file by its events: with `TOML`, the periodic rescan never runs."""
 
     def __init__(self, home: Path, toml: str = TOML):
         super().__init__(home, toml)
-        self.elsewhere = home / "elsewhere"  # on the file system of the inbox, and no concern of the daemon's
+        self.elsewhere = home / "elsewhere"  # on the file system of the inbox; the daemon does not watch it
         self.elsewhere.mkdir()
         self.pid = 0
 
@@ -68,7 +68,8 @@ class House(Place):
         sabotage: str = "",
         **environment: str,
     ) -> subprocess.Popen:
-        """A daemon in the background, ready. inside: a command that runs it ("unshare --user")."""
+        """Start a daemon in the background, and wait until it is ready. inside: a command that runs it ("unshare
+        --user")."""
         if sabotage:
             program = [__file__, sabotage]
         if not inside and program == _INBOXD and not environment:
@@ -91,7 +92,7 @@ class House(Place):
         return control_socket.ask(self.settings().socket, "status")
 
     def stop(self, daemon: subprocess.Popen) -> None:
-        """End it in order; it must be the process that was started, and have had nothing to call an error."""
+        """Stop it; it must be the process that was started, and must have logged no error."""
         assert daemon.poll() is None, self.log()
         assert self.status()["pid"] == self.pid
         daemon.send_signal(signal.SIGTERM)
@@ -128,8 +129,8 @@ class House(Place):
         return (result / json.loads(document.read_text())["original"]["path"]).read_bytes()
 
     def let_settle(self, times: int = 2) -> None:
-        """Wait until what does not change has settled: a hard link gives no hint that it is complete, and must do so,
-        too. Whatever stood still before it was made is then either taken or will not be."""
+        """Wait until unchanged files have settled. A hard link, which causes no event that it is complete, must settle,
+        too: once it is taken, each file that was unchanged before it was made has been taken or never will be."""
         for _ in range(times):
             name = f"{uuid.uuid4().hex}.txt"
             (self.elsewhere / name).write_text("fine")
@@ -162,14 +163,14 @@ class Writer:
         self._process.stdout.close()
 
     def do(self, code: str) -> None:
-        """Have it done; returns when it is."""
+        """Execute the lines; return when they are done."""
         self._process.stdin.write(json.dumps(code) + "\n")
         self._process.stdin.flush()
         assert self._process.stdout.readline() == "\n", f"the writer failed at: {code}"
 
 
 def check_stalled_upload(house: House) -> None:
-    """A file is not taken while its writer has it open, however long that writes nothing."""
+    """A file is not taken while its writer has it open, however long the writer writes nothing."""
     with Writer(house.folder("stalled")) as writer:
         writer.do("file = open('upload.txt', 'w'); file.write('the first half, '); file.flush()")
         house.let_settle()
@@ -185,13 +186,15 @@ def check_overflow(house: House, daemon: subprocess.Popen, deadline: float = DEA
     daemon.send_signal(signal.SIGSTOP)
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     try:
-        for number in range(limit + 4000):  # the reading thread may have taken some; two equal ones in a row are one
+        for number in range(
+            limit + 4000
+        ):  # the reading thread may have read some events; two equal ones in a row count as one
             os.close(os.open(folder / f".{number % 2}", os.O_WRONLY | os.O_CREAT))
-        (house.elsewhere / "lost.txt").write_text("nobody was told")
+        (house.elsewhere / "lost.txt").write_text("the lost events were not reported")
         (house.elsewhere / "lost.txt").rename(folder / "lost.txt")
     finally:
         daemon.send_signal(signal.SIGCONT)
-    house.expect("overflow", {"lost.txt": b"nobody was told"}, deadline)
+    house.expect("overflow", {"lost.txt": b"the lost events were not reported"}, deadline)
     assert "inotify lost events" in house.log()
 
 
@@ -202,7 +205,7 @@ def _sabotage(name: str) -> None:
     match name:
         case "writers-are-not-asked":
             regular_files.writer_has = lambda path, folder=None: False
-        case "lost-events-are-not-told":
+        case "lost-events-are-not-reported":
             watcher.Watcher.on_queue_overflow = lambda self: None
 
 

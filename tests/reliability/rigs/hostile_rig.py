@@ -1,7 +1,6 @@
-"""Files outside the folders of a daemon, and a watch on who touches them; names and objects that no careful person
-would drop.
+"""Files outside the folders of a daemon, watched for any access; hostile names and special files in its inbox.
 
-As a program, it is a daemon in which somebody interferes at the worst instant, or of which a part is broken.
+Run as a program, it is a daemon that somebody interferes with at the worst instant, or of which a part is broken.
 """
 
 import ctypes
@@ -32,7 +31,7 @@ _TOML = """
     rescan = "300ms"
 """
 CANARY = b"a secret that is none of the daemon's business\n"
-# what no output for a terminal may hold: control characters (but the line's end), and those that turn writing around
+# not allowed in output for a terminal: control characters except newline, and characters that reverse the direction
 _ACTIVE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 NAMES = [
@@ -48,7 +47,7 @@ NAMES = [os.fsdecode(name.replace(b"/", b"_")) for name in NAMES]
 
 
 class Canary:
-    """A folder outside, with a file; from `watch` on, the kernel reports all accesses to them."""
+    """A folder outside the daemon's folders, with a file; after `watch`, the kernel reports all accesses to them."""
 
     def __init__(self, folder: Path, name: str = "canary.txt"):
         self.folder, self.file = folder, folder / name
@@ -76,7 +75,7 @@ class Canary:
 
     def check(self) -> None:
         """Check that no process has accessed or changed it."""
-        assert self.touches() == set(), "something outside the daemon's folders was touched"
+        assert self.touches() == set(), "something outside the daemon's folders was accessed"
         assert os.listdir(self.folder) == [self.file.name]
         assert self.file.read_bytes() == CANARY
         assert (self.file.stat().st_ino, self.file.stat().st_mtime_ns) == self._before
@@ -84,7 +83,7 @@ class Canary:
 
 
 class HostileHouse(House):
-    """A place whose daemon looks at all of the inbox again and again."""
+    """A place whose daemon scans the complete inbox repeatedly."""
 
     def __init__(self, home: Path):
         super().__init__(home, _TOML)
@@ -94,7 +93,7 @@ class HostileHouse(House):
         return self.status()["left_in_inbox"]
 
     def start_meddled(self, how: str, canary: Canary) -> subprocess.Popen:
-        """A daemon in which somebody else acts at the worst instant, ready."""
+        """Start a daemon that somebody interferes with at the worst instant, and wait until it is ready."""
         return self.start(program=[__file__, how], CANARY=str(canary.folder))
 
     def remove(self) -> None:

@@ -1,8 +1,8 @@
 """Runs daemons on disks whose power is cut, and checks the remaining files, before and after the recovery.
 
-A run: blank disks, a producer, a daemon that is killed and started again at times and asked to try again what failed,
-and several cuts, of which nobody there knows. Then each snapshot is mounted in its turn, checked, and recovered by a
-drain; at times the power is cut in the middle of that, too.
+A run has blank disks, a producer, and a daemon that is sometimes killed and started again, and sometimes retries failed
+jobs. Several cuts take snapshots of the disks, which the processes do not notice. Then each snapshot is mounted,
+checked, and recovered by a drain; sometimes the power is cut during the recovery, too.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from disk_state import ROWS, Remains, Site, look
+from disk_state import ROWS, Remains, Site, read_disks
 from disks import Disks
 from power_cut_checks import Promises, after_recovery, at_start
 from power_cut_daemons import DaemonServer, Order
@@ -54,8 +54,8 @@ LAYOUTS: Mapping[str, Mapping[str, str]] = {  # the outbox is on disk b, if ther
     "two btrfs": {"a": "btrfs", "b": "btrfs"},
 }
 _EVENTS = ("queued", "queued by command", "running", "publishing", "done", "failed")
-_PAUSE_SECONDS = 0.4  # at most, before a cut
-_EVENT_SECONDS = 1.0  # at most, until the event a cut waits for
+_PAUSE_SECONDS = 0.4  # maximum time before a cut
+_EVENT_SECONDS = 1.0  # maximum time until the event that a cut waits for
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Figures:
     cuts: int = 0
     in_recovery: int = 0
     files: int = 0
-    checks: int = 0  # jobs looked at, before and after each recovery
+    checks: int = 0  # jobs checked, before and after each recovery
 
     def __iadd__(self, other: "Figures") -> "Figures":
         for name, count in vars(other).items():
@@ -74,7 +74,7 @@ class Figures:
 
 
 class PowerCuts:
-    """One layout of disks, and daemons on it. `sabotage`: broken ones, see `power_cut_daemons`."""
+    """One arrangement of disks, and daemons on it. `sabotage`: broken daemons, see `power_cut_daemons`."""
 
     def __init__(self, home: Path, server: DaemonServer, layout: str, *, seed: int, sabotage: str = ""):
         self.figures = Figures()
@@ -97,10 +97,10 @@ class PowerCuts:
         self._disks.close()
 
     def run(self, cuts: int) -> None:
-        """One run with so many cuts.
+        """One run with `cuts` cuts.
 
         Raises:
-            AssertionError: a promise is broken; the snapshot is kept.
+            AssertionError: a promise is broken; the snapshot is saved.
         """
         for snapshot, promises in self._live(cuts):
             self._check(snapshot, promises, self._chance.random() < 0.25)
@@ -108,10 +108,10 @@ class PowerCuts:
     def run_deaths(
         self, *deaths: str, kind: str = "good", folder: str | None = None, files: int = 1, retry: bool = False
     ) -> None:
-        """Some files; daemons that die one after the other, each after a function of its own ("": not at all); and a
-        cut.
+        """Drop files, run daemons one after the other, each of which kills itself after a function ("": not at all),
+        and cut the power.
 
-        kind, folder: of the files, see `Producer.drop`. retry: the second daemon is asked to try again what failed.
+        kind, folder: of the files, see `Producer.drop`. retry: the second daemon retries the failed jobs.
         """
         self._disks.power_on()
         producer = Producer(self._site.inbox, self._chance)
@@ -163,7 +163,7 @@ class PowerCuts:
         return self._server.start(order)
 
     def _retry_the_failed(self) -> bool:
-        """Retry the failed jobs. False: the daemon did not respond, because it is being killed or is starting."""
+        """Retry the failed jobs. False: the daemon did not respond, because it has been killed or is starting."""
         with contextlib.suppress(InboxdError, OSError):
             return bool(control_socket.ask(self._site.state / "inboxd.sock", "retry", failed=True)["retried"])
         return False
@@ -172,7 +172,8 @@ class PowerCuts:
         wait_for(lambda: self._retry_the_failed() or self._server.has_ended(daemon), "the end of a daemon")
 
     def _await_moment(self, daemon: int) -> None:
-        """Any moment; or that at which a job has just come to a certain state; or the end of the daemon."""
+        """Wait for a random time, for the moment at which a job has just reached a certain state, or for the end of the
+        daemon."""
         event = self._chance.choice((None, None, *_EVENTS))
         pause = self._chance.uniform(0, _PAUSE_SECONDS)
         last = _last_event(self._site.database) if event else 0
@@ -189,7 +190,7 @@ class PowerCuts:
         again = None
         self._disks.power_on(snapshot)
         try:
-            start = look(self._site)
+            start = read_disks(self._site)
             self._assert_none(snapshot, "before the recovery", at_start(promises, start), start)
             daemon = self._start(drain=True)
             if cut_again:
@@ -199,7 +200,7 @@ class PowerCuts:
                 self._server.kill(daemon)
             else:
                 status = self._server.wait(daemon)
-                end = look(self._site)
+                end = read_disks(self._site)
                 assert status == 0, f"{self._name}: the recovery ended with {status}: {self._log.read_text()[-3000:]}"
                 self._assert_none(snapshot, "after the recovery", after_recovery(promises, start, end), end)
         finally:
@@ -215,7 +216,7 @@ class PowerCuts:
         folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         try:
             verdict = Verification(folders, settings.database, is_running=False).run()
-        except (UsageError, FileNotFoundError):  # cut before the job log or the folders were made
+        except (UsageError, FileNotFoundError):  # the power was cut before the job log or the folders were made
             return []
         return [f"verify: {finding.what}" for finding in verdict.findings if finding.is_error]
 
@@ -232,7 +233,7 @@ class PowerCuts:
 
 
 def _read(database: Path) -> dict[str, dict[str, Any]]:
-    """The rows of the job log, as any user may read them beside a running daemon; none before there is one."""
+    """The rows of the job log, which any user may read while a daemon runs; none if there is no job log yet."""
     return {row["id"]: dict(row) for row in _query(database, ROWS)}
 
 

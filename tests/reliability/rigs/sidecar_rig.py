@@ -1,7 +1,7 @@
 """Random trees of files and sidecars, with any names and any bytes, and a daemon that measures the iterations of its
 own main loop.
 
-As a program, it is that daemon; with a second argument, a broken one for the negative controls.
+Run as a program, it is that daemon; with a second argument, a broken one for the negative controls.
 """
 
 import json
@@ -32,7 +32,7 @@ _TOML = """
     [schedule]
     rescan = "500ms"
 """
-_KEPT_TREES = 20  # behind the newest, so that what stays in the inbox does not grow without end
+_KEPT_TREES = 20  # trees kept behind the newest, so that the inbox does not grow without limit
 _SUFFIXES = (b"", b".txt", b".toml", b".prompt", b".password", b".done")
 
 
@@ -97,7 +97,7 @@ _folders = st.lists(_names.filter(lambda name: _is_a_name(name) and not name.sta
 
 @st.composite
 def _groups(draw: st.DrawFn) -> dict[bytes, bytes]:
-    """A file, sidecars of its own, and options of its folders."""
+    """A file with its sidecars, and options files of its folders."""
     folders = draw(_folders)
     name = draw(_names.filter(lambda name: _is_a_name(name) and len(name) < 240))
     where = b"".join(folder + b"/" for folder in folders)
@@ -119,11 +119,11 @@ def trees(draw: st.DrawFn) -> dict[bytes, bytes]:
     return tree | draw(st.dictionaries(_files, _contents, max_size=2))
 
 
-# ---------------------------------------------------------------------------------------- who is dropped on
+# ---------------------------------------------------------------------------------------- the place
 
 
 class Sidecars(House):
-    """A place whose daemon is thrown one tree after another, with an innocent file beside each."""
+    """A place into which one tree after another is dropped, each with a harmless file beside it."""
 
     def __init__(self, home: Path):
         super().__init__(home, _TOML)
@@ -138,7 +138,7 @@ class Sidecars(House):
         return self.daemon
 
     def throw(self, tree: Mapping[bytes, bytes], *, deadline: float = 60.0) -> None:
-        """Rename a tree in, and an innocent file: which must be taken, by a daemon that lives."""
+        """Rename a tree and a harmless file into the inbox. A running daemon must take the file."""
         self.trees += 1
         folder = self.elsewhere / f"{self.trees}"
         folder.mkdir()
@@ -148,18 +148,18 @@ class Sidecars(House):
         place = self.inbox / ("marked" if self.trees % 10 == 0 else ".")
         place.mkdir(exist_ok=True)
         folder.rename(place / folder.name)
-        innocent = self.drop(f"innocent-{self.trees}.txt", "innocent")
+        harmless = self.drop(f"harmless-{self.trees}.txt", "harmless")
 
         def is_taken() -> bool:
             assert self.daemon.poll() is None, self.log()[-3000:]
-            return not innocent.exists()
+            return not harmless.exists()
 
-        wait_for(is_taken, "the innocent file to be taken", deadline)
+        wait_for(is_taken, "the harmless file to be taken", deadline)
         for name in (f"{self.trees - _KEPT_TREES}", f"marked/{self.trees - _KEPT_TREES}"):
             shutil.rmtree(self.inbox / name, ignore_errors=True)
 
     def end(self) -> None:
-        """Let it finish all its work and stop; add its measured iterations to the others."""
+        """Let the daemon finish its work and stop; add its measured iterations to the others."""
         wait_for(lambda: self._is_at_rest(), "the end of all jobs", 600.0)
         self.daemon.send_signal(signal.SIGTERM)
         assert self.daemon.wait(60) == 0, self.log()[-3000:]
@@ -181,20 +181,20 @@ class Sidecars(House):
         return jobs is not None and not any(jobs.get(state) for state in ("queued", "running", "publishing"))
 
     def check(self, max_turn_seconds: float = MAX_TURN_SECONDS) -> dict[str, float]:
-        """Check that all innocent files are done, `verify` and the log report no error, and no iteration took long.
+        """Check that all harmless files are done, `verify` and the log report no error, and no iteration took long.
 
         Return the longest iterations in seconds, by `cpu` and `wall`.
         """
-        rows = self.rows("SELECT file, state FROM job_log WHERE file LIKE 'innocent-%'")
+        rows = self.rows("SELECT file, state FROM job_log WHERE file LIKE 'harmless-%'")
         assert {row["file"] for row in rows if row["state"] == "done"} == {
-            f"innocent-{number}.txt" for number in range(1, self.trees + 1)
+            f"harmless-{number}.txt" for number in range(1, self.trees + 1)
         }
         assert len(rows) == self.trees
         self.verify()
         assert "Traceback" not in self.log(), self.log()[-5000:]
         longest = {name: max(turns[name] for turns in self._turns) for name in ("cpu", "wall")}
-        # of the processor, as a machine that others load may halt us for as long as it likes
-        assert longest["cpu"] <= max_turn_seconds, f"a turn of the loop took {longest['cpu']:.1f} s"
+        # of CPU time, because a busy machine may halt this process for any time
+        assert longest["cpu"] <= max_turn_seconds, f"an iteration of the loop took {longest['cpu']:.1f} s"
         return longest
 
 
@@ -210,7 +210,7 @@ def _write(path: bytes, content: bytes) -> bool:
 
 
 def _measure_turns(path: Path) -> None:
-    """Write the longest turn of the main loop to `path`, in seconds: of its thread's processor time, and in all."""
+    """Write the longest iteration of the main loop to `path`, in seconds: CPU time of its thread, and wall time."""
     from daemon.server.backlog import Backlog
 
     longest = {"cpu": 0.0, "wall": 0.0}
@@ -223,7 +223,7 @@ def _measure_turns(path: Path) -> None:
             turn = {"cpu": time.thread_time() - cpu, "wall": time.monotonic() - wall}
             if any(turn[name] > longest[name] for name in turn):
                 longest.update({name: max(longest[name], turn[name]) for name in turn})
-                path.with_suffix(".new").write_text(json.dumps(longest))  # now: it may be killed next
+                path.with_suffix(".new").write_text(json.dumps(longest))  # immediately: the daemon may be killed next
                 path.with_suffix(".new").rename(path)
         collect(self, wait=wait)
         begun.append((time.thread_time(), time.monotonic()))

@@ -1,8 +1,8 @@
-"""One daemon for a long time under mixed load, everything that can happen to it happening to it, and a watch on what
-it holds: descriptors, threads, memory, workers, the database's log.
+"""One daemon under mixed load for a long time, with every kind of disturbance, while its resources are measured:
+descriptors, threads, memory, workers, the database's log.
 
-The load is a sequence of scenes by chance. After each, a janitor reads and removes the results, as a user would; so
-what grows, grows in the daemon.
+The load is a random sequence of scenes. After each scene, a janitor reads and removes the results, as a user would:
+whatever grows, grows in the daemon.
 """
 
 import contextlib
@@ -63,7 +63,8 @@ class Soak:
         self.meters = Meters(self._daemon.pid, self._place.state / "jobs.db-wal")
 
     def run(self, seconds: float, *, sample_seconds: float, rest_seconds: float) -> Account:
-        """Play scenes for so long, each at least once, with a reading every so often; see `_between_rests`."""
+        """Play scenes for this time, each at least once, and take a reading after some of them; see
+        `_between_rests`."""
 
         def play() -> None:
             stop = threading.Event()
@@ -82,8 +83,8 @@ class Soak:
         return self._between_rests(play, rest_seconds)
 
     def run_floods(self, count: int, *, rest_seconds: float) -> Account:
-        """Play so many floods, with one reading after each: between two readings are always as many jobs, so what
-        grows by the job has grown as much in each quarter of them, however fast the machine was in which."""
+        """Play this number of floods, with one reading after each. There are equally many jobs between two readings, so
+        a leak per job grows equally in each quarter of the readings, however fast the machine was."""
 
         def play() -> None:
             for _ in range(count):
@@ -121,19 +122,19 @@ class Soak:
         return [*scenes, self._flooded, *([self._outbox_full] if self._is_mounted else [])]
 
     def _play(self, scene: Callable[[], None]) -> None:
-        """One scene, until all its files are done, and the janitor's round."""
+        """Play one scene until all its files are done, then let the janitor read and remove the results."""
         self.played[scene.__name__.removeprefix("_")] += 1
         scene()
         self._wait_for(self._is_quiet, f"the end of the scene {scene.__name__}", QUIET_SECONDS)
         self._clear_outbox()
 
     def _mixed(self) -> None:
-        """Files of all sorts."""
+        """Drop files of all kinds."""
         for _ in range(self._rng.randrange(5, 30)):
             self._dropper.drop()
 
     def _flooded(self) -> None:
-        """Very many files at once."""
+        """Drop very many files at once."""
         for _ in range(self._flood):
             self._dropper.drop("text")
 
@@ -148,7 +149,7 @@ class Soak:
         shutil.rmtree(self._place.inbox / second)
 
     def _workers_killed(self) -> None:
-        """Workers are killed while they work."""
+        """Kill workers while they work."""
         for _ in range(10):
             self._dropper.drop(self._rng.choice(("text", "fine")))
         for _ in range(3):
@@ -159,7 +160,7 @@ class Soak:
                 os.kill(self._rng.choice(workers), signal.SIGKILL)
 
     def _asked(self) -> None:
-        """Good and bad questions through the control socket; clients that go away."""
+        """Send valid and invalid commands to the control socket, and close connections early."""
         socket_path = self._place.state / "inboxd.sock"
         for command in ("status", "probe", "no such command"):
             control_socket.ask(socket_path, command)
@@ -175,12 +176,12 @@ class Soak:
                 client.sendall(question)
 
     def _hung_up(self) -> None:
-        """SIGHUP: look at everything again."""
+        """Send SIGHUP, which makes the daemon scan everything again."""
         self._dropper.drop("text")
         self._daemon.send_signal(signal.SIGHUP)
 
     def _outbox_full(self) -> None:
-        """The outbox cannot be written for a while."""
+        """Fill the outbox for a while."""
         filler = self._place.outbox / ".filler"
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
@@ -197,7 +198,7 @@ class Soak:
     # ---------------------------------------------------------------------------------------- the janitor
 
     def _clear_outbox(self) -> None:
-        """Read and remove all results; have some of the failed ones tried again instead, once each."""
+        """Read and remove all results; retry some of the failed jobs instead, once each."""
         while True:
             retried = [seen.job for seen in self._read_and_remove()]
             for path in self._place.outbox.rglob("*"):
@@ -208,10 +209,10 @@ class Soak:
                 assert answer["ok"], answer
             if not retried:
                 return
-            self._wait_for(self._is_quiet, "the end of what is tried again", QUIET_SECONDS)
+            self._wait_for(self._is_quiet, "the end of the retried jobs", QUIET_SECONDS)
 
     def _read_and_remove(self) -> list[Seen]:
-        """The failed results that stay, to be tried again."""
+        """The failed results that remain, because their jobs are retried."""
         stay = []
         for document in list(self._place.outbox.rglob("*.json")):
             if document.name not in ("result.json", "error.json"):
@@ -246,7 +247,8 @@ class Soak:
         return jobs.get("done", 0) + jobs.get("failed", 0) == len(self._dropper.drops) == sum(jobs.values())
 
     def _come_to_rest(self, like: Reading | None, seconds: float) -> Reading:
-        """The meters once the workers have exited and, if that happens in time, all values are those of `like`."""
+        """The readings once the workers have exited and, if that happens in time, once all values equal those of
+        `like`."""
         until = time.monotonic() + seconds
         while True:
             reading = self.meters.read()
@@ -260,7 +262,7 @@ def _is_without_files(folder: Path) -> bool:
 
 
 def _mount_small(folder: Path) -> bool:
-    """A small file system on `folder`, to be filled; False: this user may not."""
+    """Mount a small file system on `folder`; False: this user may not."""
     if os.geteuid() != 0:
         return False
     command = ["mount", "-t", "tmpfs", "-o", f"size={OUTBOX_BYTES}", "tmpfs", folder]

@@ -1,6 +1,6 @@
-"""One daemon, many bad workers at once, and good neighbors: who ended how, and what it cost the daemon.
+"""One daemon with many faulty workers at once, and good jobs beside them: how each ended, and what it cost the daemon.
 
-Run as a program it is that daemon with a part of it broken: the negative controls.
+Run as a program, it is such a daemon with one part broken, for the negative controls.
 """
 
 import contextlib
@@ -44,14 +44,14 @@ _TABLE = """
 
 
 def make_toml(recipes: Mapping[str, str], *, attempts: int = 2, at_once: int = 4) -> str:
-    """A folder, a recipe and so a worker of its own for each of `recipes`: its name and its processor's options."""
+    """A folder and a recipe, and therefore a worker, for each of `recipes`: its name and its processor's options."""
     tables = (_TABLE.format(name=name, options=options) for name, options in recipes.items())
     return _TOML.format(attempts=attempts, at_once=at_once) + "".join(tables)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Burden:
-    """The memory and descriptors that a process holds."""
+    """The memory and descriptors of a process."""
 
     resident_bytes: int
     peak_bytes: int
@@ -71,7 +71,7 @@ def burden(pid: int) -> Burden:
 
 @dataclass(frozen=True, kw_only=True)
 class Aftermath:
-    """The state of a daemon after a round of bad workers."""
+    """The state of a daemon after a round of faulty workers."""
 
     rows: dict[str, dict[str, Any]]  # by file
     charged: dict[str, int]  # attempts, by file
@@ -86,8 +86,8 @@ class Aftermath:
 def live_through(
     place: Place, rounds: Sequence[Mapping[str, str]], parked: Collection[str], together: str = "none"
 ) -> Aftermath:
-    """Run a daemon on rounds of files (file: text), with neighbors before, among and after them. The `parked` ones do
-    not end, and the files in the folder `together` start only when all of them are queued."""
+    """Run a daemon on rounds of files (file: text), with good files before, among and after them. The jobs of the
+    `parked` ones do not end; the files in the folder `together` start only when all of them are queued."""
     daemon = place.start()
     end_of_all(place, drop_neighbors(place, "before"))
     wait_for(lambda: _is_alone(place, daemon.pid), "the end of the idle worker")
@@ -109,9 +109,9 @@ def live_through(
         end_of_all(place, files, deadline=600.0)
     end_of_all(place, drop_neighbors(place, "after"))
     waiting = {file: wait_for(lambda file=file: _waiting(place, file), f"{file} to wait") for file in parked}
-    for row in waiting.values():  # or its worker would be tried again and again
+    for row in waiting.values():  # otherwise its worker would be started repeatedly
         place.inboxd("cancel", row["id"])
-    wait_for(lambda: _is_alone(place, daemon.pid), "the end of all that the workers were and started")
+    wait_for(lambda: _is_alone(place, daemon.pid), "the end of all workers and of the processes that they started")
     after = burden(daemon.pid)
     rows = {row["file"]: row for row in place.rows()} | waiting
     charges = place.rows("SELECT folder, name, charged FROM jobs")
@@ -144,7 +144,8 @@ def end_of_all(place: Place, files: Iterable[str], deadline: float = DEADLINE) -
 
 
 def processes_of(place: Place) -> list[int]:
-    """The daemon, its workers and their children, in any session: all processes whose working folder is the place."""
+    """The daemon, its workers and their children, in any session: all processes whose working directory is the
+    place."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
@@ -164,7 +165,7 @@ def drop_neighbors(place: Place, name: str) -> list[str]:
 
 
 def start_broken(place: Place, sabotage: str) -> subprocess.Popen:
-    """A daemon with one part broken, ready."""
+    """Start a daemon with one part broken, and wait until it is ready."""
     daemon = subprocess.Popen(
         [sys.executable, __file__, sabotage, "run", "--config", str(place.config)],
         cwd=place.home,
@@ -196,7 +197,7 @@ def _sabotage(name: str) -> None:
                     rest = rest[os.write(stdin, rest) :]
 
             supervisor.Worker.send = send
-        case "end-is-end-of-file":  # of stdout, whoever holds it
+        case "end-is-end-of-file":  # of stdout, whichever process holds it
 
             def serve(self):
                 self._selector.register(self._process.stdout, 1, self._read_stdout)

@@ -1,6 +1,6 @@
-"""The account at the end of a rig: each dropped content must be processed once, and nothing may be left anywhere.
+"""The accounting at the end of a rig: each dropped content must be processed once, and nothing may be left anywhere.
 
-It trusts the folders, and reads the job log only for the reason why a good file failed.
+It relies on the folders, and reads the job log only to learn why a good file failed.
 """
 
 from collections import Counter, defaultdict
@@ -24,8 +24,8 @@ class Account:
     twice: int = 0
     partial: int = 0
     stuck: int = 0  # left in the inbox, in .taken or .staging, or not ended
-    wrong: int = 0  # another state or another content than the drop must have
-    worn: int = 0  # good files set aside because kills alone used up what a job has: no fault of the daemon
+    wrong: int = 0  # another state or another content than expected
+    worn: int = 0  # good files that failed because kills used up their attempts: not an error of the daemon
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -38,7 +38,7 @@ class Account:
 
 
 def reckon(place: Place, drops: Sequence[Drop], results: Sequence[Seen]) -> Account:
-    """The account of a place whose daemon has ended with nothing left to do; `results`: all there were."""
+    """Check a place whose daemon has ended with nothing left to do; `results`: all that appeared."""
     account = Account(files=len(drops), looks=len(results))
     seen: defaultdict[str, list[Seen]] = defaultdict(list)
     for found in results:
@@ -59,7 +59,7 @@ def reckon(place: Place, drops: Sequence[Drop], results: Sequence[Seen]) -> Acco
 
 
 def _compare(place: Place, alike: list[Drop], seen: list[Seen], account: Account) -> None:
-    """The files of one content, compared with its results."""
+    """Compare the files of one content with its results."""
     if len(seen) < len(alike):
         account.note(f"{alike[0].name} ({alike[0].sort})", "lost", len(alike) - len(seen))
     if len(seen) > len(alike):
@@ -74,12 +74,12 @@ def _compare(place: Place, alike: list[Drop], seen: list[Seen], account: Account
             account.note(f"{result.path}: its text is not the original's", "wrong")
     sidecars = Counter(drop.sidecar for drop in alike)
     if len(seen) == len(alike) and Counter(result.sidecar for result in seen) != sidecars:
-        account.note(f"{alike[0].name}: the sidecar did not come with its file", "lost")
+        account.note(f"{alike[0].name}: the sidecar is not with its file", "lost")
 
 
 def _worn_by(place: Place, job: str) -> str:
-    """Return how the attempts ended of a job that had as many crashes of the daemon in a row, or failures of its own,
-    as the retry rules allow; "" if there were fewer."""
+    """Return how the attempts of a job ended that had as many crashes of the daemon in a row, or failures of its own,
+    as the retry rules allow; "" if it had fewer."""
     query = f"SELECT outcome FROM attempts WHERE job = '{job}' ORDER BY attempt"
     outcomes = [row["outcome"] for row in place.rows(query)]
     interrupted = 0

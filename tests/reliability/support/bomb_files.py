@@ -1,4 +1,4 @@
-"""Small files that ask for much: each made here, in some kilobytes, by hand.
+"""Small files that claim to be huge: each is built here, by hand, in a few kilobytes.
 
 Formats: PNG (W3C), TIFF 6.0, GIF89a, PDF (ISO 32000-1), zlib and deflate (RFC 1950, 1951).
 """
@@ -28,7 +28,7 @@ def zeros(size: int) -> bytes:
 
 
 def png(width: int, height: int, *, depth: int = 8, color: int = 2, before: bytes = b"") -> bytes:
-    """All of its pixels are zero, and there. color: 0 gray, 2 RGB, 3 palette, 6 RGBA."""
+    """All pixels are present, and zero. color: 0 gray, 2 RGB, 3 palette, 6 RGBA."""
     row = 1 + (width * depth * {0: 1, 2: 3, 3: 1, 6: 4}[color] + 7) // 8
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + before + chunk(b"IDAT", zeros(row * height)) + chunk(b"IEND", b"")
@@ -44,7 +44,7 @@ def palette(*, transparent: bool) -> bytes:
 
 
 def tiff(width: int, height: int, *, pages: int = 1) -> bytes:
-    """Gray, every page's pixels the same ones."""
+    """Gray; all pages share the same pixels."""
     data = zeros(width * height)
     at = 8 + pages * (2 + 9 * 12 + 4)
     folders = []
@@ -80,7 +80,7 @@ def webp(width: int, height: int) -> bytes:
 
 
 def heic(width: int, height: int) -> bytes:
-    """A true one, of which only the size in the header (box `ispe`) is not."""
+    """A valid one, except for the size in its header (box `ispe`)."""
     import pillow_heif
     from PIL import Image
 
@@ -148,7 +148,7 @@ def no_pages() -> bytes:
 
 
 def form_in_itself() -> bytes:
-    """Drawn twice in itself: two to the power of the depth at which the reader stops."""
+    """A form that draws itself twice: two to the power of the depth at which the reader stops."""
     form = b"/Type /XObject /Subtype /Form /BBox [0 0 600 700] /Resources << /XObject << /X 5 0 R >> >>"
     resources = b"<< /XObject << /X 5 0 R >> >>"
     return one_page(b"/X Do", resources=resources, more=[stream(form, b"/X Do /X Do")])
@@ -170,7 +170,7 @@ def huge_picture(side: int) -> bytes:
 
 
 def form_of_xml() -> bytes:
-    """XFA: a form that only its maker's own reader can draw."""
+    """XFA: a form that only its vendor's own reader can draw."""
     xfa = b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [] /XFA [(datasets) 4 0 R] >> >>"
     return pdf([xfa, _pages(b"3 0 R", 1), _PAGE, stream(b"", b"<xfa:datasets xmlns:xfa='x'/>")])
 

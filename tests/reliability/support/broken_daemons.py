@@ -1,4 +1,4 @@
-"""Broken daemons, for the negative controls of the rigs: each breaks one promise, in the rig's own process only."""
+"""Broken daemons, for the negative controls of the rigs: each breaks one promise, only in the rig's own process."""
 
 import contextlib
 import os
@@ -19,12 +19,12 @@ def break_daemon(how: str, settings: config.Settings) -> None:
 
 
 def _forget_taken(settings: config.Settings) -> None:
-    """Recovery records no file that was taken and has no row."""
+    """Recovery ignores files that were taken but have no row."""
     _replace(Recovery, "_sweep_or_adopt", lambda self, job_id: None)
 
 
 def _copy_one_by_one(settings: config.Settings) -> None:
-    """Results come into their visible folder file by file."""
+    """Results are copied into their visible folder file by file."""
 
     def publish(self: Outbox, job) -> None:
         target = self.path / job.result_path
@@ -46,7 +46,7 @@ def _copy_one_by_one(settings: config.Settings) -> None:
 
 
 def _repeat_published(settings: config.Settings) -> None:
-    """After a crash, what was being published is processed again, whether it is in the outbox or not."""
+    """After a crash, a job that was being published is processed again, whether its result is in the outbox or not."""
     if not settings.database.exists():
         return
     with contextlib.closing(sqlite3.connect(settings.database, timeout=10)) as database:
@@ -58,7 +58,7 @@ def _repeat_published(settings: config.Settings) -> None:
 
 
 def _leak_descriptors(settings: config.Settings) -> None:
-    """Each job leaves a descriptor open."""
+    """Each job leaks a descriptor."""
     release = TakenFiles.release
 
     def leak(self: TakenFiles, *job_ids: str) -> None:
@@ -69,7 +69,7 @@ def _leak_descriptors(settings: config.Settings) -> None:
 
 
 def _hoard_memory(settings: config.Settings) -> None:
-    """Each job leaves two megabytes behind."""
+    """Each job leaks two megabytes."""
     release, hoard = TakenFiles.release, []
 
     def keep(self: TakenFiles, *job_ids: str) -> None:
@@ -81,14 +81,14 @@ def _hoard_memory(settings: config.Settings) -> None:
 
 def _replace(owner: type, name: str, broken: Callable) -> None:
     if not hasattr(owner, name):
-        raise AssertionError(f"{owner.__name__}.{name} is no more: this sabotage breaks nothing")
+        raise AssertionError(f"{owner.__name__}.{name} no longer exists: this sabotage breaks nothing. Adapt it")
     setattr(owner, name, broken)
 
 
 _BREAKS: dict[str, Callable[[config.Settings], None]] = {
-    "forgets what it took": _forget_taken,
+    "forgets taken files": _forget_taken,
     "copies results file by file": _copy_one_by_one,
-    "repeats what it published": _repeat_published,
+    "publishes results twice": _repeat_published,
     "leaks a descriptor per job": _leak_descriptors,
-    "keeps memory of each job": _hoard_memory,
+    "leaks memory per job": _hoard_memory,
 }

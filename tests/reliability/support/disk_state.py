@@ -23,7 +23,7 @@ ROWS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """The folders of a place on disks that come and go."""
+    """The folders of a place, on disks that are mounted and unmounted."""
 
     config: Path
     inbox: Path
@@ -37,15 +37,15 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Remains:
-    """All that is there at one moment; files by their path, with their checksum."""
+    """All files at one moment, by path, with their checksums."""
 
     rows: dict[str, dict[str, Any]]  # by job id
     damage: str  # of the job log; "": none
-    inbox: dict[Path, str]  # what the daemon would take
+    inbox: dict[Path, str]  # files that the daemon would take
     sidecars: dict[Path, str]  # in the inbox
     taken: dict[str, dict[Path, str]]  # by job id
     results: dict[str, "Result"]  # by folder, relative to the outbox
-    unexplained: list[Path]  # visible in the outbox, and part of no result
+    unexplained: list[Path]  # visible in the outbox, but not part of a result
     archive: dict[Path, str]
     staging: list[str]
 
@@ -64,7 +64,7 @@ class Remains:
         return counter
 
     def places(self, sha256: str) -> Iterator[str]:
-        """Where the copies of a content are, for a message."""
+        """The paths of the copies of a content, for a message."""
         for files in (self.inbox, self.sidecars, self.archive, *self.taken.values()):
             yield from (str(path) for path, there in files.items() if there == sha256)
         for name, result in self.results.items():
@@ -81,8 +81,8 @@ class Result:
     faults: list[str]  # the reasons why it is incomplete
 
 
-def look(site: Site) -> Remains:
-    """Read everything; changes nothing, the job log is read from a copy."""
+def read_disks(site: Site) -> Remains:
+    """Read everything and change nothing; the job log is read from a copy."""
     rows, damage = _rows(site.database)
     taken = {home.name: dict(_files(home)) for home in _folders(site.inbox / ".taken")}
     renamed = {path.stat().st_ino for files in taken.values() for path in files}  # btrfs may show the old name, too
@@ -125,7 +125,7 @@ def _results(outbox: Path) -> tuple[dict[str, Result], list[Path]]:
 
 
 def _result(document: Path, there: dict[str, str]) -> Result:
-    """there: all that is in the result's folder."""
+    """there: the content of the result's folder."""
     faults = []
     try:
         facts = json.loads(document.read_bytes())
@@ -134,7 +134,7 @@ def _result(document: Path, there: dict[str, str]) -> Result:
     outputs = {file["name"]: file["sha256"] for file in facts.get("files", [])}
     for name, sha256 in outputs.items():
         if there.get(name) != sha256:
-            faults.append(f"{name} is {'not as it was made' if name in there else 'missing'}")
+            faults.append(f"{name} is {'not as it was written' if name in there else 'missing'}")
     written = {*outputs, document.name, "error.txt"}
     if document.name == "error.json" and there.get("error.txt") in (None, _sha256_of_nothing):
         faults.append("error.txt is missing or empty")

@@ -1,9 +1,10 @@
 """Disks whose power can be cut: file systems in image files that are copied at one instant, in the middle of a run.
 
-The images of all disks lie in one file system, the shelf. A cut freezes the shelf (FIFREEZE): from that instant on no
-write reaches any image, wherever the daemon is, and the copies are of the same instant. The file systems in the images
-are not told: what they had not written by then (data without an fsync, an uncommitted journal) is not in the copies.
-They are mounted so that nothing becomes durable by luck: no commits by time, no flush at a rename. Linux and root only.
+The images of all disks are in one file system, the shelf. A cut freezes the shelf (FIFREEZE): from that instant on, no
+write reaches any image, whatever the daemon does, and the copies are of the same instant. The file systems in the
+images do not notice: what they had not written by then (data without an fsync, an uncommitted journal) is not in the
+copies. They are mounted so that nothing becomes durable by chance: no periodic commits, no flush at a rename. Linux and
+root only.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from sandbox import wait_for
 
 _FIFREEZE, _FITHAW = 0xC0045877, 0xC0045878  # linux/fs.h
 _SHELF_BYTES = 8 * 2**30  # sparse, as all images are
-_FREE_BYTES = 2**30  # in memory, or the images lie on the disk
+_FREE_BYTES = 2**30  # in memory; otherwise, the images are on the disk
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ _FILE_SYSTEMS = {
 class Disks:
     """Named disks, each with a file system (`kinds`: name -> "ext4", "xfs" or "btrfs").
 
-    They are in memory, or where there is too little of it below `home`.
+    They are in memory or, if that is too small, below `home`.
     """
 
     def __init__(self, home: Path, kinds: Mapping[str, str]):
@@ -91,7 +92,7 @@ class Disks:
             self._mounted.append(self.path(name))
 
     def power_off(self) -> None:
-        """Unmount the disks and discard their contents, once killed processes no longer use them."""
+        """Unmount the disks and discard their contents, once no killed process uses them any more."""
         while self._mounted:
             wait_for(lambda: _unmounts(self._mounted[-1]), f"the end of those that use {self._mounted[-1]}")
             self._mounted.pop()
@@ -147,8 +148,8 @@ def _sweep(folder: Path) -> None:
 
 
 def _lock(scratch: Path) -> int | None:
-    """A descriptor that holds the disks as ours until this process ends; None: they are another's, who lives. A process
-    id would not tell: that test may run in a namespace of its own."""
+    """Lock the disks for this process; return the descriptor that holds the lock. None: they belong to another process
+    that still runs. A process id would not show that: the other test may run in another namespace."""
     try:
         descriptor = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -192,7 +193,7 @@ def _frozen(folder: Path) -> Iterator[None]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a sparse file: its data only."""
+    """Copy a sparse file: only its data."""
     with source.open("rb") as reader, target.open("xb") as writer:
         size = os.fstat(reader.fileno()).st_size
         writer.truncate(size)

@@ -1,4 +1,4 @@
-"""A clock of the day that a test may set, for the processes that it starts."""
+"""A wall clock that a test may set, for the processes that it starts."""
 
 import shutil
 import struct
@@ -10,7 +10,7 @@ import pytest
 
 
 class Clock:
-    """The day's clock of the daemons that are started with its `environment`."""
+    """The wall clock of the daemons that are started with its `environment`."""
 
     def __init__(self, home: Path):
         compiler = shutil.which("gcc") or shutil.which("cc")
@@ -23,12 +23,12 @@ class Clock:
         self.environment = {"LD_PRELOAD": str(library), "CLOCK_SHIFT": str(self._shift)}
 
     def set(self, hours: float) -> None:
-        """Set it so many hours off, for running daemons, too."""
+        """Set it off by this many hours, also for running daemons."""
         with self._shift.open("r+b") as file:
             file.write(struct.pack("q", round(hours * 3600)))
 
     def set_time(self, text: str, *, days: int = 0) -> None:
-        """Set it to a time of this day, or of one so many days on; in UTC, such as "03:30"."""
+        """Set it to a time of this day, or of the day after `days` days; in UTC, such as "03:30"."""
         now = datetime.now(UTC)
         there = datetime.combine(now.date() + timedelta(days=days), time.fromisoformat(text), UTC)
         self.set((there - now).total_seconds() / 3600)

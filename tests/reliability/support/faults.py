@@ -1,7 +1,7 @@
 """Daemons whose system calls on their own folders are numbered, fail, or are their last; see faults.c.
 
-They are forked from a small server process that has the library preloaded and the daemon's modules loaded: quick, and
-clean of whatever libraries and threads the tests' own process holds.
+They are forked from a small server process that has preloaded the library and imported the daemon's modules. This is
+fast, and keeps the libraries and threads of the tests' own process out of the daemons.
 """
 
 import ctypes
@@ -77,7 +77,7 @@ class ForkServer:
         self._process.stdin.flush()
 
     def wait(self, place: Place) -> int:
-        """Its exit status; -9: killed."""
+        """Return its exit status; -9: it was killed."""
         answer = self._process.stdout.readline()
         assert answer, "the fork server died"
         status = json.loads(answer)
@@ -94,8 +94,8 @@ class ForkServer:
 
 
 def calls(place: Place) -> list[str]:
-    """The calls of the last daemon, "NAME PATH" with the path relative to the place (the outbox may lie elsewhere), and
-    behind a tab the source of a rename or link; failed ones a second time, as "FAILED NAME PATH"."""
+    """The calls of the last daemon, "NAME PATH" with the path relative to the place (the outbox may be elsewhere) and,
+    after a tab, the source of a rename or link; failed ones appear a second time, as "FAILED NAME PATH"."""
     try:
         text = (place.home / "calls").read_text(errors="replace")
     except FileNotFoundError:
@@ -147,7 +147,7 @@ def _preload() -> None:
 
 
 def _drain(order: dict) -> None:
-    """The daemon, in the forked process; never returns."""
+    """Run the daemon in the forked process; never return."""
     from daemon import config
     from daemon.cli import logs
     from daemon.core import parallel
@@ -196,7 +196,7 @@ def _drain(order: dict) -> None:
 
 
 def _submission(home: Path) -> "Callable[[service.Service], None] | None":
-    """What the main thread does at its first turn: it answers the request in submit.json, if there is one."""
+    """What the main thread does in its first iteration: it answers the request in submit.json, if there is one."""
     from daemon.core.messages import Request
 
     if not (home / "submit.json").exists():

@@ -1,4 +1,5 @@
-"""Files whose results have the flat layout, beside a file that somebody else has put there, and the checks of these."""
+"""Files whose results have the flat layout, beside a file that somebody else has put there, and checks of the
+outcome."""
 
 from pathlib import Path
 
@@ -32,7 +33,7 @@ FILES = {
 
 
 def lay(home: Path, outbox: Path) -> Place:
-    """A place with a file and its sidecar, one that its output has the name of, and one that fails."""
+    """A place with a file and its sidecar, a file with the name of its own output, and a file that fails."""
     home.mkdir(parents=True)
     place = Place(home, TEXT.format(outbox=outbox))
     place.outbox = outbox
@@ -46,7 +47,7 @@ def lay(home: Path, outbox: Path) -> Place:
 
 
 def check(place: Place, at: str) -> None:
-    """Each file is in its place, complete, and nothing is anywhere else."""
+    """Check that each file is in its place, complete, and that nothing is anywhere else."""
     assert {row["file"]: row["state"] for row in place.rows()} == ENDS, at
     found = {str(path.relative_to(place.outbox)) for path in place.outbox.rglob("*") if path.is_file()}
     assert found == FILES | {".staging/.lock"}, at

@@ -1,4 +1,4 @@
-"""Deaths and disk errors at the n-th durable call or commit from now, in this process."""
+"""Simulated kills and disk errors at the n-th durable call or commit from now, in this process."""
 
 import errno
 import os
@@ -18,16 +18,16 @@ _REAL_COMMIT = _Transaction.__exit__
 
 
 class Died(BaseException):
-    """The process is no more: no `except Exception` may stop it."""
+    """The process is killed: no `except Exception` may catch this."""
 
 
 class Fuse:
-    """Burns down by one at each durable call and commit, and then kills, or lets calls fail."""
+    """Counts down by one at each durable call and commit; at zero, it kills, or makes calls fail."""
 
     def __init__(self) -> None:
         self.left: int | None = None
-        self.failures = 0  # so many calls in a row fail; 0: it kills
-        self.burnt = 0  # fuses that went off
+        self.failures = 0  # number of calls in a row that fail; 0: it kills
+        self.burnt = 0  # fuses that reached zero
         for name, module in _CALLS.items():
             setattr(module, name, self._wrap(_REAL[name]))
         fuse = self

@@ -1,7 +1,7 @@
-"""A member of the service's group who means harm: may drop files and read results, and tries for more.
+"""A malicious member of the service's group, who may drop files and read results, and attempts more.
 
-Run as a program, as root, it becomes that user for good and attacks until its input ends; then it reports what it
-could do that it must not, as one line of JSON. See test_group_member.py.
+Run as a program, as root, it becomes that user permanently and attacks until its input ends; then it reports, as one
+line of JSON, which forbidden operations succeeded. See test_group_member.py.
 """
 
 import errno
@@ -26,16 +26,16 @@ _REFUSED = {
 
 
 class Member:
-    """`secret`: a file that only the service may read. `swaps`: how often a name changed its meaning."""
+    """`secret`: a file that only the service may read. `swaps`: how often a name was made to mean another file."""
 
     def __init__(self, inbox: Path, outbox: Path, secret: Path):
         self.inbox, self.outbox, self.secret = inbox, outbox, secret
         self.own = [inbox / ".taken", outbox / ".staging", secret.parent]
         self.swaps = 0
-        self.done: set[str] = set()  # what it could do that it must not
+        self.done: set[str] = set()  # forbidden operations that succeeded
 
     def attack(self) -> None:
-        """One round: each trick once."""
+        """One round: each attack once."""
         for folder in self.own:
             self._look_into(folder)
         self._rename_own_folders()
@@ -59,7 +59,7 @@ class Member:
         found = self._try(f"list {folder.name}", os.listdir, folder)
         self._try(f"write into {folder.name}", (folder / "planted").write_text, "planted")
         self._try(f"link into {folder.name}", os.symlink, self.secret, folder / "link")
-        for name in found or ():  # what the service has in hand
+        for name in found or ():  # files that the service has taken
             for path, _, files in os.walk(folder / name):
                 for file in files:
                     self._swap_for_link(Path(path, file))
@@ -77,7 +77,7 @@ class Member:
                 os.symlink(self.secret.parent, folder)
 
     def _swap_a_folder(self) -> None:
-        """A folder with files in it and a link to the service's own folder change places, again and again."""
+        """Swap a folder with files and a link to the service's own folder, repeatedly."""
         folder, link, aside = self.inbox / "swap", self.inbox / ".link", self.inbox / ".folder"
         if not folder.exists():
             folder.mkdir(mode=0o777)
@@ -93,7 +93,7 @@ class Member:
         self.swaps += 1
 
     def _swap_a_file(self) -> None:
-        """A file becomes a link to the secret, and a second name of a result, just when it may be taken."""
+        """Replace a file by a link to the secret, and by a second name of a result, just when it may be taken."""
         path, link = self.inbox / f"file {self.swaps % 50}.txt", self.inbox / ".filelink"
         hidden = self.inbox / ".file"
         hidden.write_text(f"file {self.swaps}\n")

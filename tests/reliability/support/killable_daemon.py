@@ -1,5 +1,5 @@
-"""A daemon in a process that a rig may kill, forked from a server process that has all its modules loaded already: it
-is ready after 50 ms instead of 400. Its workers are started as always.
+"""A daemon in a process that a rig may kill, forked from a server process that has already imported all modules: it is
+ready after 50 ms instead of 400. Its workers start as usual.
 """
 
 import logging
@@ -17,12 +17,12 @@ from daemon.server.service import serve
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["killable_daemon", "result_checks"])
-# The server looks here for what it is to preload, not in our sys.path; without, each daemon would import all itself.
+# The server searches here, not in this process's sys.path; otherwise each daemon would import all modules itself.
 os.environ["PYTHONPATH"] = PYTHONPATH
 
 
 def run_daemon(source: Path, log: Path, drain: bool, sabotage: str | None) -> None:
-    """The entire life of one daemon process."""
+    """Run one daemon process from start to end."""
     logging.basicConfig(filename=log, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     sys.stderr = sys.stdout = log.open("a")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,4 +1,4 @@
-"""Enough small drops that they are taken, and their results published, in groups; see `daemon.publishing.group`."""
+"""Enough small files that they are taken, and their results published, in groups; see `daemon.publishing.group`."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def _folder(number: int) -> str:
 
 
 def check(place: Place, at: str) -> None:
-    """Exactly one result for each, with its original; nothing anywhere else."""
+    """Check that each has exactly one result, with its original, and that nothing is anywhere else."""
     assert [row["state"] for row in place.rows()] == ["done"] * COUNT, at
     results = sorted(path.parent for path in place.outbox.rglob("result.json"))
     expected = [place.outbox / f"{_folder(number)}{number}" for number in range(COUNT - 1)]

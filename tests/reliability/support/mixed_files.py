@@ -1,7 +1,7 @@
-"""Drops of all sorts, each with the fate it must meet: the load of the rigs that kill and that endure.
+"""Files of all kinds, each with its expected outcome: the load of the chaos and soak rigs.
 
-One `Dropper` is one person (one thread) at one inbox: some files are renamed in whole, some are written in place with
-a pause in the middle, some have a sidecar, many have a name that was there before, some have the content of another.
+One `Dropper` is one person (one thread) at one inbox. Some files are renamed into it, some are written in place with a
+pause in the middle, some have a sidecar, many have a name that was used before, some have the content of another file.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from paths import ROOT
 
 from daemon.core import durable
 
-TEXT_FOLDERS = ("", "a", "a/b", "failed", "doc1")  # "failed" and "doc1": names that the outbox has other uses for
+TEXT_FOLDERS = ("", "a", "a/b", "failed", "doc1")  # "failed" and "doc1": names that the outbox uses otherwise
 FAKE_FOLDERS = ("rough", "rough/deep", "other")
 FOLDERS = (*TEXT_FOLDERS, *FAKE_FOLDERS)
 ARCHIVED = "a/b"
@@ -56,7 +56,7 @@ CONFIG = """
     probe = "200ms"
 """
 
-# the relative frequency of each sort of file; the sorts after "twin" fail
+# the relative frequency of each kind of file; those after "twin" fail
 WEIGHTS: Mapping[str, float] = {
     "text": 40,
     "fine": 30,
@@ -83,7 +83,7 @@ _TWINS_OF_LAST = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """One file that was put into the inbox."""
+    """One file that was dropped."""
 
     name: str  # relative to the inbox
     sort: str
@@ -101,7 +101,7 @@ class Dropper:
     def __init__(self, inbox: Path, markers: Path, rng: random.Random, weights: Mapping[str, float] = WEIGHTS):
         self._inbox = inbox
         self._weights = weights
-        self._markers = markers  # where "crash_once" notes that it did
+        self._markers = markers  # where "crash_once" notes that it has crashed
         self._rng = rng
         self._recent: list[tuple[str, str, bytes]] = []  # sort, folder, content: to have twins of
         self.drops: list[Drop] = []
@@ -110,7 +110,7 @@ class Dropper:
         markers.mkdir(exist_ok=True)
 
     def drop(self, sort: str | None = None, *, folder: str | None = None) -> Drop:
-        """Put one file into the inbox; without `sort` or `folder`, one by chance."""
+        """Drop one file; without `sort` or `folder`, choose at random."""
         sort = sort or self._rng.choices(list(self._weights), list(self._weights.values()))[0]
         if sort == "twin" and not self._recent:
             sort = "text"
@@ -175,7 +175,7 @@ def _write_slowly(path: Path, content: bytes, pause_seconds: float) -> None:
     with path.open("xb") as file:
         file.write(content[: len(content) // 2])
         file.flush()
-        time.sleep(pause_seconds)  # what a slow writer is; nothing waits for it
+        time.sleep(pause_seconds)  # as a slow writer does; nothing waits for it
         file.write(content[len(content) // 2 :])
 
 

@@ -42,7 +42,7 @@ def at_start(promises: Promises, remains: Remains) -> Iterator[str]:
             yield f"{path} is visible in the outbox without a result.json"
     for name, result in remains.results.items():
         for fault in () if name in withdrawn else result.faults:
-            yield f"the visible result {name} is not whole: {fault}"
+            yield f"the visible result {name} is incomplete: {fault}"
     for job_id, seen in promises.seen.items():
         yield from _kept(seen, remains.rows.get(job_id))
     for row in remains.rows.values():
@@ -54,7 +54,7 @@ def at_start(promises: Promises, remains: Remains) -> Iterator[str]:
 
 
 def after_recovery(promises: Promises, start: Remains, end: Remains) -> Iterator[str]:
-    """After a drain that began with `start`."""
+    """Check the disk after a drain that began with `start`."""
     promises = promises.and_all_of(start)
     yield from at_start(promises, end)
     for row in end.rows.values():
@@ -78,15 +78,15 @@ def after_recovery(promises: Promises, start: Remains, end: Remains) -> Iterator
 
 
 def _kept(seen: dict[str, Any], row: dict[str, Any] | None) -> Iterator[str]:
-    """A row that a reader has seen was committed: it is not forgotten."""
+    """Check that a row that a reader has seen, and that was therefore committed, still exists."""
     if row is None:
-        yield f"the row of {seen['name']} ({seen['state']}) is forgotten"
+        yield f"the row of {seen['name']} ({seen['state']}) is missing"
     elif row["reopened"] > seen["reopened"] and seen["state"] in ("failed", "cancelled"):
         return
     elif seen["state"] in FINAL and row["state"] != seen["state"] or row["attempt"] < seen["attempt"]:
         yield f"{seen['name']} was {seen['state']} (attempt {seen['attempt']}), and is {row['state']} again"
     elif seen["sha256"] not in (None, row["sha256"]):
-        yield f"the checksum of {seen['name']} is forgotten"
+        yield f"the checksum of {seen['name']} is missing"
 
 
 def _has_its_bytes(row: dict[str, Any], promises: Promises, remains: Remains) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _has_its_bytes(row: dict[str, Any], promises: Promises, remains: Remains) ->
 def _has_its_output(row: dict[str, Any], drop: Drop, remains: Remains) -> Iterator[str]:
     result = remains.results.get(row["result_path"])
     if result is not None and list(result.outputs.values()) != [drop.output_sha256]:
-        yield f"{row['name']} has another result than its content gives"
+        yield f"{row['name']} has a result that does not belong to its content"
 
 
 def _is_once(promises: Promises, end: Remains) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _is_once(promises: Promises, end: Remains) -> Iterator[str]:
 
 
 def _being_withdrawn(remains: Remains) -> set[str]:
-    """The failures whose jobs are queued again: the folders are just being removed."""
+    """The failures whose jobs are queued again: their folders are being removed."""
     rows = remains.rows.values()
     return {row["result_path"] for row in rows if row["result_path"] and row["outcome"] is None}
 

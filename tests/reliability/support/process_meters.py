@@ -10,7 +10,7 @@ from typing import Any
 from daemon.core import parallel
 
 _MB = 2**20
-GROWTH_FACTOR, GROWTH_BYTES = 1.10, 5 * _MB  # what counts as flat
+GROWTH_FACTOR, GROWTH_BYTES = 1.10, 5 * _MB  # growth that counts as none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Reading:
     wal_bytes: int
 
     def returns_to(self, before: "Reading") -> bool:
-        """True if there are no more descriptors and threads than before (but for those that `parallel` keeps)."""
+        """True if there are no more descriptors and threads than before, except those that `parallel` reuses."""
         return self.descriptors <= before.descriptors and self.threads <= before.threads + parallel.threads
 
 
@@ -55,15 +55,15 @@ class Meters:
 
     def sample_until(self, stop: threading.Event, seconds: float) -> None:
         while not stop.wait(seconds):
-            with contextlib.suppress(OSError, KeyError):  # it has ended, which others will tell
+            with contextlib.suppress(OSError, KeyError):  # it has ended, which other checks report
                 self.readings.append(self.read())
 
-    def complaints(self, *, max_workers: int, skip: int) -> list[str]:
+    def problems(self, *, max_workers: int, skip: int) -> list[str]:
         """Return the resources that grew; the first `skip` readings do not count."""
         found = []
         for name in ("descriptors", "threads"):
             before, after = getattr(self.at_rest, name), getattr(self.at_end, name)
-            kept = parallel.threads if name == "threads" else 0  # it starts them when there is much to do
+            kept = parallel.threads if name == "threads" else 0  # it starts them when there is much work
             if after > before + kept:
                 found.append(f"{name} at rest: {before} after the first scene, {after} at the end")
         for name in ("rss_bytes", "wal_bytes"):

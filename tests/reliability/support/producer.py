@@ -1,4 +1,4 @@
-"""A producer of files, some durable and some written as by cp(1), which records those that must not be lost."""
+"""A producer of files, some durable and some written as cp(1) writes them. It records those that must not be lost."""
 
 import hashlib
 import os
@@ -11,9 +11,9 @@ from power_cut_daemons import LARGE_BYTES
 
 _FOLDERS = ("", "", "a", "a/b", "archived", "deleted")
 _KINDS = (*["good"] * 8, "not utf-8", "no text")
-_BURST = 6  # files at most, one after the other
-_FLOOD, _FLOOD_SHARE = 45, 0.1  # or so many good ones: taken, and their results published, in groups
-_PAUSE_SECONDS = 0.3  # at most, between two bursts
+_BURST = 6  # maximum number of files, one after the other
+_FLOOD, _FLOOD_SHARE = 45, 0.1  # or this many good ones, so that they are taken, and their results published, in groups
+_PAUSE_SECONDS = 0.3  # maximum seconds between two bursts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +22,14 @@ class Drop:
 
     path: str  # relative to the inbox
     sha256: str
-    output_sha256: str | None  # of the text that is made of it; None: it must fail
-    sidecar_sha256: str | None = None  # of the .prompt beside it
+    output_sha256: str | None  # of its output; None: it must fail
+    sidecar_sha256: str | None = None  # of its .prompt
 
 
 class Producer:
     """Drops files into `inbox`; from `start` to `stop` in a thread.
 
-    drops: all, by checksum. promised: the checksums of those whose bytes and name were durable when they were dropped.
+    drops: all files, by checksum. promised: the checksums of those whose content and name were durable when dropped.
     """
 
     def __init__(self, inbox: Path, chance: random.Random):
@@ -55,7 +55,7 @@ class Producer:
             self._stop.wait(self._chance.uniform(0, _PAUSE_SECONDS))
 
     def drop(self, kind: str = "", folder: str | None = None) -> None:
-        """Drop one file, of a `kind` (see `_content`) or any, in a `folder` of the inbox or any."""
+        """Drop one file, of this `kind` (see `_content`) or any, in this `folder` of the inbox or any."""
         number = len(self.drops)
         content, output = _content(number, kind or self._chance.choice(_KINDS), self._chance)
         path = self._free_path(number, folder)
@@ -78,7 +78,7 @@ class Producer:
             self.promised.add(drop.sha256)
 
     def _free_path(self, number: int, below: str | None) -> Path:
-        """Mostly a name of its own; at times one that was used before, and is free again."""
+        """Usually a new name; sometimes one that was used before and is free again."""
         folder = self._inbox / (self._chance.choice(_FOLDERS) if below is None else below)
         common = folder / f"same {number % 3}.txt"
         if self._chance.random() < 0.3 and not common.exists():
@@ -86,7 +86,7 @@ class Producer:
         return folder / f"{number}.txt"
 
     def _drop_with_care(self, path: Path, content: bytes) -> None:
-        """Complete, durable, and by rename: when this returns, the drop may not get lost."""
+        """Drop a complete file, durably, by rename: from then on, it must not be lost."""
         for folder in reversed([path.parent, *path.parent.relative_to(self._inbox).parents]):
             (self._inbox / folder).mkdir(parents=True, exist_ok=True)
             _fsync((self._inbox / folder).parent)
@@ -104,7 +104,7 @@ class Producer:
             file.write(content[len(content) // 2 :])
 
     def _rename(self, path: Path, content: bytes) -> None:
-        """Complete, but nothing is made durable."""
+        """Drop a complete file, without making anything durable."""
         path.parent.mkdir(parents=True, exist_ok=True)
         hidden = path.with_name(f".{path.name}.new")
         hidden.write_bytes(content)
@@ -112,7 +112,7 @@ class Producer:
 
 
 def _content(number: int, kind: str, chance: random.Random) -> tuple[bytes, bytes | None]:
-    """A drop's bytes, and those of the output that the recipe (upper case) makes of them; None: it must fail."""
+    """The content of a file, and the output of the recipe (upper case) for it; None: it must fail."""
     length = chance.choice((1, 1, 100, 1000, LARGE_BYTES // 16))
     text = f"drop {number} of many\n" * length
     match kind:

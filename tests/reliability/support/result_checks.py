@@ -1,6 +1,6 @@
-"""Checks that the outbox contains only complete results, and a consumer that makes them as soon as a result appears.
+"""Checks that the outbox contains only complete results, and a consumer that checks each result as soon as it appears.
 
-The consumer moves some results away immediately, as a user's script would. It trusts nothing but the files.
+The consumer moves some results away immediately, as a user's script would. It relies only on the files.
 """
 
 import hashlib
@@ -15,12 +15,14 @@ from typing import Any
 from mixed_files import FOLDERS
 
 _PAUSE_SECONDS = 0.002
-_FRESH_NS = 50_000_000  # a folder changed later than this may have changed again within the same tick of its mtime
+_FRESH_NS = (
+    50_000_000  # a folder that changed more recently than this may have changed again within the same tick of its mtime
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One visible result, examined."""
+    """The findings about one visible result."""
 
     path: str
     state: str = ""  # done or failed
@@ -32,7 +34,7 @@ class Seen:
 
 
 def examine(result: Path, archive: Path) -> Seen:
-    """Read a result as a stranger would: its document, every file it names, and the original."""
+    """Read a result as another program would: its document, every file it names, and the original."""
     try:
         return _examine(result, archive)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -79,7 +81,7 @@ def visible_results(outbox: Path) -> Iterator[Path]:
 
 
 def consume(outbox: Path, archive: Path, kept: Path, stop: Any, report: Any) -> None:
-    """Read what appears until `stop` is set; moves every second result to `kept`. Sends what it saw."""
+    """Check what appears until `stop` is set; move every second result to `kept`; send the findings."""
     folders = mirrored(outbox)
     read_at: dict[Path, int] = {}  # the mtime a folder had when it was last read
     known: set[Path] = set()
@@ -87,7 +89,7 @@ def consume(outbox: Path, archive: Path, kept: Path, stop: Any, report: Any) -> 
     looked = moved = 0
     last = False
     while not last:
-        last = stop.is_set()  # before the look: what appeared until then is seen
+        last = stop.is_set()  # before the check, so that it includes all that appeared until then
         for folder in folders:
             for result in _changed(folder, folders, read_at):
                 if result in known:

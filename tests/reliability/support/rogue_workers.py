@@ -1,6 +1,6 @@
-"""Programs that a processor's `python` may name by mistake: they speak to the daemon, and not as a worker must.
+"""Programs that a processor's `python` may name by mistake: they violate the protocol between worker and daemon.
 
-Each is a script of its own: PRELUDE, then its body. `be_honest` becomes the worker it should have been.
+Each is a separate script: PRELUDE, then its body. `become_worker` replaces it by a correct worker.
 """
 
 import sys
@@ -15,25 +15,25 @@ def write(content):
     while content:
         content = content[os.write(1, content):]
 
-def say(type, **fields):
+def send(type, **fields):
     write(json.dumps({"type": type, **fields}).encode() + b"\\n")
 
 def load():
     sys.stdin.buffer.readline()
-    say("WorkerLoaded", engine="e", model="m", device="d", seconds=0.1)
+    send("WorkerLoaded", engine="e", model="m", device="d", seconds=0.1)
 
 def works():
     line = sys.stdin.buffer.readline()
     return json.loads(line)["works"] if line else sys.exit()
 
 def fail(work, message="no", kind="error"):
-    say("WorkFailed", job=work["job"], attempt=work["attempt"], kind=kind, message=message)
+    send("WorkFailed", job=work["job"], attempt=work["attempt"], kind=kind, message=message)
 
 def finish(work, **fields):
     usual = dict(files=[], excerpt="", review=[], pages=None, media_seconds=None, details={}, seconds=0.1)
-    say("WorkFinished", job=work["job"], attempt=work["attempt"], **{**usual, **fields})
+    send("WorkFinished", job=work["job"], attempt=work["attempt"], **{**usual, **fields})
 
-def be_honest():
+def become_worker():
     os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 def is_first():
@@ -66,20 +66,20 @@ BODIES = {
         load()
         while True:
             for work in works():
-                say("WorkFinished", job=[1], attempt={}); say("WorkFinished", job=work["job"]); say("Nothing")
+                send("WorkFinished", job=[1], attempt={}); send("WorkFinished", job=work["job"]); send("Nothing")
                 write(b"[]\\nnull\\n1e999\\n" + b"[" * 200_000 + b"\\n" + b"9" * 5000 + b"\\n\\n")
-                say("WorkProgress", job=work["job"], attempt=1, done="half", total=float("nan"), unit=5)
+                send("WorkProgress", job=work["job"], attempt=1, done="half", total=float("nan"), unit=5)
                 finish(work, seconds=float("nan")); finish(work, pages=2**70); finish(work, files="abc")
                 finish(work, files=[{"name": "../../x", "sha256": "0", "size_bytes": 1}])
                 fail(work, kind="nonsense"); fail(work, message=None)
                 finish(work, excerpt="caf\\udce9 " * 3, details={"not a number": float("nan")})
-            say("BatchDone")
+            send("BatchDone")
     """,
     "bad_text": """
         load()
         while True:
             for work in works(): fail(work, "caf\\udce9\\x00" + "x" * 5_000_000)
-            say("BatchDone")
+            send("BatchDone")
     """,
     "unknown_jobs": """
         load(); works()
@@ -91,24 +91,24 @@ BODIES = {
         while True:
             for work in works():
                 for number in range(MANY):
-                    say("WorkProgress", job=f"job {number}", attempt=1, done=1, total=2, unit="x")
+                    send("WorkProgress", job=f"job {number}", attempt=1, done=1, total=2, unit="x")
                 finish(work)
-            say("BatchDone")
+            send("BatchDone")
     """,
     "twice": """
         load()
         while True:
             for work in works():
                 finish(work); finish(work); fail(work)
-            say("BatchDone"); say("BatchDone")
+            send("BatchDone"); send("BatchDone")
     """,
     "early": """
-        say("BatchDone"); finish({"job": "x", "attempt": 1})
-        say("WorkerLoaded", engine="", model="", device="", seconds=0)
-        be_honest()
+        send("BatchDone"); finish({"job": "x", "attempt": 1})
+        send("WorkerLoaded", engine="", model="", device="", seconds=0)
+        become_worker()
     """,
     "loaded_for_ever": """
-        while True: say("WorkerLoaded", engine="e", model="m", device="d", seconds=0)
+        while True: send("WorkerLoaded", engine="e", model="m", device="d", seconds=0)
     """,
     "babbles": """
         while True: write(b"hello, I am no worker\\n")
@@ -123,17 +123,17 @@ BODIES = {
         load()
         while True:
             for work in works(): finish(work, files=[{"name": "x.out", "sha256": "0" * 64, "size_bytes": 1}])
-            say("BatchDone")
+            send("BatchDone")
     """,
     "stops_reading": """
-        if not is_first(): be_honest()
+        if not is_first(): become_worker()
         load(); time.sleep(1000)
     """,
 }
 
 
-def write_impostor(folder: Path, name: str, **numbers: int) -> Path:
-    """An executable script; `numbers` are the names in capitals of its body."""
+def write_rogue(folder: Path, name: str, **numbers: int) -> Path:
+    """Write an executable script; `numbers` replace the names in capitals of its body."""
     lines = BODIES[name].strip("\n").splitlines()
     indent = len(lines[0]) - len(lines[0].lstrip())
     body = "\n".join(line[indent:] for line in lines)

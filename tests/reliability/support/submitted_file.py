@@ -1,4 +1,5 @@
-"""A file that a program submits to a daemon that has others to do, with options; until it has, at each start again."""
+"""A file that a program submits, with options, to a daemon that has other files; it repeats this at each start until
+the daemon has taken the file."""
 
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ UPLOAD = "5e9d0000-0000-4000-8000-000000000000"
 
 
 def lay(home: Path, outbox: Path) -> Place:
-    """A place with a dropped file and an upload; faults.py has the daemon's main thread answer submit.json."""
+    """A place with a dropped file and an upload; in faults.py, the daemon's main thread answers submit.json."""
     home.mkdir(parents=True)
     place = Place(home, TEXT.format(outbox=outbox, max_batch=1))
     place.outbox = outbox
@@ -23,7 +24,7 @@ def lay(home: Path, outbox: Path) -> Place:
 
 
 def check(place: Place, at: str) -> None:
-    """Exactly one result of each, the submitted one by its options; nothing anywhere else."""
+    """Check that each has exactly one result, the submitted one by its options, and that nothing is anywhere else."""
     rows = {row["id"] == UPLOAD: row for row in place.rows()}
     assert len(place.rows()) == 2 and [row["state"] for row in rows.values()] == ["done"] * 2, at
     for is_submitted, original, text in ((True, "sent text", "SENT TEXT"), (False, "fine text", "fine text")):

@@ -1,7 +1,7 @@
-"""The order in which a daemon wrote, synced and renamed, and where that breaks a promise.
+"""The order in which a daemon wrote, synced and renamed, and where that order is unsafe.
 
-Works on the calls that faults.c has seen: a rename is safe only if everything it makes visible is on the disk before
-it, and is itself known to be there only after its folder was synced.
+Works on the calls that faults.c has recorded: a rename is safe only if everything that it makes visible is on the disk
+before it, and it is itself on the disk only once its folder was synced.
 """
 
 import os
@@ -16,7 +16,7 @@ TAKEN, STAGING, OUTBOX = "inbox/.taken/", "outbox/.staging/", "outbox/"
 class _State:
     """The state after some of the calls."""
 
-    dirty: dict[str, str] = field(default_factory=dict)  # path -> what was done to it since it was last synced
+    dirty: dict[str, str] = field(default_factory=dict)  # path -> the changes since it was last synced
     promised: dict[str, str] = field(default_factory=dict)  # must be synced before the next write to the log -> why
     unsynced_log: bool = False
     commits: int = 0
@@ -27,7 +27,7 @@ class _State:
 
 
 class Order:
-    """Reads calls one by one; `violations` are the rules they broke, `renames` how many were looked at."""
+    """Reads calls one by one; `violations` are the broken rules, `renames` the number of renames that were checked."""
 
     def __init__(self, calls: list[str]):
         self._state = _State()
@@ -99,7 +99,7 @@ class Order:
     def _release(self, path: str) -> Iterator[str]:
         job = path.removeprefix(TAKEN).split("/")[0]
         if "-" not in job:
-            return  # not a job's
+            return  # not that of a job
         if job not in self._state.published:
             yield "the original is removed before its result is safely visible"
         elif self._state.published[job] == self._state.commits:

@@ -1,4 +1,4 @@
-"""A few files with every possible outcome, and the checks of these outcomes."""
+"""A few files with every possible outcome, and checks of these outcomes."""
 
 import contextlib
 from pathlib import Path
@@ -35,7 +35,8 @@ def lay(home: Path, outbox: Path) -> Place:
 
 
 def check(place: Place, at: str) -> None:
-    """Exactly one good result and two failures, each with its original; nothing anywhere else."""
+    """Check that there are exactly one good result and two failures, each with its original, and nothing anywhere
+    else."""
     states = {row["file"]: row["state"] for row in place.rows()}
     assert states == ENDS, at
     results = sorted(str(path.relative_to(place.outbox)) for path in place.outbox.rglob("*.json"))
@@ -50,9 +51,9 @@ def check(place: Place, at: str) -> None:
 
 
 def verify(place: Place, at: str) -> None:
-    """`inboxd verify`, without a process of its own."""
+    """Run `inboxd verify` in this process."""
     settings = place.settings()
     folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
-    with contextlib.suppress(UsageError):  # killed before the job log was made
+    with contextlib.suppress(UsageError):  # killed before it created the job log
         verdict = Verification(folders, settings.database, is_running=False).run()
         assert verdict.is_clean, (at, verdict.findings)
