@@ -24,11 +24,11 @@ class Piece:
     right: float
     bottom: float
 
-    @cached_property
+    @property
     def middle(self) -> float:
         return (self.top + self.bottom) / 2
 
-    @cached_property
+    @property
     def height(self) -> float:
         return self.bottom - self.top
 
@@ -62,22 +62,56 @@ class Line:
 class Band:
     """A part of a region that a river divides."""
 
-    above: list[Piece]
     left: list[Piece]
     right: list[Piece]
-    below: list[Piece]
+    region: list[Piece]  # all its pieces
 
     @property
     def weight(self) -> float:
         return min(_extent(self.left), _extent(self.right))
 
+    @property
+    def above(self) -> list[Piece]:
+        return [piece for piece in self._rest if piece.middle < self._middle]
+
+    @property
+    def below(self) -> list[Piece]:
+        return [piece for piece in self._rest if piece.middle >= self._middle]
+
+    @cached_property
+    def _rest(self) -> list[Piece]:
+        taken = {piece.indexes for piece in (*self.left, *self.right)}
+        return [piece for piece in self.region if piece.indexes not in taken]
+
+    @cached_property
+    def _middle(self) -> float:
+        middles = [piece.middle for piece in (*self.left, *self.right)]
+        return (min(middles) + max(middles)) / 2
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Pieces by their middles, so that those of one line are found without looking at all: tables have thousands."""
+
+    pieces: list[Piece]
+    middles: list[float]
+
+    @classmethod
+    def of(cls, pieces: Sequence[Piece]) -> "_Sorted":
+        ordered = sorted(pieces, key=lambda piece: piece.middle)
+        return cls(ordered, [piece.middle for piece in ordered])
+
+    def between(self, top: float, bottom: float) -> list[Piece]:
+        """The pieces whose middles are between these heights, exclusive."""
+        return self.pieces[bisect_right(self.middles, top) : bisect_left(self.middles, bottom)]
+
 
 def find_bands(pieces: list[Piece], height: float) -> list[Band]:
     """The parts of a region that rivers divide, the tallest first. height: that of a line."""
     found: dict[frozenset[tuple[int, ...]], Band] = {}
-    ordered = sorted(pieces, key=lambda piece: piece.middle)
+    ordered = _Sorted.of(pieces)
     for x in _candidates(pieces, height):
-        for band in _bands(ordered, x, height):
+        for band in _bands(pieces, ordered, x, height):
             found.setdefault(frozenset(piece.indexes for piece in band.left), band)
     return sorted(found.values(), key=lambda band: band.weight, reverse=True)
 
@@ -92,51 +126,35 @@ def _candidates(pieces: list[Piece], height: float) -> list[float]:
     return [edge for edge in edges.values() if edge + RIVER * height <= last + height]
 
 
-def _bands(pieces: list[Piece], x: float, height: float) -> list[Band]:
-    """The parts of the region, between crossing lines, in which a strip of white space has its left edge at `x`.
-
-    pieces: from top to bottom.
-    """
+def _bands(pieces: list[Piece], ordered: _Sorted, x: float, height: float) -> list[Band]:
+    """The parts of the region, between crossing lines, in which a strip of white space has its left edge at `x`."""
     end = x + RIVER * height
     crossing = [piece for piece in pieces if piece.left < end - 1e-6 and piece.right > x + 1e-6]
     if len(crossing) > len(pieces) / 2:
         return []
-    spanning = _whole_lines(crossing, pieces, height)
-    free = [piece for piece in pieces if piece.indexes not in spanning]
-    middles = [piece.middle for piece in free]
+    spanning = _whole_lines(crossing, ordered, height)
+    free = _Sorted.of([piece for piece in pieces if piece.indexes not in spanning])
     cuts = sorted({piece.middle for piece in crossing})
     found = []
     for top, bottom in zip([float("-inf"), *cuts], [*cuts, float("inf")], strict=True):
-        between = free[bisect_right(middles, top) : bisect_left(middles, bottom)]
-        if not _has_sides(between, x, end):
+        inside = free.between(top, bottom)
+        if len(inside) < 2 * LEAST_LINES:
             continue
-        inside = _without_margins(between, x, height)
-        if not _has_sides(inside, x, end):
-            continue
+        inside = _without_margins(inside, x, height)
         left = [piece for piece in inside if piece.right <= x + 1e-6]
         right = [piece for piece in inside if piece.left >= end - 1e-6]
-        taken = {piece.indexes for piece in inside}
-        first, last = min(piece.middle for piece in inside), max(piece.middle for piece in inside)
-        rest = [piece for piece in pieces if piece.indexes not in taken]
-        above = [piece for piece in rest if piece.middle < (first + last) / 2]
-        below = [piece for piece in rest if piece.middle >= (first + last) / 2]
-        found.append(Band(above, left, right, below))
+        if len(left) < LEAST_LINES or len(right) < LEAST_LINES:
+            continue
+        found.append(Band(left, right, pieces))
     return found
 
 
-def _has_sides(pieces: list[Piece], x: float, end: float) -> bool:
-    """True if enough pieces lie on each side of the strip of white space from `x` to `end`."""
-    left = sum(piece.right <= x + 1e-6 for piece in pieces)
-    return left >= LEAST_LINES and sum(piece.left >= end - 1e-6 for piece in pieces) >= LEAST_LINES
-
-
-def _whole_lines(crossing: list[Piece], pieces: list[Piece], height: float) -> set[tuple[int, ...]]:
-    """All pieces of the lines to which these pieces belong. pieces: from top to bottom."""
+def _whole_lines(crossing: list[Piece], ordered: _Sorted, height: float) -> set[tuple[int, ...]]:
+    """All pieces of the lines to which these pieces belong."""
     found = {piece.indexes for piece in crossing}
-    middles = [piece.middle for piece in pieces]
     for seed in crossing:
         reach = SAME_LINE * max(height, seed.height)
-        line = pieces[bisect_right(middles, seed.middle - reach) : bisect_left(middles, seed.middle + reach)]
+        line = ordered.between(seed.middle - reach, seed.middle + reach)
         line.sort(key=lambda piece: piece.left)
         start = next(number for number, piece in enumerate(line) if piece.indexes == seed.indexes)
         for steps in (range(start + 1, len(line)), range(start - 1, -1, -1)):

@@ -3,7 +3,7 @@
 import pytest
 
 from processors import bidi
-from processors.ocr import reading_order
+from processors.ocr import reading_order, rivers
 from processors.ocr.reading_order import order
 from processors.ocr.text_lines import TextBox
 
@@ -119,6 +119,17 @@ def test_words_are_compared_only_with_higher_ones_to_find_raised_text(monkeypatc
     monkeypatch.setattr(reading_order, "_is_script", lambda *words: compared.append(words) or real(*words))
     words = [_box("was", 40 * column, 100 + 15 * row) for row in range(60) for column in range(10)]
     assert len(order([*words, _box("A title", 0, 50, 2 * HEIGHT)])) and len(compared) <= len(words)
+
+
+def test_cells_of_a_dense_table_are_compared_only_with_those_near_them(monkeypatch: pytest.MonkeyPatch):
+    looks = []
+    real = rivers.Piece.middle.fget
+    monkeypatch.setattr(rivers.Piece, "middle", property(lambda piece: looks.append(1) or real(piece)))
+    words = [
+        _box("12.50", 55 * column + row % 7, 15 * row + column % 3, 11) for row in range(60) for column in range(30)
+    ]
+    assert len(_read(words)) == 60
+    assert len(looks) < 500 * len(words)
 
 
 def test_line_that_runs_upwards_in_the_margin_is_one_line():
