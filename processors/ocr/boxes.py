@@ -12,6 +12,7 @@ Quad = Sequence[Point]  # clockwise from the upper left corner of the text
 _SAME_PLACE = 0.7  # share of the smaller box that lies in the other
 _AS_HIGH = 1.5  # times the other's height: two readings of one line; a higher box covers two lines
 _SAME_LINE = 0.6  # share of the lower box's height
+_LONG = 4.0  # times as long as high: a box that shows the slope of the page
 _GAP = 0.8  # box heights of white space that separate two texts
 
 
@@ -30,58 +31,84 @@ def width_of(quad: Quad) -> float:
 
 def separate(quads: Sequence[Quad], found: ink.Ink) -> list[Quad]:
     """The boxes without duplicates and overlaps, each with one text."""
-    parts = [part for quad in _without_overlaps(_without_doubles(quads), found) for part in _split(quad, found)]
+    slope = _slope(quads)
+    single = _without_overlaps(_without_doubles(quads, slope), slope, found)
+    parts = [part for quad in single for part in _split(quad, found)]
     return [part for part in parts if width_of(part) >= 1 and height_of(part) >= 1]
 
 
-def _without_doubles(quads: Sequence[Quad]) -> list[Quad]:
+def _slope(quads: Sequence[Quad]) -> float:
+    """The angle of the page's lines in radians: the median over long boxes."""
+    angles = [
+        float(np.arctan2(quad[1][1] - quad[0][1], quad[1][0] - quad[0][0]))
+        for quad in quads
+        if width_of(quad) > _LONG * height_of(quad)
+    ]
+    return float(np.median(angles)) if angles else 0.0
+
+
+def _level_bounds(quads: Sequence[Quad], slope: float) -> np.ndarray:
+    """Left, top, right, bottom of the boxes if the page were turned so that its lines are level: shape (n, 4)."""
+    x, y = np.array([list(quad) for quad in quads], float).reshape(-1, 4, 2).transpose(2, 0, 1)
+    cosine, sine = np.cos(-slope), np.sin(-slope)
+    x, y = x * cosine - y * sine, x * sine + y * cosine
+    return np.stack([x.min(axis=1), y.min(axis=1), x.max(axis=1), y.max(axis=1)], axis=1)
+
+
+def _without_doubles(quads: Sequence[Quad], slope: float) -> list[Quad]:
     """The boxes without those that another one contains."""
-    kept: list[Quad] = []
-    for quad in sorted(quads, key=_area, reverse=True):
-        around = [other for other in kept if _is_inside(quad, other)]
-        if not around:
-            kept.append(quad)
-        elif all(_height(other) > _AS_HIGH * _height(quad) for other in around):
-            kept = [other for other in kept if other not in around] + [quad]
-    return kept
+    bounds = _level_bounds(quads, slope)
+    largest_first = np.argsort(-_areas(bounds), kind="stable")
+    ordered, bounds = [quads[number] for number in largest_first], bounds[largest_first]
+    heights = bounds[:, 3] - bounds[:, 1]
+    is_kept = np.zeros(len(ordered), bool)
+    for number in range(len(ordered)):
+        around = np.flatnonzero(is_kept[:number] & _are_around(bounds[number], bounds[:number]))
+        if not len(around):
+            is_kept[number] = True
+        elif np.all(heights[around] > _AS_HIGH * heights[number]):
+            is_kept[around], is_kept[number] = False, True
+    return [quad for quad, kept in zip(ordered, is_kept, strict=True) if kept]
 
 
-def _area(quad: Quad) -> float:
-    left, top, right, bottom = bounds_of(quad)
-    return (right - left) * (bottom - top)
+def _areas(bounds: np.ndarray) -> np.ndarray:
+    areas: np.ndarray = (bounds[:, 2] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 1])
+    return areas
 
 
-def _height(quad: Quad) -> float:
-    _, top, _, bottom = bounds_of(quad)
-    return bottom - top
+def _are_around(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """True for each of the other boxes, shape (n, 4), that contains the box."""
+    width = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
+    height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    are_around: np.ndarray = (width > 0) & (height > 0) & (width * height > _SAME_PLACE * area)
+    return are_around
 
 
-def _is_inside(quad: Quad, other: Quad) -> bool:
-    a, b = bounds_of(quad), bounds_of(other)
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    return width > 0 and height > 0 and width * height > _SAME_PLACE * _area(quad)
-
-
-def _without_overlaps(quads: Sequence[Quad], found: ink.Ink) -> list[Quad]:
+def _without_overlaps(quads: Sequence[Quad], slope: float, found: ink.Ink) -> list[Quad]:
     """The boxes; if two boxes of one line overlap, they are cut so that no letter is in both."""
     ordered: list[Quad] = sorted((list(quad) for quad in quads), key=lambda quad: quad[0][0])
+    rights = np.array([quad[1][0] for quad in ordered])
     for number, after in enumerate(ordered):
-        for other, before in enumerate(ordered[:number]):
-            if after[0][0] < before[1][0] < after[1][0] and _are_beside(before, after):
+        reaching = (after[0][0] < rights[:number]) & (rights[:number] < after[1][0])
+        for other in np.flatnonzero(reaching):
+            before = ordered[other]
+            if _are_beside(before, after, slope):
                 ordered[other], ordered[number] = _cut(before, ordered[number], found)
+                rights[other], rights[number] = ordered[other][1][0], ordered[number][1][0]
     return ordered
 
 
-def _are_beside(a: Quad, b: Quad) -> bool:
-    (_, top, _, bottom), (_, other_top, _, other_bottom) = bounds_of(a), bounds_of(b)
+def _are_beside(a: Quad, b: Quad, slope: float) -> bool:
+    (_, top, _, bottom), (_, other_top, _, other_bottom) = _level_bounds([a, b], slope)
     shared = min(bottom, other_bottom) - max(top, other_top)
-    return shared > _SAME_LINE * min(bottom - top, other_bottom - other_top)
+    return bool(shared > _SAME_LINE * min(bottom - top, other_bottom - other_top))
 
 
 def _cut(before: Quad, after: Quad, found: ink.Ink) -> tuple[Quad, Quad]:
     """Assign the letters that are in both boxes to the box whose other letters are nearer to them."""
     start, end = after[0][0], before[1][0]
-    earlier, later = ink.glyphs_in(found.marks, bounds_of(before)), ink.glyphs_in(found.marks, bounds_of(after))
+    earlier, later = _glyphs_in(before, found), _glyphs_in(after, found)
     shared = [glyph for glyph in later if start <= (glyph[0] + glyph[1]) / 2 <= end]
     if not shared:
         middle = (start + end) / 2
@@ -98,11 +125,17 @@ def _split(quad: Quad, found: ink.Ink) -> list[Quad]:
     height = height_of(quad)
     if quad[1][0] - quad[0][0] < 2 * height:
         return [quad]
-    glyphs = ink.glyphs_in(found.marks, bounds_of(quad))
+    glyphs = _glyphs_in(quad, found)
     cuts = [(a[1] + b[0]) / 2 for a, b in zip(glyphs, glyphs[1:], strict=False) if b[0] - a[1] > _GAP * height]
     left, right = quad[0][0], quad[1][0]
     edges = [left, *(cut for cut in cuts if left < cut < right), right]
     return [_between(quad, start, end) for start, end in zip(edges, edges[1:], strict=False)]
+
+
+def _glyphs_in(quad: Quad, found: ink.Ink) -> np.ndarray:
+    """Left and right sides of the glyphs in a box: float, shape (n, 2)."""
+    light = ink.find_light_glyphs(found, bounds_of(quad))
+    return ink.glyphs_in(found.marks, bounds_of(quad)) if light is None else light
 
 
 def _between(quad: Quad, start: float, end: float) -> Quad:

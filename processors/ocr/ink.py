@@ -31,6 +31,7 @@ _RULE = 12  # times as long as wide: a ruling line
 _MANY = 6000  # letters; more than this are the texture of a picture
 _LINE_GAP, _LINE_SHIFT, _LINE_SIZE = 1.3, 0.5, 2.2  # letter heights; the last is the greatest ratio of two heights
 _LEAST_GLYPHS = 3  # of a line
+_RIM = 0.1  # of the height of a box: above and below its text
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,27 @@ def glyphs_in(strokes: np.ndarray, box: Bounds) -> np.ndarray:
         else:
             merged.append([left, right])
     return np.array(merged).reshape(-1, 2)
+
+
+def find_light_glyphs(ink: Ink, box: Bounds) -> np.ndarray | None:
+    """Left and right sides of the glyphs in a box of light text on a colored ground: float, shape (n, 2).
+
+    None if the text is darker than its ground. The ground of a band is darker than that of the page, so `find_ink` may
+    find only some of its letters.
+    """
+    left, top, right, bottom = (round(side * ink.share) for side in box)
+    rim = round(_RIM * (bottom - top))
+    part = ink.gray[max(0, top + rim) : max(0, bottom - rim), max(0, left) : max(0, right)]
+    if not part.size:
+        return None
+    ground, lightest = float(np.median(part)), float(part.max())
+    is_light = part > ground + max(_CONTRAST, _FAINT_SHARE * (lightest - ground))
+    if np.count_nonzero(is_light) <= np.count_nonzero(part < ground - _CONTRAST):
+        return None
+    steps = np.diff(np.concatenate([[0], is_light.any(axis=0), [0]]).astype(np.int8))
+    sides = np.stack([np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)], axis=1) + max(0, left)
+    glyphs: np.ndarray = sides / ink.share
+    return glyphs
 
 
 def _is_in(strokes: np.ndarray, box: Bounds) -> np.ndarray:

@@ -11,6 +11,7 @@ _PARAMETERS = {
     "Global.log_level": "error",
     "Global.text_score": 0.0,  # rapidocr silently drops text with a lower score
     "Global.use_cls": False,  # of single lines; the engine rotates pages
+    "Det.max_candidates": 20_000,  # rapidocr silently drops all further boxes; a dense table has some thousands
     "Det.limit_side_len": 32,  # the engine chooses the scale
     "Rec.rec_batch_num": 1,  # rapidocr pads the lines of a batch to the longest: 30 % of all pixels
 }

@@ -19,6 +19,8 @@ _SUFFIXES = {"pdf": "searchable.pdf"}  # the original, which may be NAME.pdf, is
 _EXCERPT_CHARACTERS = 200
 _LEVELS = 4  # of the JSON document: one row for each line of text
 _UNKNOWN = "\ufffd"  # see `pages.text_layer`
+_LEAST_DOUBTFUL = 4  # letters and digits of a line that is quoted in the review
+_MOST_QUOTED, _QUOTED_CHARACTERS = 3, 60
 _LEGIBLE_SCALE = 0.5  # of its pixels per side; a page that is reduced further may have lost its small print
 
 
@@ -84,7 +86,12 @@ def finish_text(
     return Finished(
         files=tuple(files),
         excerpt=" ".join(plain(read).split())[:_EXCERPT_CHARACTERS],
-        review=(*warnings, *review(read, work.options.min_confidence), *_unread(read)),
+        review=(
+            *warnings,
+            *review(read, work.options.min_confidence),
+            *_unread(read),
+            *_doubtful(read, work.options.min_confidence),
+        ),
         pages=len(read),
         details={
             "mean_confidence": round(sum(known) / len(known), 4) if known else None,
@@ -126,6 +133,26 @@ def _unread(read: Sequence[PageText]) -> list[str]:
             reasons.append(f"page {page.number}: lines with letters that the OCR model does not know: {page.unknown}")
         if page.unread:
             reasons.append(f"page {page.number}: lines that look like writing, but yielded no text: {page.unread}")
+    return reasons
+
+
+def _doubtful(read: Sequence[PageText], min_confidence: float) -> list[str]:
+    """Lines that OCR probably misread, on pages that are not uncertain as a whole."""
+    reasons = []
+    for page in read:
+        if page.confidence is None or page.confidence < min_confidence:
+            continue
+        doubtful = [
+            " ".join(box.text.split())[:_QUOTED_CHARACTERS]
+            for line in page.lines
+            for box in line
+            if box.confidence < min_confidence and sum(map(str.isalnum, box.text)) >= _LEAST_DOUBTFUL
+        ]
+        if doubtful:
+            noun = "line" if len(doubtful) == 1 else "lines"
+            quoted = "; ".join(f'"{text}"' for text in doubtful[:_MOST_QUOTED])
+            more = "; …" if len(doubtful) > _MOST_QUOTED else ""
+            reasons.append(f"page {page.number}: {len(doubtful)} {noun} may be wrong: {quoted}{more}")
     return reasons
 
 

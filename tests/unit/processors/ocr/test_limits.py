@@ -70,6 +70,47 @@ def test_white_text_on_a_dark_page_is_read(ocr: Ocr, tmp_path: Path):
     assert text.splitlines() == ["Total 49.90 EUR", "Paid by card"] and review == ()
 
 
+def test_white_text_on_colored_bands_is_read(ocr: Ocr, tmp_path: Path):
+    page, font = _page(["Brookfield Council"], (1000, 900)), ImageFont.truetype(ROBOTO, 44)
+    draw = ImageDraw.Draw(page)
+    for top, ground, text in (
+        (300, (20, 60, 140), "INVOICE 88341 - DUE 30 APRIL"),
+        (600, (240, 150, 0), "Total 482.19"),
+    ):
+        draw.rectangle((0, top, 1000, top + 120), fill=ground)
+        draw.text((80, top + 35), text, font=font, fill="white")
+    text, review = _read(ocr, page, tmp_path)
+    assert text.splitlines() == ["Brookfield Council", "INVOICE 88341 - DUE 30 APRIL", "Total 482.19"] and review == ()
+
+
+def test_lines_of_a_skewed_page_are_read(ocr: Ocr, tmp_path: Path):
+    lines = [
+        "Dear Mr Okonkwo,",
+        "we have your letter of 14 March.",
+        "The penalty of 65.00 pounds is cancelled.",
+        "Thanks",
+    ]
+    page = _page(lines).rotate(8, fillcolor="white")
+    assert _read(ocr, page, tmp_path)[0].splitlines() == lines
+
+
+def test_more_cells_than_the_default_of_the_detection_are_found(ocr: Ocr):
+    page, font = Image.new("RGB", A4, "white"), ImageFont.truetype(ROBOTO, 18)
+    cells = [(60 + 76 * column, 40 + 31 * row) for row in range(74) for column in range(20)]
+    for number, place in enumerate(cells):
+        ImageDraw.Draw(page).text(place, f"{number % 97}.{number % 89:02d}", font=font, fill="black")
+    found = ocr._engine._detect_in(page, (0, 0, *A4), 1.0)
+    assert len(cells) > 1000 and len(found) >= 0.95 * len(cells)
+
+
+def test_line_that_is_probably_wrong_is_quoted(ocr: Ocr, tmp_path: Path):
+    page = _page(["Brookfield Council, Parking Services", "The penalty is cancelled.", "Yours sincerely"], (1000, 900))
+    page.paste(_page(["Turn the page over"], (1000, 200)).rotate(180), (0, 600))
+    text, review = _read(ocr, page, tmp_path)
+    assert "The penalty is cancelled." in text
+    assert [reason for reason in review if reason.startswith("page 1: 1 line may be wrong: ")]
+
+
 @pytest.mark.parametrize("noise", [0, 3])
 def test_faint_lines_beside_dark_ones_are_read(ocr: Ocr, tmp_path: Path, noise: int):
     page, font = Image.new("L", (1000, 700), "white"), ImageFont.truetype(ROBOTO, 32)
