@@ -1,8 +1,11 @@
-"""The encoding of a text: a byte order mark, what the text declares, UTF-8, or the best guess of charset-normalizer."""
+"""The encoding of a text: a byte order mark, what the text declares, UTF-8, or the best guess: by the alphabets of
+languages with Latin letters, else by charset-normalizer."""
 
 import codecs
 import re
 from dataclasses import dataclass
+
+from processors.text import latin
 
 _BOMS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -13,6 +16,7 @@ _BOMS = (  # UTF-32 before UTF-16, whose mark it begins with
 )
 _DECLARED = re.compile(rb"""(?:charset\s*=|<\?xml[^>]{0,100}encoding\s*=)\s*["']?\s*([A-Za-z0-9._:-]{2,40})""", re.I)
 _ZEROS = 0.7  # share of zero bytes in every other place that UTF-16 without a mark has at least, in Latin script
+_LEAST_VALID, _MOST_DAMAGED = 2, 0.5  # characters of UTF-8; other bytes as a share of them
 _WIDELY_USED = (
     *("cp1252", "shift_jis", "euc_jp", "iso2022_jp", "gb18030", "big5", "euc_kr", "cp1250", "cp1251", "koi8_r"),
     *("cp1253", "cp1254", "cp1255", "cp1256", "cp437", "cp850", "mac_roman", "iso8859_2", "iso8859_15"),
@@ -39,7 +43,7 @@ def detect(sample: bytes, *, is_complete: bool) -> Encoding:
         return Encoding(codec=codec)
     if (b"\x1b$" in sample or b"\x1b(" in sample) and _decodes(sample, "iso2022_jp_2", is_complete):
         return Encoding(codec="iso2022_jp_2")
-    if _decodes(sample, "utf-8", is_complete):
+    if _decodes(sample, "utf-8", is_complete) or _is_damaged_utf8(sample):
         return Encoding(codec="utf-8")
     return Encoding(codec=_guess(sample, is_complete), is_guess=True)
 
@@ -74,10 +78,21 @@ def _without_mark(sample: bytes) -> str | None:
     return None
 
 
+def _is_damaged_utf8(sample: bytes) -> bool:
+    """True for UTF-8 with a few bytes of another encoding: by chance, no other text has such sequences."""
+    text = sample.decode("utf-8", "replace")
+    genuine = sample.count("\ufffd".encode())
+    damaged = text.count("\ufffd") - genuine
+    valid = sum(character > "\x7f" for character in text) - damaged - genuine
+    return valid >= _LEAST_VALID and damaged <= _MOST_DAMAGED * valid
+
+
 def _guess(sample: bytes, is_complete: bool) -> str:
     """The most probable encoding, of those in wide use; cp1252 if none is."""
     from charset_normalizer import from_bytes
 
+    if (codec := latin.guess(sample)) is not None:
+        return codec
     if not is_complete:  # not in the middle of a character
         sample = sample[: sample.rfind(b"\n") + 1] or sample
     best = from_bytes(sample.replace(b"\0", b""), cp_isolation=list(_WIDELY_USED)).best()

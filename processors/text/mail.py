@@ -26,6 +26,8 @@ _ENCRYPTED = (
     *("multipart/encrypted", "application/pgp-encrypted"),
     *("application/pkcs7-mime", "application/x-pkcs7-mime"),
 )
+_RELATED = "multipart/related"  # a page and its pictures (RFC 2387)
+_NEVER_SHOWN = ("text/css", "text/javascript", "application/javascript", "application/x-javascript")  # of saved pages
 _SUFFIX = {
     "application/pdf": ".pdf",
     "image/jpeg": ".jpg",
@@ -111,6 +113,8 @@ class _MailReader:
         elif part.is_multipart():
             for inner in _payload(part):
                 self._read_part(inner, depth)
+        elif kind in _NEVER_SHOWN and part.get_content_disposition() != "attachment":
+            return
         elif part.get_content_maintype() == "multipart" and not _is_attachment(part):
             self.report("The message does not separate its parts as it declares: its text may be encoded.")
             self._document.write(self._decoded(part))
@@ -135,7 +139,17 @@ class _MailReader:
         if chosen is not None:
             self._read_part(chosen, depth)
         for each in inner:
-            if each is not chosen and each.get_content_type() not in ("text/plain", "text/html", "multipart/related"):
+            if each is not chosen and each.get_content_type() not in ("text/plain", "text/html"):
+                self._read_part(each, depth) if each.get_content_type() != _RELATED else self._read_pictures(
+                    each, depth
+                )
+
+    def _read_pictures(self, related: Message, depth: int) -> None:
+        """What a page shows beside its text, which the plain text repeats: its pictures."""
+        for each in _payload(related):
+            if each.get_content_type() == _RELATED:
+                self._read_pictures(each, depth)
+            elif each.get_content_type() not in ("text/plain", "text/html", "multipart/alternative"):
                 self._read_part(each, depth)
 
     def _alternative(self, inner: list[Message]) -> Message | None:
@@ -209,7 +223,7 @@ def _find_page(part: Message) -> Message | None:
     """The web page of an alternative, which may be the root of a `multipart/related`."""
     if part.get_content_type() == "text/html" and not extras.missing_libraries("documents"):
         return part
-    if part.get_content_type() == "multipart/related":
+    if part.get_content_type() == _RELATED:
         return next((found for each in _payload(part) if (found := _find_page(each)) is not None), None)
     return None
 

@@ -11,7 +11,7 @@ import pytest
 from document_files import docx, epub, opendocument, pptx, word_part
 from openpyxl.chart import BarChart, Reference
 from pdf_files import LINES, one_page, show
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from text_harness import read
 
 pytestmark = pytest.mark.slow
@@ -30,6 +30,8 @@ JAPANESE = "これは日本語のテキストです。請求書を確認して�
         (GERMAN.encode("utf-16-le"), False),
         (GERMAN.encode("utf-32"), False),
         (GERMAN.encode("cp1252"), True),
+        (GERMAN.encode("cp850"), True),
+        (GERMAN.encode("mac_roman"), True),
     ],
 )
 def test_text_of_any_encoding_becomes_utf8(tmp_path: Path, content: bytes, is_guess: bool):
@@ -187,6 +189,32 @@ def test_attachments_of_a_message_are_read(tmp_path: Path):
     assert "## Attachment: note.txt\n\nCall me" in found.text and "| Datum | Betrag |" in found.text
     assert "Attachments were not read: x.zip." in found.review and "pixel.png" not in found.review
     assert (found.outputs / "attachments/lease.pdf").read_bytes() == pdf
+
+
+def test_pictures_in_the_page_of_a_message_are_read_beside_its_plain_text(tmp_path: Path):
+    picture, drawn = io.BytesIO(), Image.new("RGB", (700, 120), "white")
+    ImageDraw.Draw(drawn).text((20, 40), "Error 4711 at the printer", font=ImageFont.load_default(36), fill="black")
+    drawn.save(picture, "PNG")
+    mail = EmailMessage()
+    mail["Subject"] = "Screenshot"
+    mail.set_content("Please look at this error.")
+    mail.add_alternative('<p>Please look at this error.</p><img src="cid:shot">', subtype="html")
+    page = mail.get_payload()[1]
+    page.add_related(picture.getvalue(), "image", "png", cid="<shot>", filename="shot.png", disposition="inline")
+    found = read(tmp_path, "letter.eml", mail.as_bytes())
+    assert found.text.count("Please look at this error.") == 1 and found.review == ""
+    assert "Error 4711 at the printer" in found.text and "attachments/shot.png" in found.finished.files
+
+
+def test_saved_web_page_has_no_style_sheets(tmp_path: Path):
+    parts = [
+        "Content-Type: text/html\nContent-Location: https://example.org/\n\n<h1>Head</h1><p>Price 12.50</p>",
+        "Content-Type: text/css\nContent-Location: https://example.org/a.css\n\np { color: red }",
+    ]
+    body = "".join(f"--B\n{part}\n" for part in parts)
+    page = f'From: <Saved by Blink>\nMIME-Version: 1.0\nContent-Type: multipart/related; boundary="B"\n\n{body}--B--\n'
+    found = read(tmp_path, "page.mht", page.encode())
+    assert "# Head" in found.text and "12.50" in found.text and "color" not in found.text
 
 
 def test_attachments_stay_in_the_mail_if_the_recipe_says_so(tmp_path: Path):
