@@ -1,7 +1,7 @@
 """RapidOCR on one image, which is rotated first if it is not upright."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -42,6 +42,7 @@ _AGAIN_SCALE = 0.7  # of the size of the first reading
 _LEAST_CONFIDENCE = 0.5  # text with less is mostly dirt and pictures: it is reported, but not used
 _SURE = 0.8  # of a line that detection overlooked
 _MOST_MISSED = 40  # lines
+_LINES_AT_ONCE = 500  # between two pulses: some seconds; a dense table has thousands of cells
 _DARK = 80  # of 255: the median of a dark background
 _BLANK = np.full((64, 64, 3), 255, np.uint8)
 
@@ -78,6 +79,7 @@ class RapidOcrEngine:
         self.model_name = model_name()
         self._loaded: dict[Path, TextRecognizer] = {}
         self._others: list[TextRecognizer] = []
+        self.pulse: Callable[[], object] = lambda: None  # called while a page is read
 
     @classmethod
     def load(cls, threads: int | None) -> "RapidOcrEngine":
@@ -169,7 +171,10 @@ class RapidOcrEngine:
         boxes = separate(self._detect_in(image, area, scale or _scale(ink, area)), ink)
         pixels = _bgr(image)
         models = [self._recognizer, *self._others]
-        read = recognize(models, pixels, boxes, ink)
+        read: list[Recognized] = []
+        for start in range(0, len(boxes), _LINES_AT_ONCE):
+            self.pulse()
+            read += recognize(models, pixels, boxes[start : start + _LINES_AT_ONCE], ink)
         missed = find_lines_outside(ink, [bounds_of(box) for box in boxes])[:_MOST_MISSED]
         second = recognize(models, pixels, [_padded(line, image.size) for line in missed], ink)
         read += [each for each in second if each.box.confidence >= _SURE and each.box.text.strip()]

@@ -29,9 +29,10 @@ class FileReader:
     def __init__(self, engine: "Callable[[], RapidOcrEngine]", models: Path):
         self._engine, self._models = engine, models
 
-    def _engine_with(self, others: Sequence[Path]) -> "RapidOcrEngine":
+    def _engine_with(self, others: Sequence[Path], pulse: Callable[[], object]) -> "RapidOcrEngine":
         engine = self._engine()
         engine.use(others)
+        engine.pulse = pulse
         return engine
 
     def _find_models(self, languages: tuple[str, ...]) -> Sequence[Path]:
@@ -74,8 +75,12 @@ class FileReader:
         options = work.options
         read: list[PageText] = []
         others = self._find_models(options.languages) if options.languages else ()
-        self._reader = PageReader(lambda: self._engine_with(others), options.text_layer)
         with _opened(work) as opened:
+
+            def pulse() -> None:
+                progress.job(work, done=len(read), total=opened.total, unit="pages")
+
+            self._reader = PageReader(lambda: self._engine_with(others, pulse), options.text_layer)
             for number in range(1, opened.total + 1):
                 was_rotated = bool(read and read[-1].rotation)
                 try:

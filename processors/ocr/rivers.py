@@ -175,7 +175,8 @@ def _without_margins(inside: list[Piece], x: float, height: float) -> list[Piece
         if len(lines) <= 2 * LEAST_LINES:
             return inside
         edge = lines[0] if of_top else lines[-1]
-        others = [piece for piece in inside if piece not in edge.pieces]
+        at_edge = {piece.indexes for piece in edge.pieces}
+        others = [piece for piece in inside if piece.indexes not in at_edge]
         if of_top:
             white = min(piece.top for piece in others) - max(piece.bottom for piece in edge.pieces)
         else:

@@ -1,5 +1,6 @@
 """Pages at the limits of OCR, drawn here and read by the real models: what cannot be read is reported."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import font_roboto
@@ -8,8 +9,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from works import work_on
 
-from processors.contract import Progress
-from processors.ocr import Ocr, ReadOptions
+from processors.contract import Progress, WorkProgress
+from processors.ocr import Ocr, ReadOptions, engine
 
 ROBOTO = str(Path(font_roboto.__file__).parent / "files" / "Roboto-Regular.ttf")
 A4 = (1654, 2339)  # pixels at 200 dpi
@@ -23,11 +24,19 @@ def _page(lines: list[str], size: tuple[int, int] = (1000, 600), letters: int = 
     return page
 
 
-def _read(ocr: Ocr, page: Image.Image, folder: Path, form: str = "png", **saved: object) -> tuple[str, tuple[str, ...]]:
+def _read(
+    ocr: Ocr,
+    page: Image.Image,
+    folder: Path,
+    form: str = "png",
+    *,
+    progress: Callable[[WorkProgress], object] = lambda report: None,
+    **saved: object,
+) -> tuple[str, tuple[str, ...]]:
     source = folder / f"page.{form}"
     page.save(source, **saved)
     work = work_on(source, outputs=folder, options=ReadOptions(formats=("txt",)))
-    finished = ocr.process_one(work, Progress(lambda message: None))
+    finished = ocr.process_one(work, Progress(progress))
     return (folder / "page.txt").read_text(), finished.review
 
 
@@ -101,6 +110,13 @@ def test_more_cells_than_the_default_of_the_detection_are_found(ocr: Ocr):
         ImageDraw.Draw(page).text(place, f"{number % 97}.{number % 89:02d}", font=font, fill="black")
     found = ocr._engine._detect_in(page, (0, 0, *A4), 1.0)
     assert len(cells) > 1000 and len(found) >= 0.95 * len(cells)
+
+
+def test_progress_is_reported_while_a_page_is_read(ocr: Ocr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine, "_LINES_AT_ONCE", 2)
+    reports: list[WorkProgress] = []
+    _read(ocr, _page([f"Line {number} of the letter" for number in range(6)]), tmp_path, progress=reports.append)
+    assert [report.done for report in reports] == [0, 0, 0, 1]
 
 
 def test_line_that_is_probably_wrong_is_quoted(ocr: Ocr, tmp_path: Path):
