@@ -13,7 +13,7 @@ from pathlib import Path
 
 from processors import extras
 from processors.contract import BadInput, Unavailable
-from processors.text import completeness, drawings, preparation, rtf, slides
+from processors.text import completeness, drawings, numbering, preparation, rtf, slides
 from processors.text.archive_errors import DAMAGED_PART
 from processors.text.document import TextDocument
 
@@ -34,6 +34,7 @@ _FOR_KREUZBERG = {
     RTF: "application/rtf",
     "application/vnd.ms-excel.sheet.binary.macroenabled.12": "application/vnd.ms-excel.sheet.binary.macroEnabled.12",
 }
+_MAIN_PART, _NUMBERING, _STYLES = "word/document.xml", "word/numbering.xml", "word/styles.xml"
 _MAX_FILES = 20_000
 _MAX_BYTES = 1_000_000_000  # that all files of a container unpack to
 _MAX_RATIO = 200  # of an XML part to its compressed size; real ones reach 50
@@ -44,6 +45,7 @@ _PICTURES = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?
 _HIDDEN = re.compile(  # of OpenDocument
     rb'text:(?:display="none"|is-hidden="true")|table:(?:display="false"|visibility="(?:collapse|filter)")'
 )
+_ESCAPED_NUMBER = re.compile(r"^((?:#+ )?\d+)\\([.)])", re.M)  # "1\." at the start of a line
 _DAMAGED = "This document is damaged. Open it on your computer, export it as PDF and drop that."
 _COMMENTS = "The document has reviewers' comments, which are not in the text."
 _BOMB = "This document would unpack to {size:.1f} GB, more than any real document. Export it as PDF and drop that."
@@ -74,12 +76,25 @@ def read(source: Path, media_type: str, document: TextDocument) -> None:
             for name in archive.namelist()
             if preparation.is_prepared(name) and (content := _complete_part(archive, name))
         }
+        _write_numbers(archive, parts)
         if media_type == ODP:
             text = _write_slides(archive, document)
         else:
             text = convert(_rewritten(archive, parts), media_type, document)
     _add_missing(parts, text, document)
     _add_drawn(drawn, text, document)
+
+
+def _write_numbers(archive: zipfile.ZipFile, parts: dict[str, bytes]) -> None:
+    """Write the numbers of paragraphs, which Word computes, into the text of a Word file."""
+    names = archive.namelist()
+    if _MAIN_PART in parts and _NUMBERING in names:
+        styles = _part(archive, _STYLES) if _STYLES in names else b""
+        try:
+            numbers = numbering.Numbering(_part(archive, _NUMBERING), styles)
+        except ElementTree.ParseError:
+            return
+        parts[_MAIN_PART] = numbers.write(parts[_MAIN_PART])
 
 
 def _write_slides(archive: zipfile.ZipFile, document: TextDocument) -> str:
@@ -168,10 +183,11 @@ def convert(content: bytes, media_type: str, document: TextDocument) -> str:
     except (kreuzberg.KreuzbergError, ValueError, RuntimeError) as error:
         log.warning("kreuzberg: %s", str(error)[:500])
         raise BadInput(_DAMAGED) from error
-    document.write(found.content)
+    text = _ESCAPED_NUMBER.sub(r"\1\2", str(found.content))
+    document.write(text)
     for warning in found.processing_warnings or ():
         document.review.append(f"A part was not read: {str(getattr(warning, 'message', warning))[:200]}.")
-    return str(found.content)
+    return text
 
 
 def open_archive(source: Path) -> zipfile.ZipFile:
