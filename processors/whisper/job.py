@@ -48,7 +48,7 @@ def transcribe(work: Work[TranscribeOptions], models: Models, progress: Progress
         files += transcript.write(translation, work.outputs, f"{work.stem}.{_ENGLISH}", _named(options))
     reasons = review.reasons(found, options)
     if translation is not None:
-        reasons += review.reasons(translation, options)
+        reasons += review.reasons(translation, options.model_copy(update={"task": "translate"}))
     return Finished(
         files=files,
         excerpt=found.text[:_EXCERPT_CHARACTERS],

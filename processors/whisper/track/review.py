@@ -1,11 +1,11 @@
 """Reasons for a person to check a transcript. Pure: judges the transcript and changes nothing."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from processors.whisper.options import TranscribeOptions
-from processors.whisper.track import hallucinations, languages
+from processors.whisper.track import hallucinations, languages, uncertainty
 from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcript import Transcript, clock
 from processors.whisper.weights import catalog
@@ -179,13 +179,13 @@ def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         yield f"The text repeats itself, at {_places(places)}: Whisper may have been in a loop there."
 
 
-def _unsure(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    threshold = options.logprob_threshold
-    if threshold is None:
-        threshold = -math.inf
-    places = [s.start for s in found.segments if not -math.inf < s.avg_logprob >= threshold]  # NaN is unsure
-    if places:
-        yield f"The words are uncertain, at {_places(places)}."
+def _uncertain(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    threshold, is_translation = options.logprob_threshold, options.task == "translate"
+    if stretches := uncertainty.uncertain(found.segments, threshold, is_translation=is_translation):
+        yield (
+            f"The text of {_stretches(stretches)} is uncertain: words may be wrong or missing there. Noise, echo, "
+            "distortion, several people at once or another language may be the cause. Listen there."
+        )
 
 
 def _too_fast(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -243,7 +243,7 @@ _CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = 
         _english_only,
         _speakers,
         _loops,
-        _unsure,
+        _uncertain,
         _too_fast,
         _no_voice,
         _known_hallucinations,
@@ -256,3 +256,10 @@ def _places(starts: Iterable[float]) -> str:
     places = list(dict.fromkeys(clock(start) for start in sorted(starts)))
     more = len(places) - _MAX_PLACES
     return ", ".join(places[:_MAX_PLACES]) + (f" and {more} more places" if more > 0 else "")
+
+
+def _stretches(stretches: Sequence[uncertainty.Stretch]) -> str:
+    """Such as "0:10-0:40, 2:00-2:05"."""
+    texts = [f"{clock(each.start)}-{clock(math.ceil(each.end))}" for each in stretches[:_MAX_PLACES]]
+    more = len(stretches) - _MAX_PLACES
+    return ", ".join(texts) + (f" and {more} more places" if more > 0 else "")

@@ -45,10 +45,10 @@ def test_nan_samples_are_counted():
 
 @pytest.mark.parametrize("number", [math.nan, -math.inf])
 def test_nan_probability_is_a_reason(number):
-    assert "The words are uncertain, at 0:00" in reasons(a_segment(avg_logprob=number))
+    assert "The text of 0:00-0:03 is uncertain" in reasons(a_segment(avg_logprob=number))
     found = {"segments": (a_segment(avg_logprob=number),), "language": "en", "seconds": 60.0}
-    said = review.reasons(Transcript(**found), TranscribeOptions(logprob_threshold=None))
-    assert said == ("The words are uncertain, at 0:00.",)
+    (said,) = review.reasons(Transcript(**found), TranscribeOptions(logprob_threshold=None))
+    assert said.startswith("The text of 0:00-0:03 is uncertain")
 
 
 def test_language_with_nan_probability_is_a_guess():
@@ -96,7 +96,35 @@ def test_repeated_short_segments_are_a_loop():
 
 
 def test_uncertain_words_are_reported_with_their_time():
-    assert "uncertain, at 0:07" in reasons(a_segment(), a_segment(start=7, avg_logprob=-1.4))
+    assert "text of 0:07-0:10 is uncertain" in reasons(a_segment(), a_segment(start=7, seek=700, avg_logprob=-1.4))
+
+
+def window(tokens: int, avg_logprob: float, start: float = 0.0, **fields: object) -> Segment:
+    words = "".join(f" {number}" for number in range(tokens))
+    return a_segment(
+        words, start, seek=round(start * 100), tokens=tuple(range(tokens)), avg_logprob=avg_logprob, **fields
+    )
+
+
+@pytest.mark.parametrize(
+    ("tokens", "avg_logprob", "is_reported"),
+    [(80, -0.45, False), (80, -0.6, True), (20, -0.6, False), (20, -0.7, True), (3, -0.95, False)],
+)
+def test_many_improbable_words_are_uncertain(tokens: int, avg_logprob: float, is_reported: bool):
+    """A few words vary more."""
+    said = reasons(window(tokens, avg_logprob, end=20.0, compression_ratio=1.5))
+    assert ("The text of 0:00-0:20 is uncertain" in said) == is_reported
+
+
+def test_uncertain_windows_after_one_another_are_one_stretch():
+    windows = [window(80, -0.8, start, end=start + 10) for start in (10, 20, 30, 70)]
+    assert "The text of 0:10-0:40, 1:10-1:20 is uncertain" in reasons(window(80, -0.3, 0, end=10), *windows)
+
+
+def test_translation_may_be_less_probable():
+    segment = window(80, -0.8, end=20.0)
+    found = {"segments": (segment,), "language": "en", "seconds": 60.0}
+    assert review.reasons(Transcript(**found), TranscribeOptions(task="translate")) == ()
 
 
 @pytest.mark.parametrize(("seconds", "is_reported"), [(3.0, True), (6.0, False), (1.0, False), (None, False)])
@@ -115,5 +143,5 @@ def test_one_doubtful_word_in_clear_speech_is_no_reason():
 
 
 def test_many_places_are_not_all_listed():
-    said = reasons(*(a_segment(f" {i}", 60 * i, avg_logprob=-2) for i in range(9)))
-    assert "0:00, 1:00, 2:00, 3:00, 4:00 and 4 more places" in said
+    said = reasons(*(a_segment(f" {i}", 60 * i, seek=6000 * i, avg_logprob=-2) for i in range(9)))
+    assert "text of 0:00-0:03, 1:00-1:03, 2:00-2:03, 3:00-3:03, 4:00-4:03 and 4 more places is uncertain" in said
