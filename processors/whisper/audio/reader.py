@@ -57,6 +57,7 @@ class Track:
         self.number = container.streams.audio.index(stream) + 1  # of this one
         self.label, self.language = tracks.label(stream), tracks.language_of(stream)  # by the file's tags
         self.channels = stream.codec_context.channels or 1  # of this track
+        self.rate_hz = stream.codec_context.sample_rate or 0  # 0: not known
         self.declared_seconds = declared_seconds  # where it ends; None: the file has no reliable duration
         self.form = container.format.name.split(",")[0]
         self.lacks_end = False  # the file ends within its data, or has no end mark although its format has one

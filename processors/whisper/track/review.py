@@ -19,6 +19,7 @@ _MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both must be exceeded: encoders 
 _NO_VOICE_SHARE = 0.5
 _VOICED_SHARE = 0.5  # of a segment
 _OPPOSITE_SECONDS = 0.5
+_LOWEST_RATE_HZ = 8000  # of a telephone; fewer samples lose the consonants
 # Of detected speech, in languages that write letters: read English has 15, hurried English 20. With tiny.en, speech at
 # 1.6 times its speed stays right up to 25; from 27 on it loses up to a quarter of its words.
 _FASTEST_CHARACTERS_PER_SECOND, _FASTEST_SECONDS = 26, 1.5
@@ -76,6 +77,14 @@ def _phase(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         yield (
             f"The two channels are in opposite phase for {found.opposite_seconds:.0f} s, so inboxd transcribed their "
             "difference there. If words are missing, set `channel = 1`."
+        )
+
+
+def _rate(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.has_words and 0 < found.rate_hz < _LOWEST_RATE_HZ:
+        yield (
+            f"The sound has only {found.rate_hz} samples per second, fewer than a telephone call: words may be wrong. "
+            "If there is a better recording, submit it."
         )
 
 
@@ -235,6 +244,7 @@ _CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = 
         _clock,
         _not_numbers,
         _phase,
+        _rate,
         _tracks,
         _empty,
         _untranscribed,

@@ -116,6 +116,7 @@ class TrackTranscriber:
             track_label=track.label,
             track_language=track.language,
             channels=track.channels,
+            rate_hz=track.rate_hz,
             is_clipped=bool(self._options.clips),
         )
 

@@ -51,6 +51,7 @@ class Transcript:
     track_label: str = ""  # its language and title by the file's tags
     track_language: str | None = None  # a code, by the file's tags
     channels: int = 1  # of that track
+    rate_hz: int = 0  # its samples per second; 0: not known
     is_clipped: bool = False  # only clips of it were requested
 
     @property

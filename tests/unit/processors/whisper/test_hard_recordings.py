@@ -122,3 +122,9 @@ def test_sound_beyond_a_stale_header_is_transcribed_and_reported(transcribe, tmp
         "The header of this WAV file declares 0:02 of sound, but inboxd read 0:11, to the end of the file. Check the "
         "end of the transcript."
     )
+
+
+def test_words_that_a_low_sample_rate_makes_unclear_are_reported(transcribe, tmp_path, kennedy):
+    places = np.arange(0, len(kennedy), 4)
+    found = transcribe(write_wave(tmp_path / "low.wav", (kennedy[places] * 32767).astype("<i2"), rate_hz=4000))
+    assert words(found.text) != words(KENNEDY) and "only 4000 samples per second" in found.review, found.text

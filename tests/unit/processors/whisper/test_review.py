@@ -38,6 +38,11 @@ def test_gaps_are_reported_with_their_times():
     assert "2.5 s could not be read, at 1:05" in reasons(gaps=(Interval(at_seconds=65, seconds=2.5),), seconds=90)
 
 
+def test_sound_with_fewer_samples_than_a_telephone_is_reported():
+    assert "only 4000 samples per second" in reasons(rate_hz=4000)
+    assert reasons(rate_hz=8000) == "" and reasons(rate_hz=0) == ""
+
+
 def test_nan_samples_are_counted():
     assert "48000 samples were not numbers" in reasons(not_numbers=48_000)
     assert "1 sample was not a number" in reasons(not_numbers=1) and reasons(not_numbers=0) == ""
