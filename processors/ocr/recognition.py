@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,13 +14,16 @@ from processors.ocr.text_lines import TextBox
 
 if TYPE_CHECKING:
     from rapidocr.ch_ppocr_rec import TextRecognizer
-    from rapidocr.ch_ppocr_rec.typings import WordInfo
 
 _UPRIGHT, _TURNED = 1.5, 2.2  # times as high as wide; between these values, a box as high as a line is upright
 _AT = 0.15  # box heights between a glyph and its character
 _LEAST_WIDTH = 0.2  # box heights; a narrower glyph is a stroke of another glyph, or a speck
 _MARGIN = 0.05  # box heights above and below; with little of it, the model, which scales lines to one height, is faster
 _CERTAIN = 0.95  # confidence
+# The model was trained on lines padded to 320 x 48 pixels. Padding takes as long as text, so short lines get less of it
+# at first, and all of it if the model is then not certain.
+_LEAST_RATIO, _AFTER = 160 / 48, 24 / 48  # minimum width, and padding on the right, in line heights
+_CERTAIN_SHORT = 0.97  # confidence
 _LONGEST = 150  # box heights: a longer line is compressed, because the model needs memory for each pixel of its length
 _DOWN, _UP = (1, 2, 3, 0), (3, 0, 1, 2)  # corners of text that runs down or up, clockwise from its own upper left
 
@@ -60,25 +63,32 @@ def _certainty(line: Recognized) -> float:
 def _recognize(model: "TextRecognizer", image: np.ndarray, quads: Sequence[Quad], found: ink.Ink) -> list[Recognized]:
     height = float(np.median([height_of(quad) for quad in quads])) if quads else 0.0
     tried = [[quad] if not _is_turned(quad, height) else [_corners(quad, _DOWN), _corners(quad, _UP)] for quad in quads]
-    results = iter(_run(model, [_crop(image, quad) for each in tried for quad in each]))
-    read = [[_recognized(quad, *next(results), found) for quad in each] for each in tried]
+    read = [[_recognized(quad, *_read(model, _crop(image, quad)), found) for quad in each] for each in tried]
     return [max(each, key=_certainty) for each in read]
 
 
-def _run(model: "TextRecognizer", crops: list[np.ndarray]) -> list[tuple[str, float, list[float]]]:
-    """The text of each crop, its confidence, and the positions of its characters: from 0 at the left to 1."""
-    from rapidocr.ch_ppocr_rec.typings import TextRecInput
+def _read(model: "TextRecognizer", crop: np.ndarray) -> tuple[str, float, list[float]]:
+    """The text of a line, its confidence, and the positions of its characters: from 0 at the left to 1."""
+    _, height, width = model.rec_image_shape
+    ratio = crop.shape[1] / crop.shape[0]
+    usual = max(ratio, width / height)
+    shorter = max(ratio, _LEAST_RATIO) + _AFTER
+    if shorter < usual:
+        read = _read_padded(model, crop, shorter)
+        if read[1] >= _CERTAIN_SHORT:
+            return read
+    return _read_padded(model, crop, usual)
 
-    if not crops:
-        return []
-    output = model(TextRecInput(img=crops, return_word_box=True))
-    results = []
-    infos = cast("Sequence[WordInfo]", output.word_results)  # annotated as what RapidOCR makes of them later
-    for text, score, words in zip(output.txts or (), output.scores, infos, strict=True):
-        steps = max(1.0, words.line_txt_len)
-        places = [(column + 0.5) / steps for columns in words.word_cols or () for column in columns]
-        results.append((text, float(score), places))
-    return results
+
+def _read_padded(model: "TextRecognizer", crop: np.ndarray, ratio: float) -> tuple[str, float, list[float]]:
+    """See `_read`. ratio: of width to height, to which the line is padded on its right."""
+    found = model.session(model.resize_norm_img(crop, ratio)[np.newaxis])
+    own_ratio = crop.shape[1] / crop.shape[0]
+    lines, words = model.postprocess_op(found, return_word_box=True, wh_ratio_list=[own_ratio], max_wh_ratio=ratio)
+    text, confidence = lines[0]
+    steps = max(1.0, words[0].line_txt_len)
+    places = [(column + 0.5) / steps for columns in words[0].word_cols or () for column in columns]
+    return text, float(confidence), places
 
 
 def _recognized(quad: Quad, text: str, confidence: float, places: Sequence[float], found: ink.Ink) -> Recognized:
