@@ -262,6 +262,10 @@ class Processor(ABC, Generic[OptionsT, RecipeT]):
         calls this."""
         return ""
 
+    @classmethod
+    def import_libraries(cls) -> None:
+        """Import what `load` and `process` need. A worker calls this first, perhaps long before it gets its options."""
+
     @abstractmethod
     def load(self, options: OptionsT, models: Path, progress: Progress) -> Loaded:
         """Import the engine and load the model.

@@ -6,6 +6,7 @@ reports it. The daemon decides about retries, deadlines and publishing.
 """
 
 import atexit
+import contextlib
 import ctypes
 import errno
 import logging
@@ -34,7 +35,10 @@ def main() -> None:
     os.dup2(2, 1)  # from here on print() and C libraries write to stderr
     sys.stdout = sys.stderr
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    Worker(registry.find(sys.argv[1]), LineReader(sys.stdin.fileno()), messages_out).serve()
+    processor = registry.find(sys.argv[1])
+    with contextlib.suppress(ImportError):  # `load` raises it again
+        processor.import_libraries()
+    Worker(processor, LineReader(sys.stdin.fileno()), messages_out).serve()
     _end()
 
 

@@ -54,7 +54,9 @@ def process(
             folders={"": replace(top, layout="folder")},
         )
         copies = [_copy(file, inside.inbox) for file in files]
-        service = Service(inside, drain=True, on_change=on_change)
+        kind = filetype.sniff(files[0]).kind
+        first = top.recipes.get(kind) if kind else None
+        service = Service(inside, drain=True, on_change=on_change, first_recipe=first)
         service.run()
         with JobLog(inside.database) as log:
             rows: dict[str, ShownRow] = {row["file"]: row for row in log.jobs()}

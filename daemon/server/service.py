@@ -12,18 +12,22 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from daemon.config.settings import Settings
 from daemon.core.errors import ConfigError, StartOver, StorageError
 from daemon.core.messages import Signalled
-from daemon.files.disk_retry import describe
 from daemon.files.folders import Folders
 from daemon.notify.systemd import Notifier
 from daemon.scheduling import devices
-from daemon.server.app import App, build
 from daemon.server.backlog import Backlog
-from daemon.server.loop import Loop
+from daemon.server.first_worker import start_first_worker
 from daemon.server.mailbox import Mailbox
+from daemon.workers.launcher import Launcher
+
+if TYPE_CHECKING:
+    from daemon.server.app import App
+    from daemon.server.loop import Loop
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +59,8 @@ def serve(settings: Settings, *, drain: bool = False, on_change: Callable[["Serv
                 raise
             log.error("%s Starting again from the contents of the folders.", error)
         except (OSError, StorageError) as error:
+            from daemon.files.disk_retry import describe
+
             trouble = error if isinstance(error, StorageError) else StorageError(describe(error), _START_AGAIN)
             if time.monotonic() > give_up or not service.may_wait():
                 raise trouble from error
@@ -65,14 +71,25 @@ def serve(settings: Settings, *, drain: bool = False, on_change: Callable[["Serv
 
 
 class Service:
-    """One daemon for one inbox. `drain`: end when all files are processed. `on_change`: called after each iteration."""
+    """One daemon for one inbox.
 
-    app: App  # once it has started
-    _loop: Loop
+    drain: end when all files are processed. on_change: called after each iteration. first_recipe: that of the first
+    job, if it is known; the job's worker then starts while this process imports the rest of itself.
+    """
+
+    app: "App"  # once it has started
+    _loop: "Loop"
 
     def __init__(
-        self, settings: Settings, *, drain: bool = False, on_change: Callable[["Service"], None] | None = None
+        self,
+        settings: Settings,
+        *,
+        drain: bool = False,
+        on_change: Callable[["Service"], None] | None = None,
+        first_recipe: str | None = None,
     ):
+        self._first_recipe = first_recipe
+        self._launcher: Launcher | None = None  # of the first worker, if that starts early
         self._settings = settings  # at the start: see `app.settings`
         self._drain = drain
         self._on_change = on_change
@@ -115,18 +132,33 @@ class Service:
             os.umask(os.umask(0o077) | 0o022)  # others may read published results, but not change them
             self._folders.prepare()
             self._folders.lock()
+            gpus = devices.discover()
+            if self._first_recipe is not None:
+                self._launcher = start_first_worker(
+                    self._settings, self._first_recipe, self._folders, gpus, self._mailbox.put
+                )
+            from daemon.server.app import build
+            from daemon.server.loop import Loop
+
             self.app = build(
                 self._settings,
                 folders=self._folders,
                 mailbox=self._mailbox,
-                gpus=devices.discover(),
+                spawn=self._launcher,
+                gpus=gpus,
                 notifier=self._notifier,
                 ignore_pause=self._drain,
             )
         except BaseException:
+            self._end_early()
             self._folders.unlock()  # the caller may try the start again
             raise
         self._loop = Loop(self.app, self._backlog, on_signal=self._on_signal, on_turn=self._report)
+
+    def _end_early(self) -> None:
+        """End the first worker if no job has needed it."""
+        if self._launcher is not None:
+            self._launcher.end_early()
 
     def _start(self) -> None:
         app, loop = self.app, self._loop
@@ -172,6 +204,7 @@ class Service:
         while len(app.workers) and time.monotonic() < until:
             with contextlib.suppress(StartOver):
                 apply_all(wait=until - time.monotonic())
+        self._end_early()
         app.cluster.stop()
         is_quiet = all([app.intake.stop(), app.background.stop()])
         for part in (app.control, app.feed, app.exporter, app.timetable, app.watcher, app.backup, app.hooks):

@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.config.current import CurrentSettings
@@ -23,6 +24,16 @@ from processors.cluster.nodes import Target, encode_target
 _ROOT = Path(contract.__file__).parents[1]  # where the package `processors` is found
 _MARK = "INBOXD_WORKER"  # in the environment of a worker and of all its descendants
 _OOM_SCORE_ADJUSTMENT = 500  # proc(5): out of memory, the kernel should kill a worker before the daemon
+
+
+@dataclass(frozen=True)
+class _Early:
+    """A process that was started before its worker was needed."""
+
+    command: Sequence[str]
+    seat: Seat
+    mark: str
+    process: "subprocess.Popen[bytes]"
 
 
 class Launcher:
@@ -42,6 +53,7 @@ class Launcher:
         self._post = post
         self._descriptors = tuple(descriptors)
         self._settings = settings
+        self._early: _Early | None = None
 
     def __call__(self, number: int, processor: str, options: contract.Options, seat: Seat) -> WorkerProcess:
         """Start the worker `number` for `processor` on the device of `seat`.
@@ -49,7 +61,10 @@ class Launcher:
         Raises:
             OSError: no process could be started (the interpreter is missing, no memory …).
         """
-        limit, mark = memory.limit_bytes(options.memory_max), secrets.token_hex(8)
+        limit = memory.limit_bytes(options.memory_max)
+        command = self._command(processor, options, seat)
+        early = self._take_early(command, seat)
+        mark = early.mark if early else secrets.token_hex(8)
         connection = WorkerProcess(
             number,
             self._post,
@@ -59,7 +74,7 @@ class Launcher:
             limit_message=_describe_limit(processor, options.memory_max, limit),
         )
         try:
-            connection.start(self._start_process(self._command(processor, options, seat), seat, mark))
+            connection.start(early.process if early else self._start_process(command, seat, mark))
         except OSError:
             connection.release()
             raise
@@ -67,6 +82,30 @@ class Launcher:
             connection.release()
             raise OSError(errno.EINVAL, str(error)) from error
         return connection
+
+    def start_early(self, processor: str, options: contract.Options, seat: Seat) -> None:
+        """Start a process that the next call takes, if it has the same arguments. Meanwhile, the caller may prepare
+        that call. If no process can be started, do nothing: that call reports the reason.
+        """
+        self.end_early()
+        command, mark = self._command(processor, options, seat), secrets.token_hex(8)
+        with contextlib.suppress(OSError, ValueError):
+            self._early = _Early(command, seat, mark, self._start_process(command, seat, mark))
+
+    def end_early(self) -> None:
+        """Kill the process that no call has taken, if there is one."""
+        if self._early is not None:
+            with self._early.process as process:
+                process.kill()
+            self._early = None
+
+    def _take_early(self, command: Sequence[str], seat: Seat) -> "_Early | None":
+        early = self._early
+        if early is None or (early.command, early.seat) != (command, seat):
+            self.end_early()
+            return None
+        self._early = None
+        return early
 
     def _command(self, processor: str, options: contract.Options, seat: Seat) -> Sequence[str]:
         if seat.remote is None:

@@ -33,6 +33,11 @@ class Ocr(Processor[OcrOptions, ReadOptions]):
     def gpu_use(cls, options: OcrOptions) -> GpuUse:
         return GpuUse.NONE
 
+    @classmethod
+    def import_libraries(cls) -> None:
+        from processors.ocr import file_reader  # noqa: F401
+        from processors.pages import content, images  # noqa: F401
+
     def load(self, options: OcrOptions, models: Path, progress: Progress) -> Loaded:
         malloc.keep()
         self._threads, self._models = options.threads, models
