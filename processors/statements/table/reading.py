@@ -99,7 +99,7 @@ class _PageReader:
                 own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
             is_inferred = self._model.headings and not table.is_beside_another
             self._headings = self._model.headings if is_inferred else _complete(table.headings, own, line_height(lines))
-            self._read_table(own, line_height(lines))
+            self._read_table(own, headings, line_height(lines))
             if table.is_beside_another:
                 self._read_rest_beside(
                     lines[table.start : end], [each for each in tables if each.top == table.top], table
@@ -147,10 +147,10 @@ class _PageReader:
             for name, amount in find_summary(line, below, height):
                 self._add_figure(line.page, self._opening_or_closing(name, amount), {"": amount})
 
-    def _read_table(self, lines: Sequence[TextLine], height: float) -> None:
+    def _read_table(self, lines: Sequence[TextLine], headings: Sequence[TextLine], height: float) -> None:
         if {heading.column for heading in self._headings} == {"date", "balance"}:
             return  # a ledger of daily balances lists no rows
-        lines = self._cut_beside(lines, height)
+        lines = self._cut_beside(lines, headings, height)
         lines, summaries = separate_summaries(lines, height)
         columns = self._find_columns(lines, height)
         columns.find_fillers(lines, height)
@@ -174,7 +174,7 @@ class _PageReader:
         for page, name, amount in summaries:
             self._add_figure(page, self._opening_or_closing(name, amount), {"": amount})
 
-    def _cut_beside(self, lines: Sequence[TextLine], height: float) -> list[TextLine]:
+    def _cut_beside(self, lines: Sequence[TextLine], headings: Sequence[TextLine], height: float) -> list[TextLine]:
         """The lines without the text of a box right of the last column, which is text outside the table."""
         edge = find_right_edge(lines, self._headings, height)
         if edge is None:
@@ -183,7 +183,10 @@ class _PageReader:
         parts = {id(line): (table.cut(line), box.cut(line)) for line in lines}
         rest = [[part for part in parts.get(id(line), (line,)) if part] for line in self.document.lines]
         self.document.lines = [part for each in rest for part in each]
-        beside = [each[1] for each in parts.values() if each[1]]
+        beside = [part for line in headings if (part := box.cut(line))]
+        beside += [each[1] for each in parts.values() if each[1]]
+        for line, below in zip(beside, [*beside[1:], None], strict=True):
+            self._accounts.update(separate_cells(line, height), below=find_account_below(line, below, height))
         self.document.outside += [(self._accounts.current, line) for line in beside]
         self.document.not_rows += [(self._accounts.current, line) for line in beside]
         return [each[0] for each in parts.values() if each[0]]
