@@ -29,7 +29,7 @@ _EXTRA = ("Ref 8812-A", "Mandate K77 online", "thank you", "REF: GB29 QX", "Fili
 @dataclass
 class Movement:
     date: date
-    value_date: date
+    value_date: date  # of a card: that of the purchase
     lines: tuple[str, ...]
     reference: str
     change: Decimal
@@ -67,9 +67,8 @@ def invent(random_: random.Random, language: str, count: int, *, is_card: bool) 
         lines += random_.sample(_EXTRA, random_.choice((0, 0, 0, 1, 2)))
         on = start + timedelta(days=offset)
         reference = random_.choice(("DD", "BP", "VIS", "CR", "SO"))
-        movements.append(
-            Movement(on, on + timedelta(days=random_.randrange(2)), tuple(lines), reference, change, balance)
-        )
+        later = timedelta(days=random_.randrange(2))  # the interest; a card's purchase is earlier
+        movements.append(Movement(on, on - later if is_card else on + later, tuple(lines), reference, change, balance))
     number = "".join(random_.choice("123456789") for _ in range(8))
     return Account(number, start, start + timedelta(days=days), opening, movements)
 

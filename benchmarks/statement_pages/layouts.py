@@ -76,7 +76,7 @@ LAYOUTS = (
     ),
     Layout(
         "us-card", "en-US",
-        (Column("date", "Trans. Date", 20), Column("value_date", "Post Date", 44), Column("description", "Details", 70),
+        (Column("value_date", "Trans. Date", 20), Column("date", "Post Date", 44), Column("description", "Details", 70),
          Column("amount", "Amount", 190, "right")),
         "%m/%d", font="Caladea", amounts="cr", opening="Previous balance", closing="New balance", is_card=True,
         period="Billing period {start} - {end}", period_dates="%m/%d/%Y", summary=True,

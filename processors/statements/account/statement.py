@@ -29,7 +29,6 @@ from processors.statements.account.cards import (
 from processors.statements.account.currency_evidence import infer_currency
 from processors.statements.account.figures import add_figures, change, negate_balances, printed_values, swap_ends
 from processors.statements.account.periods import Dates
-from processors.statements.account.posting_dates import take_purchase_dates
 from processors.statements.account.rows import (
     amounts_of,
     doubt_lost_dates,
@@ -46,6 +45,8 @@ from processors.statements.notation.currency_accounts import currency_of_account
 from processors.statements.notation.debit_credit import RowAmounts, set_directions
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.records import Statement, StatementDocument
+from processors.statements.table.booking_dates import DOUBT as DATES_DOUBT
+from processors.statements.table.booking_dates import take_booking_dates
 from processors.statements.table.holder import find_holder
 from processors.statements.table.raw import RawDocument, RawRow
 
@@ -119,8 +120,10 @@ def _build(account: Account, items: Sequence[Item], doubts: list[str]) -> BuiltS
     may_be = may_be_card(amounts, others)
     is_card = is_named or subtracts_payments(raw, amounts)
     is_card = is_card or (may_be and pays_card(amounts, statement.opening, statement.account))
+    if not reading.are_dates_named:
+        is_shown = take_booking_dates(statement.rows, raw, is_card=is_card)
+        doubts += [DATES_DOUBT] if not is_shown and DATES_DOUBT not in doubts else []
     if is_card:
-        take_purchase_dates(statement.rows, reading.lines)
         statement.account = statement.account or find_card_number(raw)
     owes = is_card and owes_negative(statement, amounts)
     if owes:

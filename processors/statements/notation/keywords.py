@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from processors.statements.notation.currencies import CODES
+from processors.statements.notation.date_names import match_date_heading
 
 Column = Literal["date", "value_date", "description", "reference", "debit", "credit", "amount", "balance", "other"]
 Special = Literal["opening", "closing", "carried", "standing", "debits", "credits", "total"]
@@ -50,9 +51,9 @@ _COLUMNS: dict[Column, str] = {
     r"|creditos?|depositos?"
     r"|(?:credit|deposit) (?:amount|amt\.?)|paid into",
     "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?"
-    r"|bedrag|importo|belopp?|beloe?b|maara|kwota|castka|osszeg|tutar|valor",
+    r"|bedrag|importo|belopp?|beloe?b|maara|kwota(?: (?:operacji|transakcji))?|castka|osszeg|tutar|valor",
     "balance": r"(?:account |running |new |daily |closing )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
-    r"|restguthaben|bal\.?|saldo (?:disponible|contable)",
+    r"|restguthaben|bal\.?|saldo (?:disponible|contable|po (?:operacji|transakcji|ksiegowaniu))",
 }
 
 
@@ -214,6 +215,7 @@ def match_column(text: str) -> Column | None:
     """The column that a heading names; None if `text` is not a heading as a whole."""
     wanted = normalize(text)
     found = _match_heading(wanted) or _match_heading(wanted.replace(" ", ""))  # OCR inserts spaces, too
+    found = found or match_date_heading(wanted)
     if found is None and (shorter := _HYPHEN.sub("", _ASIDE.sub("", wanted))) != wanted:
         found = _match_heading(shorter)
     if found is None and "/" in wanted:  # two headings of one column, one below the other

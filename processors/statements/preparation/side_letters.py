@@ -3,6 +3,7 @@
 Banks of many countries print such a pair, such as D and K; only both letters together show what each of them means.
 """
 
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,6 +36,7 @@ _PAIRS = (  # of debit and credit
 _LEAST = 4  # letters; fewer may be anything
 _ALIGNED = 1.0  # line heights by which the left edges, or the middles, of one column differ
 _MOST_OTHERS = 0.1  # as a share of a column's letters: other words in its place
+_CLOSE = 1.0  # line heights between an amount and its letters outside the column
 _GAP = 0.3  # line heights between an amount and its letters
 
 
@@ -52,7 +54,8 @@ def join_side_letters(pages: Sequence[PageWords]) -> list[PageWords]:
     pair = next((pair for pair in _PAIRS if _is_column(pair, cells)), None)
     if pair is None:
         return list(pages)
-    places = {id(cell.word): cell for cell in cells if cell.word.text in pair}
+    letters = [*cells, *(cell for page in pages for cell in _find_cells_close(page))]
+    places = {id(cell.word): cell for cell in letters if cell.word.text in pair}
     return [replace(page, words=tuple(_place(word, places, pair) for word in page.words)) for page in pages]
 
 
@@ -60,6 +63,15 @@ def _find_cells(page: PageWords) -> Iterator[_Cell]:
     for line in group_lines(page):
         if len(line.words) > 1 and looks_like_amount(_without_letters(line.words[-2].text)):
             yield _Cell(line.words[-1], line.words[-2])
+
+
+def _find_cells_close(page: PageWords) -> Iterator[_Cell]:
+    """The words right beside amounts anywhere on a line, such as those of a summary."""
+    for line in group_lines(page):
+        for amount, word in zip(line.words, line.words[1:], strict=False):
+            is_close = word.left - amount.right < _CLOSE * word.height
+            if is_close and looks_like_amount(_without_letters(amount.text)):
+                yield _Cell(word, amount)
 
 
 def _without_letters(text: str) -> str:
@@ -71,12 +83,17 @@ def _is_column(pair: tuple[str, str], cells: Sequence[_Cell]) -> bool:
     own = [cell.word for cell in cells if cell.word.text in pair]
     if len(own) < _LEAST or {word.text for word in own} != set(pair):
         return False
-    middles = sorted((word.left + word.right) / 2 for word in own)
-    is_aligned = middles[-1] - middles[0] <= 2 * _ALIGNED * own[0].height
-    inside = [
-        cell.word for cell in cells if middles[0] - 1 <= (cell.word.left + cell.word.right) / 2 <= middles[-1] + 1
-    ]
-    return is_aligned and len(inside) - len(own) <= _MOST_OTHERS * len(own)
+    middle = statistics.median(map(_middle, own))
+    inside = [cell.word for cell in cells if abs(_middle(cell.word) - middle) <= _ALIGNED * own[0].height]
+    aligned = [word for word in inside if word.text in pair]
+    is_column = len(own) - len(aligned) <= max(1, _MOST_OTHERS * len(own)) and {word.text for word in aligned} == set(
+        pair
+    )
+    return is_column and len(inside) - len(aligned) <= _MOST_OTHERS * len(aligned)
+
+
+def _middle(word: PageWord) -> float:
+    return (word.left + word.right) / 2
 
 
 def _place(word: PageWord, places: dict[int, _Cell], pair: tuple[str, str]) -> PageWord:

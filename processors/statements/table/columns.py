@@ -152,6 +152,27 @@ def add_first_dates(headings: tuple[Heading, ...], lines: Sequence[TextLine], he
     return (Heading("date", left, right), *others)
 
 
+def add_second_dates(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
+    """The headings with a column of dates right of the only one that is named, if nearly all rows have one there."""
+    named = next((heading for heading in headings if heading.column == "date"), None)
+    if named is None or any(heading.column == "value_date" for heading in headings):
+        return headings
+    seconds, rows = [], 0
+    for line in lines:
+        dates = [cell for cell in _find_dates(line, height) if cell.left >= named.left - _DATES_ALIGNED * height]
+        if not dates or dates[0].left - named.left > _DATES_ALIGNED * height:
+            continue
+        rows += 1
+        cells = [cell[0] for cell in split_cells(line.words, _TEXT_GAP * height)]
+        ends = [cell[-1] for cell in split_cells(line.words, _TEXT_GAP * height)]
+        seconds += [cell for cell in dates[1:2] if cell.words[0] in cells and cell.words[-1] in ends]
+    aligned = max(_cluster([(cell.left, cell) for cell in seconds], _DATES_ALIGNED * height), key=len, default=[])
+    if len(aligned) < max(_LEAST_DATES, _ALIKE * rows):
+        return headings
+    left, right = min(cell.left for cell in aligned), max(cell.right for cell in aligned)
+    return tuple(sorted((*headings, Heading("value_date", left, right)), key=lambda heading: heading.left))
+
+
 def widen_text(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
     """The headings with that of the text as far left as the text itself, if it is centered above its column."""
     text = next((heading for heading in headings if heading.column == "description"), None)

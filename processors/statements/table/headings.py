@@ -16,6 +16,7 @@ _LEAST_HEADINGS = 3
 _NAMED_SHARE = 0.6  # of a heading row's words that must be headings
 _HEADING_GAP = 0.9  # line heights between words of one heading
 _PAYMENTS = re.compile(r"payments?\b")
+_BEFORE_IN = frozenset({"money", "paid"})
 _LEAST_RATIO = 0.8  # of the letters of two headings
 _MOST_CACHED = 1 << 12  # lines; a document is read several times
 
@@ -35,6 +36,8 @@ def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
     named = at = 0
     while at < len(words):
         run = _longest_heading(words[at : at + _MOST_HEADING_WORDS], height) or _currency_heading(words, at, height)
+        if run and _continues_heading(words, at, height):
+            run = None
         if run:
             column, count = run
             taken = {heading.column for heading in found}
@@ -55,6 +58,12 @@ def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
         columns = {heading.column for heading in found}
     is_heading = len(found) >= _LEAST_HEADINGS and "date" in columns and columns & MONEY
     return tuple(found) if is_heading and named >= _NAMED_SHARE * len(words) else None
+
+
+def _continues_heading(words: Sequence[PageWord], at: int, height: float) -> bool:
+    """True for "in" right after another word: "Amount in", above "EUR"."""
+    is_close = at > 0 and words[at].left - words[at - 1].right <= _HEADING_GAP * height
+    return is_close and words[at].text.lower() == "in" and normalize(words[at - 1].text) not in _BEFORE_IN
 
 
 def _is_valor(heading: Heading, words: Sequence[PageWord]) -> bool:

@@ -13,7 +13,7 @@ from processors.statements.notation.amounts import Amount, detect_decimal_mark, 
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.keywords import Column
 from processors.statements.notation.words import PageWords, group_lines, line_height
-from processors.statements.records import Statement, StatementDocument
+from processors.statements.records import Row, Statement, StatementDocument
 from processors.statements.table.columns import CellLine, Layout, find_cells, find_layouts
 from processors.statements.table.headings import Heading
 from processors.statements.table.reading import TableModel
@@ -143,6 +143,8 @@ def is_sure(document: StatementDocument) -> bool:
     """True if nothing contradicts a reading and nearly all of it is confirmed: no other can be better."""
     if not document.rows or _unread_amounts(document) > _SURE_SHARE * len(document.rows):
         return False
+    if sum(map(_has_odd_amount, document.rows)) > _SURE_SHARE * len(document.rows):
+        return False
     confirmed = [confirmation(statement) for statement in document.statements]
     return all(row.date for row in document.rows) and all(
         not each.contradicted and each.rows and each.loose <= max(1, _SURE_SHARE * (each.rows + each.loose))
@@ -186,9 +188,13 @@ def _rate(statement: Statement) -> float:
     found = confirmation(statement)
     undated = sum(row.date is None for row in statement.rows)
     undirected = sum((row.debit is None) == (row.credit is None) for row in statement.rows)
-    odd = sum(any("in an amount column" in flag for flag in row.flags) for row in statement.rows)
+    odd = sum(map(_has_odd_amount, statement.rows))
     doubts = _DOUBT * (undated + undirected + odd)
     return found.weight + 0.1 * found.loose + _CONTRADICTED * found.contradicted - doubts
+
+
+def _has_odd_amount(row: Row) -> bool:
+    return any("in an amount column" in flag for flag in row.flags)
 
 
 def _unread_amounts(document: StatementDocument) -> int:

@@ -88,5 +88,6 @@ class RawDocument:
     last_account: str = ""  # named last, maybe below all rows
     ibans: dict[str, str] = field(default_factory=dict)  # by account that another number names
     are_columns_named: bool = True  # by headings, not inferred
+    are_dates_named: bool = True  # headings show which of two dates of a row is that of its booking
     is_net: bool = False  # each amount follows from two others of its row: a wallet's gross and fee
     is_exact: bool = False  # the text is that of the file, not of OCR

@@ -9,7 +9,8 @@ from processors.statements.notation.dates import PrintedDate, parse_date
 from processors.statements.notation.keywords import Column, Section, turns_page
 from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height, unite
 from processors.statements.records import Unread
-from processors.statements.table.columns import add_first_dates, find_first_row, widen_text
+from processors.statements.table.booking_dates import exchange_dates, find_headings_around, is_second_booked
+from processors.statements.table.columns import add_first_dates, add_second_dates, find_first_row, widen_text
 from processors.statements.table.header import (
     AccountTracker,
     find_account_below,
@@ -72,6 +73,7 @@ class _PageReader:
         self._model = model
         self._accounts = AccountTracker(currencies)
         self._headings: Sequence[Heading] = ()
+        self._is_second_booked: bool | None = None  # of the columns of dates of the last table
         self._gaps: list[float] = []  # between the lines of rows
         self._rows = RowBuilder(self.document, self._accounts, model.row_lines)
 
@@ -99,6 +101,8 @@ class _PageReader:
                 own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
             is_inferred = self._model.headings and not table.is_beside_another
             self._headings = self._model.headings if is_inferred else _complete(table.headings, own, line_height(lines))
+            around = find_headings_around(lines, table.top, table.start, line_height(lines))
+            self._name_dates(around, line_height(lines))
             self._read_table(own, headings, line_height(lines))
             if table.is_beside_another:
                 self._read_rest_beside(
@@ -111,6 +115,15 @@ class _PageReader:
             self.document.unread.append(Unread(page.number, "", NO_ROWS))
         if not lines:
             self.document.unread.append(Unread(page.number, "", "no text was found on this page"))
+
+    def _name_dates(self, lines: Sequence[TextLine], height: float) -> None:
+        """Decide by the lines above the rows, or else by those of the pages before, which date is that of bookings."""
+        is_second = is_second_booked(self._headings, lines, height)
+        if lines or self._model.headings:
+            self._is_second_booked = self._is_second_booked if is_second is None else is_second
+            self.document.are_dates_named &= self._is_second_booked is not None
+        if is_second or (is_second is None and self._model.headings and self._is_second_booked):
+            self._headings = exchange_dates(self._headings)
 
     def _end_section_above(self, line: TextLine, height: float) -> None:
         """End the section if the title right above the headings of a further table on a page names no section."""
@@ -349,7 +362,7 @@ def _is_row_beside(line: TextLine, beside: Sequence[Table]) -> bool:
 
 
 def _complete(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
-    return widen_text(add_first_dates(headings, lines, height), lines, height)
+    return widen_text(add_second_dates(add_first_dates(headings, lines, height), lines, height), lines, height)
 
 
 def _first(money: Mapping[Column, AmountCell]) -> AmountCell:

@@ -157,11 +157,11 @@ class RowBuilder:
             self.row.is_below_total = True
 
     def begin_undated(self, parts: LineParts) -> None:
-        """Begin a row with its only date, in another column, or with that of the row above or of the day."""
-        if parts.value_date and not (self._row_lines.days_are_above and self.last_date):
-            self.begin(parts, parts.value_date)
-        else:
+        """Begin a row with the date of the row above or of the day, or else with its only date, in another column."""
+        if self.last_date:
             self.begin(parts, self.last_date, inherited=True)
+        else:
+            self.begin(parts, parts.value_date, inherited=not parts.value_date)
 
     def is_of_last_day(self, parts: LineParts) -> bool:
         """True for a line that looks like a row of the day above: it has a balance, or is the first line of a page

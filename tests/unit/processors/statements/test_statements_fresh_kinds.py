@@ -265,7 +265,7 @@ def test_box_of_text_beside_the_rows_is_no_text_of_them():
         NEW BALANCE                                                  $191.00
     """)
     assert _rows(document)[2][1] == "KINDLING TORONTO ON"
-    assert _rows(document)[-1] == ("2025-02-28", "SHOPPERS HUB CALGARY AB", "-50.00")
+    assert _rows(document)[-1] == ("2025-03-02", "SHOPPERS HUB CALGARY AB", "-50.00")
     statement = document.statements[0]
     assert (statement.account, statement.currency) == ("4510XXXXXXXX7712", "CAD")
     assert not reasons(document)

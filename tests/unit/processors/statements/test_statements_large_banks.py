@@ -27,9 +27,10 @@ CARD = """
 """
 
 
-def test_dates_of_a_card_are_those_of_its_purchases():
+def test_dates_of_a_card_are_those_of_its_bookings():
     document = read_typed(CARD)
-    assert [row[0] for row in _rows(document)] == ["2026-03-12", "2026-03-14", "2026-03-15", "2026-04-09"]
+    assert [row[0] for row in _rows(document)] == ["2026-03-14", "2026-03-16", "2026-03-18", "2026-04-10"]
+    assert [str(row.value_date) for row in document.rows][:2] == ["2026-03-12", "2026-03-14"]
     assert [row[2] for row in _rows(document)] == ["-45.00", "-60.00", "100.00", "-10.00"]
     statement = document.statements[0]
     assert (statement.account, str(statement.end), statement.closing) == ("4265-XXXX-XXXX-8204", "2026-04-10", 115)

@@ -27,7 +27,7 @@ def test_first_column_of_dates_is_the_date_though_its_heading_is_unknown():
     assert not reasons(document)
 
 
-def test_card_rows_with_the_second_date_only_leave_the_first_dates_alone():
+def test_card_rows_with_the_date_of_the_booking_only_are_read():
     document = read_typed("""
         Credit card ending in 7719     Billing period 01/12/25 - 02/10/25
         Previous balance    $100.00
@@ -44,7 +44,7 @@ def test_card_rows_with_the_second_date_only_leave_the_first_dates_alone():
         Interest charged
                 02/09   Interest on purchases          $5.00
     """)
-    days = ["2025-01-12", "2025-01-17", "2025-01-20", "2025-02-08", "2025-02-09"]
+    days = ["2025-01-13", "2025-01-18", "2025-01-21", "2025-02-08", "2025-02-09"]
     assert [row[0] for row in _rows(document)] == days
 
 
