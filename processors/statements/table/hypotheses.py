@@ -59,9 +59,11 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
     if is_sure(best):
         return best
     others = [TableModel(balances_alone=True)] if best.rows else []
-    others += find_hypotheses(pages)
+    hypotheses = find_hypotheses(pages)
     if has_tables_beside(pages):
-        others = [*(replace(model, keeps_beside=True) for model in others if model.headings), *others]
+        apart = find_hypotheses(without_tables_beside(pages))
+        others += [replace(model, keeps_beside=True) for model in (*apart, *hypotheses)]
+    others += hypotheses
     for model in others:
         other = read(model)
         if _is_better(other, best):
@@ -96,6 +98,20 @@ def has_tables_beside(pages: Sequence[PageWords]) -> bool:
     """True if heading rows name tables side by side, which geometry alone would take for one."""
     lines = [group_lines(page) for page in pages]
     return any(table.is_beside_another for each in lines for table in find_tables(each, line_height(each)))
+
+
+def without_tables_beside(pages: Sequence[PageWords]) -> list[PageWords]:
+    """The pages without the tables side by side, whose columns are those of no other table."""
+    found = []
+    for page in pages:
+        lines = group_lines(page)
+        tables = find_tables(lines, line_height(lines))
+        tops = [*sorted(table.top for table in tables), len(lines)]
+        beside = {table.top for table in tables if table.is_beside_another}
+        spans = [(top, min(other for other in tops if other > top)) for top in beside]
+        kept = [line for at, line in enumerate(lines) if not any(top <= at < end for top, end in spans)]
+        found.append(replace(page, words=tuple(word for line in kept for word in line.words)))
+    return found
 
 
 def find_hypotheses(pages: Sequence[PageWords]) -> list[TableModel]:

@@ -111,18 +111,3 @@ def test_words_for_direction_apply_though_a_summary_prints_them_elsewhere():
     """)
     assert _dates(document) == ["2025-01-03", "2025-01-05", "2025-01-07", "2025-01-08"]
     assert [str(row.change) for row in document.rows] == ["84.16", "-50.00", "-14.12", "-25.88"]
-
-
-def test_column_of_balances_with_an_unknown_heading_is_found_though_the_others_are_known():
-    document = read_typed("""
-        Konto 123456      01.03.2026 - 31.03.2026
-
-        Datum         Text                  Betrag         Stanje
-        02.03.2026    BAECKEREI             -10,00         990,00
-        03.03.2026    TANKSTELLE            -20,00         970,00
-        05.03.2026    BUCHLADEN             -30,00         940,00
-        10.03.2026    GEHALT                900,00       1.840,00
-        11.03.2026    MIETE                -500,00       1.340,00
-    """)
-    assert [str(row.balance) for row in document.rows][-2:] == ["1840.00", "1340.00"]
-    assert not reasons(document)

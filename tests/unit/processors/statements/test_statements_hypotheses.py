@@ -419,3 +419,49 @@ def test_row_whose_amount_is_below_an_unknown_heading_is_not_taken_for_a_balance
         Decimal(each) for each in ("-20.00", "2000.00", "-880.00", "-100.00")
     ]
     assert not reasons(document)
+
+
+def test_column_of_balances_with_an_unknown_heading_is_found_though_the_others_are_known():
+    document = read_typed("""
+        Konto 123456      01.03.2026 - 31.03.2026
+
+        Datum         Text                  Betrag         Stanje
+                      Alter Saldo                        1.000,00
+        02.03.2026    BAECKEREI             -10,00         990,00
+        03.03.2026    TANKSTELLE            -20,00         970,00
+        05.03.2026    BUCHLADEN             -30,00         940,00
+        10.03.2026    GEHALT                900,00       1.840,00
+        11.03.2026    MIETE                -500,00       1.340,00
+    """)
+    assert [str(row.balance) for row in document.rows][-2:] == ["1840.00", "1340.00"]
+    assert not reasons(document)
+
+
+def test_sections_without_headings_are_read_beside_tables_side_by_side():
+    document = read_typed("""
+        ACCOUNT # 0214887763       December 19, 2024 through January 17, 2025
+        Beginning Balance     $1,000.00
+        Ending Balance        $1,145.00
+
+                                      DEPOSITS & CREDITS
+        12/24    Square Inc T3319546636                                   300.00
+        12/27    Deposit - Thank You                                      200.00
+                                            Total Deposits & Credits     $500.00
+                                      WITHDRAWALS
+        12/19    Power Utility                                            100.00
+        12/20    Card Purchase Shell Oil                                   50.00
+                                            Total Withdrawals            $150.00
+                                      CHECKS
+        Date      Check No.        Amount      Date      Check No.        Amount
+        01/08     3072              60.00      01/10     3074              45.00
+        01/02     3073              90.00      01/07     3075              10.00
+                                            Total Checks                 $205.00
+                                      DAILY BALANCE SUMMARY
+        Date             Balance      Date              Balance
+        12/19             900.00      01/02            1,260.00
+        12/20             850.00      01/07            1,250.00
+        12/27           1,350.00      01/10            1,145.00
+    """)
+    changes = [str(row.change) for row in document.rows]
+    assert changes == ["300.00", "200.00", "-100.00", "-50.00", "-60.00", "-90.00", "-45.00", "-10.00"]
+    assert not reasons(document)
