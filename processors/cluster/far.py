@@ -247,7 +247,7 @@ class FarHalf:
                 os._exit(1)
             time.sleep(min(1.0, self._silence / 4))
 
-    # ---------------------------------------------------------------------------------------- below
+    # ---------------------------------------------------------------------------------------- helpers
 
     def _path(self, job: str, attempt: int, path: str) -> Path:
         folder = self._folder.of_job(job, attempt) if job else self._folder.layouts

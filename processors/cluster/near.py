@@ -217,7 +217,7 @@ class NearHalf:
         except OSError as error:
             self._fail(job, FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'}).")
         except (FarError, ValueError) as error:
-            self._fail(job, FailureKind.ERROR, f"Cannot fetch the result of the node {self._target.node}: {error}.")
+            self._fail(job, FailureKind.ERROR, f"Cannot fetch the result from the node {self._target.node}: {error}.")
         else:
             self._close(job, finished)
 

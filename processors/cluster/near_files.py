@@ -71,7 +71,7 @@ class NearFiles:
         self._layouts: dict[str, Entry] = {}  # by path; equal on both machines
         self._of_layouts = threading.Lock()  # uploads and downloads run on different threads
 
-    # ---------------------------------------------------------------------------------------- there
+    # ---------------------------------------------------------------------------------------- uploads
 
     def upload(self, job: RemoteJob, work: Mapping[str, object]) -> dict[str, object]:
         """Send the files of a work; return the work as `FarHalf.run` takes it.
@@ -135,7 +135,7 @@ class NearFiles:
                         self._send_file(None, folder / entry.path, entry.path)
                         self._layouts[entry.path] = entry
 
-    # ---------------------------------------------------------------------------------------- back
+    # ---------------------------------------------------------------------------------------- downloads
 
     def download_outputs(self, job: RemoteJob, files: Sequence[OutputFile]) -> None:
         """Fetch the outputs of an attempt into its folder, and make them durable.
@@ -207,7 +207,7 @@ class NearFiles:
                 self._layouts[name] = entry
 
     def _fetch(self, key: tuple[str, int], name: str, entry: Entry, target: Path, *, sha256: str | None = None) -> None:
-        """Fetch a file of the node. sha256: digest of a file that no longer changes; None: ask the node for it."""
+        """Fetch a file from the node. sha256: digest of a file that no longer changes; None: ask the node for it."""
         digest = sha256 or str(self._link.call("digest", *key, name).wait(CALL_SECONDS))
         offsets = range(0, entry.size_bytes, CHUNK_BYTES)
         replies = (self._link.call("read", *key, name, offset) for offset in offsets)

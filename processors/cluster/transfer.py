@@ -107,7 +107,7 @@ class Arriving:
 
         Raises:
             OSError: it cannot be written.
-            ValueError: the content has another digest: it was damaged on its way.
+            ValueError: the content has another digest: it was damaged in transfer.
         """
         with self._file as file:
             if is_durable:
@@ -116,7 +116,7 @@ class Arriving:
             arrived = hashlib.file_digest(file, "sha256").hexdigest()
         if arrived != sha256:
             self._scratch.unlink(missing_ok=True)
-            raise ValueError(f"{self._path.name!r} was damaged on its way between the nodes")
+            raise ValueError(f"{self._path.name!r} was damaged in transfer between the nodes")
         if mtime_ns is not None:
             os.utime(self._scratch, ns=(mtime_ns, mtime_ns))
         self._scratch.rename(self._path)

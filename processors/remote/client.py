@@ -35,7 +35,7 @@ class Server:
     `table` is the table of config.toml with its options."""
 
     def __init__(self, options: ServerOptions, kind: str, table: str, slots: int | None = None):
-        """`slots`: simultaneous requests to one server at most; None: no limit.
+        """`slots`: maximum number of simultaneous requests to one server; None: no limit.
 
         Raises:
             Unavailable: the API key is missing.

@@ -18,7 +18,7 @@ class Endpoint:
 
     url: str
     client: httpx2.Client
-    slots: int | None  # simultaneous requests at most; None: no limit
+    slots: int | None  # maximum number of simultaneous requests; None: no limit
     running: int = 0
     failures: int = 0  # in a row
     rests_until: float = 0.0  # on the clock of its `Endpoints`
@@ -59,7 +59,8 @@ class Endpoints:
         return None
 
     def _choose(self, candidates: Sequence[Endpoint]) -> Endpoint | None:
-        """The least busy one with room among those that do not rest, or, if all rest, the one that is ready first."""
+        """The least busy one with a free slot among those that do not rest, or, if all rest, the one that is ready
+        first."""
         now = self._clock()
         awake = [endpoint for endpoint in candidates if endpoint.rests_until <= now]
         free = [endpoint for endpoint in awake or candidates if endpoint.has_room]

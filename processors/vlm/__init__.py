@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AskOptions", "Vlm", "VlmOptions", "processor"]
 
-_BY_OCR = {"read", "bank-statement", "receipt", "invoice"}  # tasks that OCR can do as well
+_BY_OCR = {"read", "bank-statement", "receipt", "invoice"}  # tasks that OCR can also do
 _BYTES_OF_A_PIXEL = 250  # bytes of the activations of a page; estimated, not measured on a GPU
 _TOKENS_OF_A_PAGE = 12_000  # the page itself, and the longest answer, that about a statement
 
@@ -59,7 +59,7 @@ class Vlm(Processor[VlmOptions, AskOptions]):
     @classmethod
     def plan(cls, options: VlmOptions, recipe: AskOptions, models: Path) -> Plan:
         if options.engine == "openai":
-            return Runnable()  # only a request shows whether the server answers
+            return Runnable()  # only a request shows whether the server responds
         if options.is_served:
             found = weights.find(options.model, models) if options.serves_local_weights else models
             return Runnable() if found else NotReady(why=weights.why_missing(options.model, models))
@@ -89,7 +89,7 @@ class Vlm(Processor[VlmOptions, AskOptions]):
         family = families.of_folder(folder, options.model)
         pixels = options.pixels_of_money(family, "cpu" if options.device == "cpu" else "cuda")  # of the largest pages
         page = pixels * _BYTES_OF_A_PIXEL + _TOKENS_OF_A_PAGE * weights.cache_bytes_per_token(folder)
-        # With less memory than that for all pages, the engine takes fewer at once.
+        # With less memory, the engine takes fewer pages at once.
         return int(size * weights.SHARE_LOADED[options.quantization] + min(options.at_once * page, page + size))
 
     @classmethod

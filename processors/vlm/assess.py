@@ -15,7 +15,7 @@ from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 
 class Problem(StrEnum):
-    """The problems that an answer may have, least serious first: of several bad answers, the best one is shown."""
+    """The problems that an answer may have, least serious first; of several bad answers, the least bad is shown."""
 
     CUT_OFF = "cut off"  # at the token limit
     LOOP = "loop"  # repeats itself
@@ -66,7 +66,9 @@ _FEWEST_REPEATS = 8  # real documents do not repeat a line so often in a row, ex
 _SHORTEST_LOOP = 160  # characters in all
 _SHORTEST_RULE = 800  # the same for loops without a letter or digit: dot leaders, rules, empty table cells
 _LONGEST_TOKEN_UNIT = 128
-_ENDLESS_REPEATS = 24  # high, because it stops the answer: only a loop that would continue to the token limit
+_ENDLESS_REPEATS = (
+    24  # high, because it stops the answer: it must match only loops that would continue to the token limit
+)
 _ENDLESS_TOKENS = 256
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()

@@ -16,8 +16,8 @@ from processors import wellformed
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-_MAX_BYTES = 256 * 1024  # of a schema; a longer file is something else
-_MAX_ERRORS = 3  # reported of one answer
+_MAX_BYTES = 256 * 1024  # of a schema; a longer file is not a schema
+_MAX_ERRORS = 3  # reported for one answer
 _COMPACT = (",", ":")  # separators of JSON
 
 
@@ -112,12 +112,12 @@ def schema_grammar(schema: str) -> str:
 
 
 def schema_text(schema: Mapping[str, object]) -> str:
-    """The schema as it stands in a prompt, and as the key of caches."""
+    """The schema as text in a prompt, and as the key of caches."""
     return json.dumps(schema, separators=_COMPACT, ensure_ascii=False)
 
 
 def schema_form(schema: Mapping[str, Any]) -> str:
-    """The schema as a form to fill in, for a prompt: in place of each value stands its description, `<like this>`.
+    """The schema as a form to fill in, for a prompt: each value is replaced by its description, `<like this>`.
 
     A third as long as the schema with its patterns, and closer to the answer; only for schemas without references.
     """

@@ -1,8 +1,8 @@
-"""What is special about each family of models: page sizes, prompts, chat templates, and the markup of their answers.
+"""The properties of each family of models: page sizes, prompts, chat templates, and the markup of their answers.
 
-A family is known by the `model_type` in a model's config.json, and by its name where several share a type, or where a
-server holds the model. Pure data; docs/models.md recommends models. The sources are the models' cards and, for the
-image processors, transformers 5.23.
+A family is identified by the `model_type` in a model's config.json, and by its name where several share a type, or
+where a server holds the model. Pure data; docs/models.md recommends models. The sources are the models' cards and, for
+the image processors, transformers 5.23.
 """
 
 import json
@@ -30,7 +30,7 @@ class RegionKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Models with the same habits."""
+    """Models with the same properties."""
 
     types: tuple[str, ...] = ()  # `model_type`
     names: tuple[str, ...] = ()  # parts of a name, in lower case, that take precedence over the type

@@ -33,7 +33,7 @@ def front_matter_to_notes(text: str) -> Converted:
 
 
 def without_thoughts(text: str) -> Converted:
-    """Remove what a model thought before its answer."""
+    """Remove the reasoning of a model before its answer."""
     return Converted(text=_THOUGHTS.sub("", text).strip())
 
 
@@ -43,9 +43,9 @@ def grounding_to_markdown(text: str) -> Converted:
 
 
 def doctags_to_markdown(text: str) -> Converted:
-    """DocTags, the format of Granite-Docling and SmolDocling, and OTSL tables, also without DocTags around them.
+    """DocTags, the format of Granite-Docling and SmolDocling, and OTSL tables, even without DocTags around them.
 
-    The tags are those of docling-core (types/doc/tokens.py). A text without tags is left alone.
+    The tags are those of docling-core (types/doc/tokens.py). A text without tags remains unchanged.
     """
     text = _PLACE.sub("", text)
     if not _TAG.search(text):

@@ -104,11 +104,11 @@ class VlmOptions(ServerOptions):
         return self.pages_at_once or (_SERVED_AT_ONCE if self.is_served else _AT_ONCE)
 
     def pixels(self, family: "Family") -> int:
-        """The most pixels of a page."""
+        """The maximum number of pixels of a page."""
         return self.max_pixels or family.max_pixels
 
     def pixels_of_money(self, family: "Family", device: str) -> int:
-        """The most pixels of a page of a statement, receipt or invoice; `device`: "cpu", "cuda" …"""
+        """The maximum number of pixels of a page of a statement, receipt or invoice; `device`: "cpu", "cuda" …"""
         default = family.max_pixels_of_money if device == "cuda" else family.max_pixels
         return self.max_pixels or max(default, family.max_pixels)
 
@@ -176,7 +176,7 @@ class AskOptions(CsvOptions):
 
     @property
     def takes_text(self) -> bool:
-        """True if it can be about a text without pages."""
+        """True if the recipe can process a text without pages."""
         return self.task in _TASKS_OF_TEXTS
 
     @property

@@ -1,4 +1,4 @@
-"""The built-in prompts, and which prompt counts for a file: its own, the recipe's or the built-in one."""
+"""The built-in prompts, and the choice of the prompt for a file: its own, the recipe's or the built-in one."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from processors.vlm.extract import schema_form, schema_text
 if TYPE_CHECKING:
     from processors.vlm import AskOptions
 
-MAX_BYTES = 16 * 1024  # of a prompt; a longer file is a document with the wrong name
+MAX_BYTES = 16 * 1024  # of a prompt; a longer file is probably a document with a wrong name
 
 NO_TEXT = "[no text]"  # the answer that READ asks for if there is none
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _NESTED_SHARE = 0.8  # of a region's area within another one, which then shows it as well
 _MARGIN = 0.005  # of a page's sides, around a region: boxes cut letters at their edges
-_SMALLEST_SIDE = 28  # pixels: Qwen's token; a model sees nothing in less
-_INK = 128  # of 255: a darker pixel is ink
+_SMALLEST_SIDE = 28  # pixels of one of Qwen's tokens; a smaller region is useless
+_INK = 128  # of 255; a darker pixel is ink
 _LEFT_OUT_SHARE = 0.05  # of a page's ink
 
 
@@ -68,7 +68,7 @@ def kind_of(label: str) -> RegionKind:
 
 
 def without_nested(regions: Sequence[Region]) -> list[Region]:
-    """The regions that lie in no other one; of two equal ones, the first."""
+    """The regions that are not within another one; of two equal ones, the first."""
     return [
         region
         for number, region in enumerate(regions)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Strategy(StrEnum):
-    """A way to request a page; all but the first are retries after a bad answer."""
+    """A strategy for requesting a page; all but the first are retries after a bad answer."""
 
     PLAIN = "plain"
     LONGER = "higher limit"
@@ -93,10 +93,10 @@ class PageResult:
     dpi: float | None = None  # of a PDF page at that size
     notes: tuple[str, ...] = ()  # of the decoding: what was lost or changed
     error: str | None = None  # why it could not be decoded
-    second_reading: str = ""  # the same page by its text layer or OCR, to verify amounts by; "": there is none
+    second_reading: str = ""  # the text of the page by its text layer or OCR, to verify amounts; "": there is none
     second_reading_by: str = ""  # "text layer" or "OCR"
     second_reading_error: str = ""  # why it failed
-    page_text_error: str = ""  # why its text could not be sent beside its image, although that was asked
+    page_text_error: str = ""  # why its text could not be sent beside its image, although the recipe requires it
     attempts: tuple[PageAttempt, ...] = ()  # in the order in which they were made
 
     @property

@@ -26,9 +26,9 @@ class StopReason(StrEnum):
 
     STOP = "stop"  # the model ended it
     LENGTH = "length"  # cut off at the token limit
-    LOOP = "loop"  # stopped by the engine, as it would have repeated itself up to the limit
+    LOOP = "loop"  # stopped by the engine, because it would have repeated itself up to the limit
     NO_ROOM = "no room"  # never begun: the prompt and the page leave the model no room for an answer
-    REFUSED = "refused"  # by the server's filter, or by the model in so many words
+    REFUSED = "refused"  # by the server's filter, or explicitly by the model
     ERROR = "error"  # the server could not answer this request; see `PageAnswer.error`
 
 
@@ -58,7 +58,7 @@ class VlmEngine(Protocol):
 
     @property
     def max_pixels_of_money(self) -> int:
-        """The most pixels of a page of a statement, receipt or invoice."""
+        """The maximum number of pixels of a page of a statement, receipt or invoice."""
 
     @property
     def pages_at_once(self) -> int:
@@ -66,7 +66,7 @@ class VlmEngine(Protocol):
 
     @property
     def is_concurrent(self) -> bool:
-        """True if several threads may call `answer_one` at the same time; else one thread calls `answer`."""
+        """True if several threads may call `answer_one` at the same time; otherwise, one thread calls `answer`."""
 
     @property
     def device_name(self) -> str: ...

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from processors.whisper.track.interleaving import Task
 
 _EXTRAS = {"faster-whisper": ("speech", "faster-whisper"), "transformers": ("speech", "vlm")}  # by engine
-_SHARE_OF_WINDOWS = 0.5  # of the size of the weights: what a batch takes beside them, an estimate
+_SHARE_OF_WINDOWS = 0.5  # estimated memory of a batch beside the weights, as a share of their size
 
 __all__ = ["TranscribeOptions", "Whisper", "WhisperOptions", "processor"]
 

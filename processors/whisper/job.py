@@ -23,7 +23,7 @@ _ENGLISH = "en"  # the language of Whisper's translations
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """What all jobs share."""
+    """The parts that all jobs share."""
 
     engine: Engine
     detector: vad.Detector
@@ -73,7 +73,7 @@ def _transcripts(
 ) -> Task[tuple[transcript.Transcript, transcript.Transcript | None]]:
     """The transcript, and beside it the translation if there is one."""
     options = work.options
-    if options.finds_speakers:  # they may change from word to word
+    if options.finds_speakers:  # languages may change from word to word
         options = options.model_copy(update={"word_timestamps": True})
     if options.task != "both":
         return (yield from _transcript(work, options, models, _Report(work, progress))), None
@@ -94,7 +94,7 @@ def _as_found(found: transcript.Transcript, options: TranscribeOptions) -> dict[
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """What is transcribed on its own: a track, or one of its channels."""
+    """A source that is transcribed separately: a track, or one of its channels."""
 
     track: int | str
     channel: int | None = None  # None: all of them, mixed

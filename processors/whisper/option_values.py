@@ -1,5 +1,5 @@
-"""The types of single values in the options of Whisper's recipes, with their checks. The daemon imports this: nothing
-heavy."""
+"""The types of single values in the options of Whisper's recipes, with their checks. The daemon imports this module, so
+it imports nothing heavy."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Options of `[processors.whisper]` and its recipes. The daemon imports this: nothing heavy."""
+"""Options of `[processors.whisper]` and its recipes. The daemon imports this module, so it imports nothing heavy."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal

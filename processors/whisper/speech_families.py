@@ -1,6 +1,6 @@
-"""Speech models beside Whisper that transformers runs without code of their own: what each kind can do.
+"""Speech models besides Whisper that transformers runs without custom code: what each kind can do.
 
-A family is known by the `model_type` in a model's config.json. Read by the daemon: pure data, and one small file.
+A family is identified by the `model_type` in a model's config.json. Read by the daemon: pure data, and one small file.
 Sources: the models' cards, and transformers 5.23.
 """
 
@@ -37,14 +37,14 @@ class SpeechFamily:
     head: Head
     needs_language: bool = False  # the model cannot detect the language: the recipe must set it
     translates: bool = False  # into English
-    decodes_alone: bool = False  # what pads a shorter window of a batch changes its text
+    decodes_alone: bool = False  # the padding of a shorter window in a batch changes its text
 
     @property
     def times_words(self) -> bool:
         return self.head is not Head.ENCODER_DECODER
 
     def languages(self, name: str) -> frozenset[str]:
-        """Those that the model named `name` knows."""
+        """The languages that the model named `name` supports."""
         if self.needs_language or (self.model_type == "parakeet_tdt" and name.endswith("-v3")):
             return EUROPEAN
         own = _LANGUAGE_AT_END.search(name)
@@ -64,7 +64,7 @@ FAMILIES = {
 
 
 def family_of(folder: Path) -> SpeechFamily | None:
-    """The family of the model in `folder`; None: it is no speech model that inboxd knows."""
+    """The family of the model in `folder`; None: inboxd does not support this model."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 class Ahead(Generic[Item]):
-    """The items of a generator, in order. At most `most` finished items wait to be taken.
+    """The items of a generator, in order. Up to `most` finished items wait to be taken.
 
     The caller must close this object, which ends the thread and closes the generator.
     """
@@ -17,7 +17,7 @@ class Ahead(Generic[Item]):
     def __init__(self, items: Generator[Item, None, None], most: int):
         self._items, self._most = items, most
         self._ready: deque[Item] = deque()
-        self._changed = threading.Condition()  # guards all below, and `_ready`
+        self._changed = threading.Condition()  # guards all fields below, and `_ready`
         self._is_over = self._is_closed = False
         self._error: BaseException | None = None
         self._wake: Callable[[], None] = lambda: None

@@ -86,10 +86,10 @@ class PageBatcher:
         for job, ladder in pages:
             self._add((job, ladder), [next(answers) for _ in ladder.requests])
 
-    # ------------------------------------------------------------------------------------------ as they come
+    # ------------------------------------------------------------------------------------------ one by one
 
     def _as_they_come(self, ahead: Ahead[Page]) -> Outcomes:
-        """Send the next request as soon as one is answered, because a server forms batches itself."""
+        """Send the next request as soon as one is answered, because a server forms its own batches."""
         wake: queue.SimpleQueue[Future[list[PageAnswer]] | None] = queue.SimpleQueue()
         ahead.call_when_ready(lambda: wake.put(None))
         asked: dict[Future[list[PageAnswer]], Page] = {}
@@ -169,7 +169,8 @@ class PageBatcher:
             yield job.work, outcome
 
     def _report(self, answered: Sequence[VlmJob] = ()) -> None:
-        """Report the progress of the jobs whose pages are with the model, and what the decoding thread reports."""
+        """Report the progress of the jobs whose pages the model is answering, and the reports of the decoding
+        thread."""
         while not self._reports.empty():
             self._progress.forward(self._reports.get())
         for job in dict.fromkeys((*(job for job, _ in self._open), *answered)):

@@ -53,11 +53,11 @@ class VlmJob:
         self._made_by = made_by
         self._options = work.options
         self._pages: dict[int, PageResult] = {}
-        self._checkpoints: Checkpoints  # this and the prompt: once `open_pages` has chosen the prompt
+        self._checkpoints: Checkpoints  # set, as is the prompt, once `open_pages` has chosen the prompt
         self._prompt: prompts.Prompt
         self._summary: DocumentSummary | None = None
         self._failure: Failed | Exception | None = None
-        self._is_decoded = False  # no more pages will come
+        self._is_decoded = False  # no more pages will follow
 
     # ------------------------------------------------------------------------------------------ pages
 
@@ -156,7 +156,7 @@ class VlmJob:
                 result.second_reading_error = str(error)
 
     def save_page(self, result: PageResult) -> None:
-        """Save an answered page; not one that failed only because of the server."""
+        """Save an answered page, unless it failed only because of the server."""
         if self._summary is None and result.best and result.best.problem is not Problem.ERROR:
             self._checkpoints.put(f"page-{result.number}", _PAGE.dump_python(result, mode="json"))
 

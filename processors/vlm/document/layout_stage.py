@@ -32,8 +32,8 @@ class LayoutStage:
         self._detector, self._family, self._alone = detector, family, threading.Lock()
 
     def apply(self, page: "Image.Image", result: PageResult) -> list[RegionImage]:
-        """The regions to read; none, with a note in `result`, if the model should rather read the complete page:
-        nothing that is printed may be missing from the text."""
+        """The regions to read. There are none, with a note in `result`, if the model should read the complete page so
+        that no text is missing."""
         with self._alone:
             regions = self._detector.regions(page)
         found = cut_out(page, regions, self._family.region_prompts)

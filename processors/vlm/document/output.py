@@ -51,7 +51,7 @@ def page_data(attempt: PageAttempt) -> MergedData:
 
 
 def page_text(attempt: PageAttempt) -> str:
-    """The text of a page; halves without text are left out."""
+    """The text of a page; halves without text are omitted."""
     texts = [part.answer.text for part in attempt.parts if part.answer.text]
     with_text = [text for text in texts if text.strip("`. \n") != NO_TEXT]
     return "\n".join(with_text or texts[:1])
@@ -96,7 +96,7 @@ def write_json(path: Path, content: dict[str, object]) -> str:
 
 
 def page_json(page: PageResult) -> dict[str, object]:
-    """Everything that is known about a page, for NAME.pages.json."""
+    """All facts about a page, for NAME.pages.json."""
     best = page.best
     if best is None:
         return {"number": page.number, "error": page.error}

@@ -22,7 +22,7 @@ from processors.contract import Unavailable
 from processors.vlm.families import GENERAL, Family
 from processors.vlm.types import PageRequest
 
-_LONGEST_SHAPE = 190.0  # long side to short side; Qwen's image processor refuses what is over 200
+_LONGEST_SHAPE = 190.0  # long side to short side; Qwen's image processor refuses ratios over 200
 _PIXELS_PER_TOKEN = 28 * 28  # as Qwen2.5-VL; Qwen3-VL has 32 x 32
 _PROBE = "answer-5f1e"  # of the model, to find what a chat template writes after one
 _SMALLEST_AREA = 4_096  # `size` of an image processor: a smaller number is an edge's length, not a number of pixels
@@ -42,7 +42,7 @@ class ChatProcessor:
     def __init__(self, processor: ProcessorMixin, max_pixels: int, family: Family = GENERAL):
         self._processor, self._family = processor, family
         self.tokenizer = processor.tokenizer
-        # Answers continue at the right end: with padding there, half of them break (of 16 correct ones, 8 were left).
+        # Answers continue at the right end: padding there corrupts half of them (of 16 correct ones, 8 remained).
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -144,7 +144,7 @@ class ChatProcessor:
 
 
 def _limit(image_processor: object, max_pixels: int) -> tuple[int, dict[str, int] | None]:
-    """The most pixels of a page, by `max_pixels` and the model's own limit, and the `size` that sets it.
+    """The maximum number of pixels of a page, by `max_pixels` and the model's own limit, and the `size` that sets it.
 
     Only image processors of Qwen's kind count pixels; by Qwen's own default one page may take 16,384 tokens. Others
     resize pages to the size that they were trained for.
@@ -180,7 +180,7 @@ def _in_shape(image: Image.Image, longest_shape: float) -> Image.Image:
 
 
 def load_processor(folder: Path) -> ProcessorMixin:
-    """Load transformers' processor of the model in `folder`, also where torchvision is not installed.
+    """Load transformers' processor of the model in `folder`, even if torchvision is not installed.
 
     Processors of models that also watch videos want a video processor, which needs torchvision (transformers 5.23:
     "Qwen2VLVideoProcessor requires the Torchvision library"). Pages need neither.
@@ -222,14 +222,14 @@ def _named_processor(folder: Path) -> type[ProcessorMixin] | None:
 
 
 def _places_with_default(function: FunctionType) -> range:
-    """The places of the positional parameters that have a default."""
+    """The indexes of the positional parameters that have a default."""
     count = function.__code__.co_argcount
     return range(count - len(function.__defaults__ or ()), count)
 
 
 def _with_default(function: FunctionType) -> FunctionType:
     """A copy whose last required parameter is None by default. transformers reads the names of the parameters from the
-    code, so that a wrapper would not do."""
+    code, so a wrapper would not work."""
     defaults = (None, *(function.__defaults__ or ()))
     return FunctionType(function.__code__, function.__globals__, function.__name__, defaults, function.__closure__)
 

@@ -1,8 +1,8 @@
 """Key/value caches of a fixed size, for which transformers compiles the decoding step (on CUDA, as a CUDA graph).
 
-The cache that grows copies all keys and values at each token, and launches each kernel from Python. A fixed one does
+The growing cache copies all keys and values at each token, and launches each kernel from Python. A fixed one does
 neither, but compiling needs a C compiler and takes a minute or two for each new shape. Where that fails, the engine
-continues with the cache that grows.
+continues with the growing cache.
 """
 
 import logging
@@ -18,7 +18,7 @@ class FixedCache:
     """Makes the cache of each batch, until it turns out that one of a fixed size does not work with this model."""
 
     def __init__(self, model: PreTrainedModel, wanted: str):
-        """wanted: "static", or "dynamic" for the cache that grows."""
+        """wanted: "static", or "dynamic" for the growing cache."""
         self._model = model
         self.is_on = wanted == "static"
         if self.is_on and not model._can_compile_fullgraph:
@@ -32,11 +32,11 @@ class FixedCache:
         return {"past_key_values": StaticCache(config=text, max_cache_len=cache_length(tokens))}
 
     def turn_off(self, why: object) -> None:
-        """Use the cache that grows from now on."""
+        """Use the growing cache from now on."""
         self.is_on = False
         log.warning('cache = "static" does not work here, so decoding is slower: %s', why)
 
 
 def cache_length(tokens: int) -> int:
-    """The length of a cache for so many tokens."""
+    """The length of a cache for this many tokens."""
     return -(-tokens // _LENGTH_STEP) * _LENGTH_STEP

@@ -76,7 +76,7 @@ class StopAtLimitOrLoop(StoppingCriteria):
         return over
 
     def cut(self, row: int) -> tuple[int, StopReason]:
-        """The tokens of a row that count unless it ended before, and why no more do."""
+        """The tokens of a row that count unless it ended before, and why later ones do not count."""
         if row in self._looped:
             return self._looped[row], StopReason.LOOP
         return self._limits[row], StopReason.LENGTH
@@ -144,7 +144,7 @@ class GrammarCache:
 
 
 class GrammarConstraint(LogitsProcessor):
-    """Forbids, row by row, the tokens that would not fit; leaves alone a row without a grammar, or at its end."""
+    """Forbids, row by row, the tokens that would not fit; does not change a row without a grammar, or at its end."""
 
     def __init__(self, rows: list[LLMatcher | None], vocabulary: int, ends: list[int]):
         self._rows, self._ends = rows, set(ends)

@@ -1,6 +1,6 @@
 """PP-DocLayout in transformers: the regions of a page in reading order. Never uses the network.
 
-The image processor of transformers needs torchvision for this model; what it does is done here by Pillow: resize to a
+The image processor of transformers needs torchvision for this model; this module does the same with Pillow: resize to a
 square, divide by 255 (preprocessor_config.json of PP-DocLayoutV3: mean 0, deviation 1).
 """
 

@@ -22,7 +22,7 @@ from processors.vlm import VlmOptions
 from processors.vlm.engine import weights, window_attention
 
 _GIGABYTE = 1e9
-_FLASH_CAPABILITY = (8, 0)  # of a CUDA device: FlashAttention 2 runs from there on
+_FLASH_CAPABILITY = (8, 0)  # the first compute capability on which FlashAttention 2 runs
 _SHARE_FOR_WEIGHTS = 0.7  # of the free memory; the rest is for pages
 _LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, MemoryError, SafetensorError)
 _NOT_QUANTIZED = [
@@ -240,7 +240,7 @@ def quantization_config(wanted: str, dtype: torch.dtype) -> BitsAndBytesConfig |
     """Return the quantization that transformers loads the weights with; None: unchanged.
 
     bitsandbytes quantizes the language part to 8 bits (LLM.int8(), Dettmers et al., 2022) or 4 (NF4: QLoRA, Dettmers et
-    al., 2023). The vision part and the output layer stay as they are: small print would be lost there first.
+    al., 2023). The vision part and the output layer remain unchanged: small print would suffer first.
 
     Raises:
         Unavailable: bitsandbytes is not installed.
@@ -266,7 +266,7 @@ def quantization_config(wanted: str, dtype: torch.dtype) -> BitsAndBytesConfig |
 
 
 def check_quantization(model: PreTrainedModel, wanted: str) -> None:
-    """Check that layers were quantized: where a model's parts have other names, none may have been.
+    """Check that layers were quantized: in a model whose parts have other names, none may be.
 
     Raises:
         Unavailable: none was.

@@ -52,12 +52,14 @@ class TransformersEngine:
         family: Family = GENERAL,
         cache: str = "dynamic",
     ):
-        """max_pixels: of a page that is no statement, receipt or invoice; None: as of those.
+        """max_pixels: of a page that is not a statement, receipt or invoice; None: the same as for those.
         cache: of keys and values, "dynamic" or "static"."""
         self.family = family
         self._model, self._chat = model, chat
         self.max_pixels_of_money = chat.max_pixels
-        self.max_pixels = min(chat.max_pixels, max_pixels or chat.max_pixels)  # of a page: more would be reduced again
+        self.max_pixels = min(
+            chat.max_pixels, max_pixels or chat.max_pixels
+        )  # of a page; a larger one would be reduced again
         ends = end_tokens(model.generation_config, chat.tokenizer.eos_token_id, chat.turn_end())
         model.generation_config = greedy_config(model.generation_config, ends, chat.tokenizer.pad_token_id)
         self._ends = torch.tensor(ends)
@@ -110,7 +112,7 @@ class TransformersEngine:
 
     @property
     def fewest_at_once(self) -> int:
-        """The smallest batch that memory has enforced."""
+        """The smallest batch size that a lack of memory has enforced."""
         return self._sizes.smallest
 
     @property
@@ -120,8 +122,8 @@ class TransformersEngine:
     def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
         """Return greedily decoded answers to `requests`, in their order; call `heartbeat` about once a second.
 
-        Requests of similar size form batches, as large as memory permits. When memory runs out, batches become smaller
-        for good; a page that does not fit alone is reduced, which `PageAnswer.size_seen` shows.
+        Requests of similar size form batches, as large as memory permits. When memory runs out, batches become
+        permanently smaller; a page that does not fit alone is reduced, which `PageAnswer.size_seen` shows.
 
         Raises:
             OutOfMemory: a single request does not fit, however small its page.
@@ -232,7 +234,7 @@ class TransformersEngine:
         room: list[int],
         sizes: list[tuple[int, int] | None],
     ) -> list[PageAnswer]:
-        """Answer the requests that leave room for an answer; to a longer one the model would answer nonsense."""
+        """Answer the requests that leave room for an answer; the model would answer a longer one with nonsense."""
         fitting = [request for request, left in zip(requests, room, strict=True) if left >= 1]
         answers = iter(self._answer(fitting, heartbeat) if fitting else [])
         return [

@@ -16,7 +16,7 @@ from processors.vlm.types import PageAnswer, PageRequest
 
 
 class ServedEngine(ServerEngine):
-    """`ServerEngine` with a server of its own, which is started again if it ends. See `types.VlmEngine`."""
+    """A `ServerEngine` that starts its own server, and starts it again if it ends. See `types.VlmEngine`."""
 
     def __init__(self, options: VlmOptions, server: ChildServer, family: Family):
         super().__init__(options.model_copy(update={"base_url": server.url, "api_key_env": child.KEY}), family)
@@ -58,12 +58,13 @@ class ServedEngine(ServerEngine):
         self._child.stop()
 
     def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
-        """The same as of any server; starts it again first if it has ended."""
+        """As for any server, but first start the server again if it has ended."""
         self._child.ensure_running(lambda seconds: heartbeat())
         return super().answer(requests, heartbeat)
 
     def answer_one(self, request: PageRequest) -> PageAnswer:
-        """The same as of any server. If this one ends meanwhile, ask it again, once: it may have been another page."""
+        """As for any server. If the server ends meanwhile, repeat the request once: another page may have been the
+        cause."""
         self._child.ensure_running(_nothing)
         try:
             return super().answer_one(request)

@@ -14,7 +14,7 @@ from processors.vlm.families import Family
 from processors.vlm.options import VlmOptions
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
-_SERVER_ERROR = 500  # the first status of its kind
+_SERVER_ERROR = 500  # the first status of a server error
 _TOO_LONG = ("context length", "context size", "context window", "too long", "too large", "maximum model length")
 _HEARTBEAT_SECONDS = 1.0
 # Fields of a request that not all servers support, in the order in which they are tried. OpenAI's own rejects unknown
@@ -95,7 +95,7 @@ class ServerEngine:
             if isinstance(response, str):
                 return failed(response, size)
             if response.status_code in NOT_UNDERSTOOD and features and not _says_too_long(response):
-                continue  # asked again without features that it may not support
+                continue  # repeated without features that the server may not support
             if response.status_code != 200:
                 return self._failed(response, size)
             self._remember(features)
@@ -107,14 +107,14 @@ class ServerEngine:
         raise AssertionError("the last of `_features` is empty")
 
     def _remember(self, features: tuple[str, ...]) -> None:
-        """Do not try again what the server did not support before `features`."""
+        """Do not try the features again that the server did not support before `features`."""
         with self._lock:
             if features in self._features and self._features[0] != features:
                 log.warning("the server does not support %s", " and ".join({*self._features[0]} - {*features}))
                 self._features = self._features[self._features.index(features) :]
 
     def _failed(self, response: httpx2.Response, size: tuple[int, int] | None) -> PageAnswer:
-        """The answer for a final error response, if it concerns this page only.
+        """The answer for a final error response, if it concerns only this page.
 
         Raises:
             Unavailable: it concerns all pages.
@@ -172,5 +172,5 @@ def failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReas
 
 
 def _says_too_long(response: httpx2.Response) -> bool:
-    """True if the server rejects prompt and page as too long. There is no code for it, only words."""
+    """True if the server rejects prompt and page as too long. There is no error code for this, only a text."""
     return any(words in error_text(response).lower() for words in _TOO_LONG)

@@ -1,8 +1,8 @@
 """Attention of vision towers whose pages are cut into windows, without flash-attn: few calls for all windows.
 
 transformers' own attention calls torch once per window: 28 layers times 108 windows for each page of Qwen2.5-VL, whose
-launches take longer than their work. It passes the ends of the windows only to implementations whose name contains
-"flash", so this one is called that.
+launches take longer than the computation. It passes the ends of the windows only to implementations whose name contains
+"flash", so the name of this one contains it.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def use_in(model: PreTrainedModel) -> bool:
-    """Let the vision tower of `model` attend by this; false: it is of another kind, and left alone."""
+    """Let the vision tower of `model` use this attention; False: it is of another kind, and unchanged."""
     vision = getattr(model.config, "vision_config", None)
     if vision is None or getattr(vision, "model_type", None) not in _TYPES:
         return False

@@ -13,10 +13,14 @@ _FROM_ZERO = {"matroska", "mov"}  # players show their timestamps as they are
 _FROM_FIRST = {"mpegts", "mpeg", "flv", "asf", "ogg", "nut", "rm"}  # players count from the file's earliest timestamp
 _LATEST_START_SECONDS = 600.0  # of a file: a later one is the clock of a live stream, and counts from there
 _SMALLEST_START_SECONDS = 0.05  # encoders delay the sound by up to this
-_JUMP_SECONDS = 0.05  # from a frame to the next one: a gap. Matroska rounds to milliseconds
-_DRIFT_SECONDS = 0.5  # by which a sample rate that is not exact may fall behind before silence fills it
-_RESET_SECONDS = 0.5  # a step back by more: another recording follows in the same file
-_LONGEST_GAP_SECONDS = {"mpegts": 3600.0, "mpeg": 3600.0, "flv": 3600.0}  # of a stream: beyond, it was spliced
+_JUMP_SECONDS = 0.05  # a longer time from a frame to the next one is a gap. Matroska rounds to milliseconds
+_DRIFT_SECONDS = 0.5  # an inexact sample rate may fall behind by this before silence fills the difference
+_RESET_SECONDS = 0.5  # after a larger step back, another recording follows in the same file
+_LONGEST_GAP_SECONDS = {
+    "mpegts": 3600.0,
+    "mpeg": 3600.0,
+    "flv": 3600.0,
+}  # of a stream; after a larger jump, it was spliced
 _LONGEST_GAP_OF_FILES = 86_400.0
 
 
@@ -59,5 +63,5 @@ def clock_of(container: "av.container.InputContainer") -> Clock:
 
 
 def timestamp(frame: "av.AudioFrame") -> float | None:
-    """Its start in seconds, as the file counts them."""
+    """Return the start of the track in seconds, as the file counts them."""
     return None if frame.pts is None or not frame.time_base else float(frame.pts * frame.time_base)

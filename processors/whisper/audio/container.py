@@ -1,4 +1,4 @@
-"""Opens a file with FFmpeg, also files that FFmpeg itself refuses because of a flaw in their structure."""
+"""Opens a file with FFmpeg, including files that FFmpeg alone refuses because of a flaw in their structure."""
 
 from typing import TYPE_CHECKING, BinaryIO
 

@@ -20,7 +20,7 @@ _PROBE_BYTES = 4096
 
 
 def declared_seconds(container: "av.container.InputContainer", stream: "av.AudioStream", path: Path) -> float | None:
-    """The second at which the track ends by its own declaration; None if the file has none that is reliable."""
+    """The second at which the track ends as the file declares it; None if there is no reliable declaration."""
     form = container.format.name.split(",")[0]
     if form == "wav":
         return _wav_seconds(path, stream)
@@ -37,7 +37,7 @@ def declared_seconds(container: "av.container.InputContainer", stream: "av.Audio
 
 
 def _counted_seconds(file: BinaryIO, rate_hz: int) -> float | None:
-    """The length of an MP3 by its number of frames. FFmpeg guesses instead where the file is longer than that."""
+    """The length of an MP3 by its number of frames. If the file is longer than that, FFmpeg guesses instead."""
     start = file.read(10)
     tag = 0
     if start[:3] == b"ID3" and len(start) == 10:  # ID3v2: the size in four bytes of seven bits
@@ -49,7 +49,7 @@ def _counted_seconds(file: BinaryIO, rate_hz: int) -> float | None:
 
 
 def _frame_count(probe: bytes) -> int:
-    """By the Xing or the VBRI header in the first frame; 0: there is none."""
+    """The number of frames in the Xing or VBRI header of the first frame; 0: there is no such header."""
     for mark in _XING_MARKS:
         at = probe.find(mark)
         if at >= 0 and int.from_bytes(probe[at + 4 : at + 8]) & _XING_COUNTS_FRAMES:

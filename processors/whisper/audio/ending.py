@@ -1,6 +1,6 @@
-"""The end of a file, read without decoding: does it end within something that its structure says is longer?
+"""The end of a file, read without decoding: does it end within an element whose declared size is larger?
 
-Shows files that are cut off in formats that declare no duration.
+This detects files that are cut off in formats that declare no duration.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from processors.whisper.audio import frame_chain
 
-_MAX_ELEMENTS = 200_000  # of one file; one with more is not examined to its end
+_MAX_ELEMENTS = 200_000  # of one file; a larger one is not examined to its end
 _OGG_PAGE, _OGG_LAST, _LONGEST_OGG_PAGE = b"OggS", 4, 65_307  # mark, flag of a stream's last page, bytes (RFC 3533)
 _TS_SYNC, _TS_PACKETS = 0x47, ((188, 0), (192, 4), (204, 0))  # bytes of a packet, and before its mark
 _TS_TAIL_PACKETS = 2000
@@ -48,7 +48,7 @@ def _ogg(file: BinaryIO, size: int) -> bool:
 
 
 def _avi(file: BinaryIO, size: int) -> bool:
-    """RIFF lists; a recorder that was killed leaves 0 as their size."""
+    """RIFF lists; a recorder that was killed leaves their size at 0."""
 
     def length(head: bytes) -> int | None:
         declared: int = struct.unpack_from("<I", head, 4)[0]
@@ -92,7 +92,7 @@ def _mov(file: BinaryIO, size: int) -> bool:
 
 
 def _realmedia(file: BinaryIO, size: int) -> bool:
-    """Chunks; a live stream declares no size of its data. FFmpeg adds ten bytes too many to it."""
+    """Chunks; a live stream declares no size of its data. FFmpeg declares ten bytes too many."""
 
     def length(head: bytes) -> int | None:
         declared: int = struct.unpack_from(">I", head, 4)[0]
@@ -180,7 +180,7 @@ def _ends_within(
     spare: int = 0,
 ) -> bool:
     """True if the last of the chunks from `at` on goes beyond the file, by more than `spare` bytes. length: of a chunk
-    with its head; None: what follows are no chunks."""
+    with its header; None: no chunks follow."""
     for _ in range(_MAX_ELEMENTS):
         if at >= size:
             break

@@ -1,4 +1,4 @@
-"""Fragmented MP4 files whose last fragment is cut off. FFmpeg opens none of them if the cut is within the list of its
+"""Fragmented MP4 files whose last fragment is cut off. FFmpeg cannot open such a file if the cut is within the list of
 samples, so it gets the file without that fragment. After ISO/IEC 14496-12, 4.2 and 8.8.
 """
 
@@ -28,7 +28,7 @@ def complete_bytes(file: BinaryIO) -> int | None:
 
 
 def _box_bytes(head: bytes) -> int | None:
-    """The length of a box by its first bytes; None: these are none."""
+    """The length of a box by its first bytes; None: they do not begin a box."""
     if len(head) < 8:
         return None
     length: int = struct.unpack_from(">I", head)[0]
@@ -38,7 +38,7 @@ def _box_bytes(head: bytes) -> int | None:
 
 
 class FirstBytes(io.RawIOBase):
-    """A file that ends earlier."""
+    """A file that appears to end earlier."""
 
     def __init__(self, file: BinaryIO, size: int):
         self._file, self._size = file, size

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 _TAIL_BYTES = 128 * 1024
-_FEWEST_FRAMES = 3  # in a row: fewer may be chance
+_FEWEST_FRAMES = 3  # in a row; fewer may be a coincidence
 _MAX_WALKED_BYTES = 64 * 1024 * 1024
 _AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _MPEG_RATES = (44_100, 48_000, 32_000)
@@ -27,7 +27,7 @@ _AMR = {
 }  # bytes of a frame, by its type
 _HEADER_BYTES = 14
 
-Size = Callable[[bytes], int]  # of the frame that begins with these bytes; 0: none does
+Size = Callable[[bytes], int]  # of the frame that begins with these bytes; 0: no frame does
 
 
 def is_cut_off(file: BinaryIO, form: str) -> bool:

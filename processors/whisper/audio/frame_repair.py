@@ -16,10 +16,10 @@ _SIGNED = {"s16", "s16p", "s32", "s32p"}
 _MAX_PLANES = 7  # PyAV 18 crashes on frames of eight
 _LARGEST = 1e10  # above 32-bit integers stored as floats: not a sample
 _CLIPPED = 1.41  # +3 dB: lossy codecs overshoot, and openai-whisper clips that
-_CREST = 4.0  # of speech, above the 99th percentile of 20 ms: more is a click, which may be clipped
+_CREST = 4.0  # of speech, above the 99th percentile of 20 ms; a higher peak is a click, which may be clipped
 _RECOVERY_DB_PER_SECOND = 0.5
 _PHASE_SECONDS = 0.5  # time constant of the energies that are compared
-_OPPOSITE = 10.0  # the difference of two channels has so many times the energy of their sum
+_OPPOSITE = 10.0  # energy of the difference of two channels, as a multiple of that of their sum
 
 
 class FrameRepair:
@@ -62,7 +62,7 @@ class FrameRepair:
         return repaired
 
     def _turned_down(self, samples: np.ndarray, seconds: float) -> np.ndarray:
-        """Reduce the gain at once where the sound clips; raise it slowly, so that a voice keeps its level."""
+        """Reduce the gain immediately where the sound clips; raise it slowly, so that a voice keeps its level."""
         self._gain = min(1.0, self._gain * 10 ** (_RECOVERY_DB_PER_SECOND * seconds / 20))
         peak = float(np.abs(samples).max())
         if peak > _CLIPPED:

@@ -1,4 +1,4 @@
-"""Cut a track's sound into parts of a few minutes, at quiet places. Knows nothing of files.
+"""Cut a track's sound into parts of a few minutes, at quiet places. Independent of files.
 
 "Sound" is that of `reader`: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
 """
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 Sound = NDArray[np.float32]
 SAMPLE_RATE_HZ = 16_000
 PART_SECONDS = 600.0  # the longest part in memory: 38 MB of samples, about 250 MB while its spectrogram is computed
-CUT_SECONDS = 30.0  # a part is cut at the quietest place within the last so many seconds
+CUT_SECONDS = 30.0  # a part is cut at the quietest place within its last seconds
 PROBE_SECONDS = 0.2  # length of a quiet place
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some seconds of sound. Between two blocks, the track has no sound."""
+    """Some seconds of sound. The track has no sound between two blocks."""
 
     at: int  # its first sample, counted from the file's time 0
     samples: Sound
@@ -47,10 +47,10 @@ def parts(blocks: Iterator[Block], clips: Sequence[tuple[float, float]] = ()) ->
     """
     longest = round(PART_SECONDS * SAMPLE_RATE_HZ)
     held: list[Sound] = []
-    start, count = 0, 0  # of what is held, in samples
+    start, count = 0, 0  # of the collected samples
     for at, block in _within(blocks, clips):
         if held and at != start + count:  # another clip, or after a gap
-            sound, held, count = np.concatenate(held), [], 0  # not held twice while the part is transcribed
+            sound, held, count = np.concatenate(held), [], 0  # free the copy while the part is transcribed
             yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound)
         start = start if held else at
         held.append(block)

@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def prefetch(items: Iterator[Item]) -> Generator[Item]:
-    """Yield the same items; a thread makes the next one while the caller works on the current one."""
+    """Yield the same items; a thread prepares the next one while the caller works on the current one."""
     end: Any = object()
     with ThreadPoolExecutor(1, "prefetch") as thread:
         coming = thread.submit(next, items, end)

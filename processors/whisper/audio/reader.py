@@ -1,4 +1,4 @@
-"""Decode a file's sound track block by block with PyAV, each block at its time. Knows nothing of speech.
+"""Decode a file's sound track block by block with PyAV, each block at its time. Independent of speech.
 
 "Sound" here is always float32, shape (n_samples,), mono, 16 kHz, in [-1, 1]: what Whisper was trained on, converted
 like in openai-whisper's `load_audio` (through 16-bit integers, so that a stereo mix cannot overflow).
@@ -20,13 +20,13 @@ from processors.whisper.audio.clock import clock_of, timestamp
 from processors.whisper.audio.frame_repair import FrameRepair
 from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block, Sound
 
-LOWEST_RATE_HZ = 1000  # carries sound up to 500 Hz, which is no speech; at 1 Hz some kilobytes would be hours
+LOWEST_RATE_HZ = 1000  # a lower rate carries no speech (only up to 500 Hz); at 1 Hz, some kilobytes would be hours
 
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ
 _SMALLEST_GAP_SECONDS = 0.02
 _LARGEST_GAP_SECONDS = 600.0  # for one bad packet: its size is only an indication
 _LONGEST_LOSS_SECONDS = 86_400.0  # without sound at one place
-_LONGEST_SILENCE_SECONDS = 5.0  # that fills a gap; a longer one separates parts, which Whisper gets one by one
+_LONGEST_SILENCE_SECONDS = 5.0  # silence that fills a gap; a longer gap separates parts, which Whisper gets one by one
 _CONVERSION_ERRORS = (av.error.FFmpegError, ValueError)
 _MAX_BAD_READS = 100  # unreadable places after which the rest of a file is skipped
 
@@ -42,7 +42,7 @@ class Interval:
 
 
 class Track:
-    """A sound track of an open file; read it once with `blocks`, then the attributes are complete."""
+    """A sound track of an open file. Its attributes are complete once `blocks` has been read to its end."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Track:
         self.gaps: list[Interval] = []  # so far
         self.clock = clock_of(container)
         self._repair = FrameRepair(mixes=channel is None)
-        self._mixes_here = False  # FFmpeg cannot mix so many channels
+        self._mixes_here = False  # FFmpeg cannot mix this many channels
         self._samples = 0  # position in the file
 
     @property
@@ -165,7 +165,7 @@ class Track:
             return [*rest, *resampler.convert(frame)], resampler
 
     def _packets(self) -> Iterator["av.Packet[av.AudioStream]"]:
-        """All packets of the track, also those after places that the demuxer cannot read."""
+        """All packets of the track, including those after places that the demuxer cannot read."""
         for _ in range(_MAX_BAD_READS):
             try:
                 yield from self._container.demux(self._stream)
@@ -203,7 +203,7 @@ def _joined(blocks: list[Block]) -> Block:
 
 
 class _Resampler:
-    """Converts frames to 16 bits and 16 kHz; is_mixed: of one channel, else of the channels as they are."""
+    """Converts frames to 16 bits and 16 kHz; is_mixed: to one channel; otherwise, the channels remain separate."""
 
     def __init__(self, *, is_mixed: bool):
         # Not planar (s16p): PyAV 18 crashes on frames of eight channels.
@@ -216,7 +216,8 @@ class _Resampler:
         return converted
 
     def rest(self) -> list["av.AudioFrame"]:
-        """The sound left in the resampler; nothing if it has failed. Without a frame before, PyAV 18 may crash."""
+        """The sound that remains in the resampler; none if it has failed. PyAV 18 may crash if there was no frame
+        before."""
         if not self._has_converted:
             return []
         try:

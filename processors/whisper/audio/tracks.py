@@ -1,4 +1,5 @@
-"""Chooses the sound track of a film: the one that players choose, not a commentary. Pure, but for FFmpeg's objects."""
+"""Chooses the sound track of a film: the one that players choose, not a commentary. Pure, except for FFmpeg's
+objects."""
 
 import re
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Voice activity detection by Silero, whose package includes its ONNX weights. Knows nothing of Whisper.
+"""Voice activity detection by Silero, whose package includes its ONNX weights. Independent of Whisper.
 
 "Sound" is that of `reader`: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
 """
@@ -22,7 +22,7 @@ _SHORTEST_MS = 100
 _WEIGHTS = "silero_vad_16k_sequence.onnx"
 
 _LOUD_DB = -30.0  # the loudest 0.1 s of speech as quiet as the detector finds reliably; quieter speech is amplified
-# Enough for speech recorded 40 dB too quietly, too little to turn a silent room's hiss into a voice.
+# Enough for speech recorded 40 dB too quietly, but too little to turn the hiss of a silent room into a voice.
 _MAX_GAIN_DB = 45.0
 _STEP_SECONDS = 0.1
 _STRETCH_STEPS = 31  # 3 s: a pause up to this long keeps the gain of the speech around it
@@ -31,7 +31,7 @@ _AT_ONCE = 30 * SAMPLE_RATE_HZ  # samples
 
 _LOWEST_VOICE_HZ = 75.0
 _HUM_SHARE = 0.5  # of the power of all sound
-_HUM_STEP = 40  # samples: 400 Hz suffices for what is lower than 75
+_HUM_STEP = 40  # samples; a rate of 400 Hz suffices for frequencies below 75 Hz
 _HUM_MARGIN = 400  # steps before and after the sound, against ringing at its ends
 
 
@@ -114,9 +114,9 @@ def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, longest_gap
 
 
 def _without_hum(sound: Sound) -> Sound:
-    """The sound without what is lower than any voice, if that is most of it: hum of the mains, rumble, an offset.
+    """The sound without frequencies below any voice, if these are most of it: hum of the mains, rumble, an offset.
 
-    The detector finds no voice beneath such hum. Whisper does.
+    Whisper recognizes a voice in such hum, but the detector does not.
     """
     steps = len(sound) // _HUM_STEP
     low = sound[: steps * _HUM_STEP].reshape(-1, _HUM_STEP).mean(axis=1, dtype=np.float64)
@@ -144,7 +144,7 @@ def _added(sound: Sound, values: NDArray[np.float64], step: int) -> Sound:
 
 
 def _amplified(sound: Sound) -> Sound:
-    """Every stretch of some seconds at the level of speech, so that a loud voice does not hide a quiet one.
+    """Amplify every stretch of some seconds to the level of speech, so that a loud voice does not hide a quiet one.
 
     The level of a stretch is the morphological closing of the levels of its steps: a single click has no influence on
     the steps beside it. No sample exceeds full scale.

@@ -15,7 +15,7 @@ _MAX_CHUNKS = 1000
 _UNKNOWN_SIZE = 0x7FFF_0000  # a streaming recorder writes (almost) the largest number, or 0
 _IN_DS64 = 0xFFFF_FFFF
 _SMALLEST_REST_BYTES = 256  # after the data chunk: less is padding
-# Chunks whose names are looked for where padding may be missing.
+# Chunks whose names are searched for where padding may be missing.
 _KNOWN = frozenset(
     (b"fmt ", b"data", b"fact", b"LIST", b"bext", b"iXML", b"axml", b"cue ", b"smpl", b"inst", b"JUNK", b"junk")
     + (b"PAD ", b"FLLR", b"id3 ", b"ID3 ", b"PEAK", b"cart", b"chna", b"levl", b"umid", b"_PMX", b"acid", b"strc")
@@ -28,8 +28,8 @@ _MAX_KEPT_BYTES = 1 << 16
 @dataclass(frozen=True, kw_only=True)
 class DataChunk:
     start: int  # of its samples, in bytes of the file
-    size: int | None  # in bytes; None: the header does not say
-    goes_on: bool  # more bytes follow, which are no chunks of WAV
+    size: int | None  # in bytes; None: the header does not declare it
+    goes_on: bool  # more bytes follow, which are not chunks of WAV
     padded_head: bytes  # a valid header in place of the bytes before `start`, if these lack padding; else empty
 
 
@@ -71,7 +71,7 @@ def _find(file: BinaryIO) -> tuple[int, int, bytes | None] | None:
 
 
 def _end(file: BinaryIO, start: int, size: int) -> int:
-    """The end of a chunk with its padding, if the file has that."""
+    """The end of a chunk, including its padding if there is any."""
     end = start + size
     if size % 2 == 0:
         return end

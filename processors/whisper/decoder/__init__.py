@@ -1,6 +1,6 @@
 """openai-whisper's encoder, decoder and decoding rules for batches of windows; the entry point is `decoding`.
 
-Knows nothing of files, jobs or speech: spectrograms and `DecodingOptions` in, `DecodingResult`s out.
+Independent of files, jobs and speech: its input is spectrograms and `DecodingOptions`, its output `DecodingResult`s.
 """
 
 from processors.whisper.decoder import time_warping

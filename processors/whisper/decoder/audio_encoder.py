@@ -15,7 +15,7 @@ from processors.whisper.decoder.kv_cache import Pair
 # the order of summation by the number of sounds, the last bits may depend on the other sounds of a pass: too little to
 # change a text, except where two words are equally probable.
 _AT_ONCE_ON_CPU, _AT_ONCE_ELSEWHERE = 1, 8
-_REACH = 2  # positions after its own to which the two convolutions carry a frame, and one because they count from 0
+_REACH = 2  # the two convolutions spread a frame over this many later positions; plus 1, because positions count from 0
 _SOUNDING_STEP = 50  # positions: for matrices of few sizes
 
 
@@ -75,7 +75,8 @@ class AudioEncoder:
 
 
 def _sounding_positions(mels: Tensor) -> int:
-    """Positions up to the last one that depends on anything but zeros, rounded up to a multiple of the step."""
+    """The number of positions up to the last one that depends on more than zeros, rounded up to a multiple of the
+    step."""
     frames = mels.any(1).any(0).nonzero()
     last = int(frames[-1]) if len(frames) else 0
     return min(mels.shape[2] // 2, -(-(last // 2 + _REACH) // _SOUNDING_STEP) * _SOUNDING_STEP)

@@ -1,4 +1,4 @@
-"""The residual blocks of encoder and decoder, made of openai-whisper's weights."""
+"""The residual blocks of encoder and decoder, with openai-whisper's weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -13,17 +13,18 @@ import torch
 if TYPE_CHECKING:
     from torch.cuda import _POOL_HANDLE
 
-_WARM_UPS = 3  # as torch's notes on CUDA graphs have it
+_WARM_UPS = 3  # as in torch's notes on CUDA graphs
 
 Step = Callable[[], None]  # reads and writes memory at fixed addresses; the host reads nothing back
 Capture = Callable[[Step], Step]  # may run the step several times; returns an equivalent of it
 
 
 def capture_on(device: torch.device) -> Capture | None:
-    """Return how a device captures greedy decoding; None: it does not, see `BatchDecoder`. Nothing else decides this.
+    """Return how a device captures greedy decoding; None: it does not, see `BatchDecoder`. Only this function decides
+    it.
 
-    On a CPU it costs time: attending to all of a cache, and keeping windows that have ended, took up to a third longer
-    (tiny.en, 1 to 8 windows).
+    On a CPU, capturing costs time: attending to all of a cache, and keeping windows that have ended, took up to a third
+    longer (tiny.en, 1 to 8 windows).
     """
     return CudaGraphs(device) if device.type == "cuda" else None
 
@@ -45,7 +46,7 @@ class CudaGraphs:
         self._stream: torch.cuda.Stream | None = None
         self._living: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
         self._pool: _POOL_HANDLE | None = None
-        self._is_pool_held = False  # for good, by a capture that failed
+        self._is_pool_held = False  # permanently, after a capture failed
 
     def __call__(self, step: Step) -> Step:
         """

@@ -1,8 +1,8 @@
 """Decode batches of windows by the rules of `whisper.decoding`.
 
-Each window gets the result that `whisper.decode` gives it alone: the windows share the arithmetic only, and one that
-has ended leaves the batch. Above temperature 0 each window has its own random generator, so that its text is the same
-every time, whatever the other windows are.
+Each window gets the same result as from `whisper.decode` alone: the windows share only the arithmetic, and a window
+that has ended leaves the batch. Above temperature 0 each window has its own random generator, so that its text is the
+same every time, whatever the other windows are.
 """
 
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ class BatchDecoder:
         The options may differ in their prompts only; the language must be set.
         """
         if self.text_decoder.device.type == "cpu":
-            give_back()  # what the encoder left: the caches are as large
+            give_back()  # free the memory of the encoder: the caches are as large
         tasks = [self._task(each) for each in options]
         if self._graphed and _is_greedy(options[0]):
             decoded = self._run_graphed(self._graphed, features, tasks)
@@ -117,13 +117,13 @@ class BatchDecoder:
         return task
 
     def _forget_stored_weights(self) -> None:
-        """After layers were made of them on a CPU: free what that took, and the mapped weights."""
+        """Free the memory that making layers on a CPU took, and the mapped weights."""
         if self.text_decoder.device.type == "cpu":
             mapped.release(self._model.parameters())
             give_back()
 
     def free_memory(self) -> None:
-        """Free the memory that the decoder otherwise keeps for the next windows."""
+        """Free the memory that the decoder otherwise reserves for the next windows."""
         if self._graphed:
             self._graphed.free_memory()
         if self.text_decoder.device.type == "cuda":

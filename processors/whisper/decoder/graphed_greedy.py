@@ -4,7 +4,7 @@ The step of a large model is hundreds of small kernels; a GPU finishes each befo
 idles whenever the host waits for a token. So logit filters and choice are computed on the device as well, the host
 polls only now and then which windows have ended, and a step is captured once for its shape and replayed.
 
-Owns that memory, the step, and when the host polls. Not what is computed (`text_decoder`, `logit_filters`,
+This module owns that memory, the step, and the polling, but not what is computed (`text_decoder`, `logit_filters`,
 `token_decoders`), nor how steps are captured (`cuda_graphs`). Prompts and first tokens differ from window to window,
 and are not part of the step.
 """
@@ -25,13 +25,13 @@ from processors.whisper.decoder.logit_filters import LogitFilter
 from processors.whisper.decoder.text_decoder import TextDecoder
 from processors.whisper.decoder.token_decoders import Candidate, log_probabilities
 
-_POLL_STEPS = 8  # between two polls; at most so many are decoded needlessly after the end of a window
+_POLL_STEPS = 8  # steps between two polls: the maximum number of tokens decoded needlessly after the end of a window
 _CAPACITIES = (128, 256)  # positions of the cache to which a step attends; else all
 _POSITIONS_STEP = 250  # of sound: contexts are cut to multiples of this
 _ALIGNED = 8  # numbers; torch's attention copies a mask whose rows start elsewhere, layer by layer
 _MAX_SHAPES = 32  # whose captured steps stay
-_SMALL_SHARE = 4  # a batch is small if it needs one row of so many that are allocated,
-_SMALL_BATCHES = 32  # and after so many small ones in succession, the memory of the other rows is freed
+_SMALL_SHARE = 4  # a batch is small if it needs at most one of this many allocated rows;
+_SMALL_BATCHES = 32  # after this many small batches in succession, the memory of the other rows is freed
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,15 @@ def max_rows(row_bytes: int, max_bytes: int) -> int:
 
 
 class RowDemand:
-    """Decides how many rows to hold memory for: a full batch may be followed by single windows for hours, while its
-    memory (large-v3: 319 MB a row) is missing elsewhere on the GPU. Freeing it costs the captured steps."""
+    """Decides for how many rows to keep memory: single windows may follow a full batch for hours, while its memory
+    (large-v3: 319 MB per row) is missing elsewhere on the GPU. Freeing it costs the captured steps."""
 
     def __init__(self) -> None:
         self._small_batches, self._most = 0, 0  # in succession, and the most rows that one of them needed
 
     def rows(self, allocated: int, needed: int) -> int:
-        """The rows to hold from now on: those needed, or as many as before, or fewer after many small batches."""
+        """The number of rows to keep from now on: those needed, or as many as before, or fewer after many small
+        batches."""
         if needed * _SMALL_SHARE > allocated:
             self._small_batches = self._most = 0
             return max(allocated, needed)

@@ -1,6 +1,6 @@
 """Keys and values that the text decoder attends to: of the text so far, and of the encoded sounds.
 
-Owns the memory and its shapes; `text_decoder` computes what is written there.
+This module owns the memory and its shapes; `text_decoder` computes the values.
 """
 
 import torch.nn.functional as F
@@ -45,7 +45,7 @@ class KVCache:
         _clear(self._layers)
 
     def reserve(self, length: int) -> None:
-        """Grow to at least that many positions."""
+        """Grow to at least this many positions."""
         missing = length - self._layers[0][0].shape[2]
         if missing > 0:
             for number, (keys, values) in enumerate(self._layers):

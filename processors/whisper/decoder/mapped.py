@@ -1,5 +1,5 @@
-"""Files mapped into memory, weights and program code: the kernel reads a page when it is used, and drops it when told
-to."""
+"""Files mapped into memory, weights and program code: the kernel reads a page when it is used, and drops it on
+request."""
 
 import ctypes
 import mmap
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MAPPINGS = Path("/proc/self/maps")  # proc_pid_maps(5)
-_CODE = "r-xp"  # permissions of code: nobody writes to it, so dropping loses nothing
+_CODE = "r-xp"  # permissions of code, which is never written: dropping it loses nothing
 _MAX_ROWS = 32  # each brings up to 64 KB, which the kernel maps around a page
 
 
 def release(tensors: Iterable["Tensor"]) -> None:
     """Drop the pages of those tensors that are mapped from a file from the memory of this process; reading them brings
-    them back. Nobody may have written to them. Does nothing where that is not possible."""
+    them back. They must not have been written to. Does nothing where this is impossible."""
     addresses = [tensor.data_ptr() for tensor in tensors]
     with suppress(OSError, ValueError):
         for start, end in _mapped_files():
@@ -35,7 +35,7 @@ def release_code() -> None:
 
 
 class ScatteredReads:
-    """Drops the pages of a tensor now and then while rows of it are read here and there: each read brings some of the
+    """Drops the pages of a tensor occasionally while scattered rows of it are read: each read brings some of the
     file into the memory of this process, soon all of it."""
 
     def __init__(self, tensor: "Tensor"):

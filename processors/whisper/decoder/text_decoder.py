@@ -49,9 +49,9 @@ class TextDecoder:
         return vocabulary.choose(self._embedding, self._kernels.linear) if is_plain else None
 
     def prepare(self, *, is_greedy: bool) -> bool:
-        """Make the vocabulary for a batch of greedy or of beam search now, before its other memory: for a moment it
-        takes several times as much. Beside the one for greedy decoding, the other one is freed: few windows need it
-        again. Return True if one was made."""
+        """Make the vocabulary for a batch of greedy or of beam search before the other memory of the batch, because
+        making it temporarily takes several times as much memory. The vocabulary for greedy decoding replaces the other
+        one, which few windows need again. Return True if a vocabulary was made."""
         before = set(self.__dict__)
         if not is_greedy or self._argmax_vocabulary is None:
             _ = self._vocabulary

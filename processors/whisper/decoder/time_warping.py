@@ -1,7 +1,7 @@
 """Dynamic time warping for openai-whisper's word timestamps, without numba.
 
 whisper compiles it with numba, which takes a second and 60 MB when it is imported, and several seconds more before the
-first word has its time. Here numpy computes all cells of a diagonal at once, with the same arithmetic: the path is the
+first word has its times. Here numpy computes all cells of a diagonal at once, with the same arithmetic: the path is the
 same.
 """
 

@@ -1,8 +1,9 @@
-"""The logits of the vocabulary for half the memory traffic, where only the most probable token counts: greedy decoding.
+"""The logits of the vocabulary with half the memory traffic, for greedy decoding, where only the best token counts.
 
-A step of a few windows mostly waits for the vocabulary to come from memory: 80 MB of the smallest model. So it is read
-in bfloat16, and every text token that could be the most probable, by a bound of the error, is computed again in
-float32; so are all tokens that are not text, whose probabilities are summed. The choice is the same as in float32.
+A step of a few windows mostly waits for the memory to deliver the vocabulary: 80 MB in the smallest model. It is
+therefore read in bfloat16, and every text token that could be the most probable, by a bound of the error, is computed
+again in float32; so are all tokens that are not text, whose probabilities are summed. The choice is the same as in
+float32.
 """
 
 from collections.abc import Callable

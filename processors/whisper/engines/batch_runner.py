@@ -1,4 +1,4 @@
-"""Encode and decode batches of windows on one model, in smaller batches where memory ends."""
+"""Encode and decode batches of windows on one model, in smaller batches if memory runs out."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +18,7 @@ from processors.whisper.engines.window import Window
 # for them stays allocated, and beams take as much again.
 _MAX_ON_CPU, _MAX_BYTES_ON_CPU = 4, 512 << 20
 _MAX_ROWS_ON_CPU = 16  # where a window has several: each has its own keys and values of the text
-_MAX_ELSEWHERE, _SHARE_ELSEWHERE = 64, 3  # bytes: one part of so many of the GPU's memory that is free
+_MAX_ELSEWHERE, _SHARE_ELSEWHERE = 64, 3  # bytes, as a fraction of the GPU's free memory
 
 
 class BatchRunner:

@@ -19,7 +19,7 @@ from processors.whisper.track import hallucinations
 from processors.whisper.track.engine import PartRequest
 from processors.whisper.track.segment import Segment
 
-_SHORTEST_SAMPLES = 1600  # the mel transform raises under 201 samples; 0.1 s holds no word anyway
+_SHORTEST_SAMPLES = 1600  # the mel transform needs 201 samples, and 0.1 s contains no word anyway
 
 
 def transcribe(model: Whisper, request: PartRequest, language: str) -> Decoding[list[Segment]]:
@@ -47,7 +47,7 @@ def seek_loop(model: Whisper, request: PartRequest, language: str, clips: Sequen
 
 
 class SpeechCheck(WindowCheck):
-    """Checks windows by where the voice detector found speech."""
+    """Checks windows against the speech that the voice detector found."""
 
     def __init__(self, model: Whisper, request: PartRequest, seconds: float):
         """seconds: of the sound."""
@@ -74,7 +74,7 @@ class SpeechCheck(WindowCheck):
         return hallucinations.is_known_hallucination(text, last.end - last.start, spoken, is_last)
 
     def _spoken_seconds(self, start: float, end: float) -> float:
-        """The seconds of speech between two times; where speech is not known, the complete interval."""
+        """The seconds of speech between two times; if speech was not detected, the length of the interval."""
         end = min(self._seconds, end)
         return max(0.0, end - start) if self._spoken is None else vad.seconds_within(self._spoken, start, end)
 

@@ -2,7 +2,7 @@
 
 A long recording requests many windows at once, a short one its only one. The request that has waited longest decides
 the kind of the batch; then each request with windows of that kind adds one, and another, until the batch is full. All
-that got a window go to the end of the line. Knows nothing of decoding.
+that got a window go to the end of the queue. Independent of decoding.
 """
 
 import logging
@@ -43,7 +43,7 @@ class FairBatches(Generic[WindowT]):
         batch = self._next(requests)
         failed = self._take(requests, batch)
         for number in dict.fromkeys(number for number, _ in batch if number not in failed):
-            self._results[number] = self._results.pop(number)  # to the end of the line
+            self._results[number] = self._results.pop(number)  # to the end of the queue
         complete = [number for number, results in self._results.items() if _MISSING not in results]
         return failed | {number: self._results.pop(number) for number in complete}
 

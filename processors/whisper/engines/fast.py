@@ -1,9 +1,9 @@
 """Fast mode: only speech is decoded, in windows that end at pauses, all windows of a part at once.
 
-Unlike in `whisper.transcribe`, a window does not get the text before it as its prompt. As there, its last timestamp
-shows how far the model understood it. If the voice detector finds speech after that, the rest becomes a window of its
-own, so that no speech is lost; its prompt is the text before it, and it starts a little earlier, as a timestamp may cut
-off the first sound.
+Unlike in `whisper.transcribe`, a window does not get the text before it as its prompt. As there, the last timestamp of
+a window shows up to where the model understood it. If the voice detector finds speech after that, the rest becomes a
+window of its own, so that no speech is lost; its prompt is the text before it, and it starts a little earlier, as a
+timestamp may cut off the first sound.
 """
 
 import math
@@ -39,12 +39,12 @@ from processors.whisper.track.segment import Segment
 _REQUESTED_AT_ONCE = {"cpu": 10, "cuda": 64}  # those of two batches on a CPU: each takes 3 MB until it is decoded
 _SECONDS_PER_POSITION = 0.02
 _POSITIONS_STEP = 250  # contexts are cut to multiples of this
-_LONGEST_SECONDS = 18.0  # neighboring spans are joined up to it: attention takes time by the square of it
-# Of context after the end of a window: Whisper expects silence at the end. Beams see more wrong words without it.
+_LONGEST_SECONDS = 18.0  # neighboring spans are joined up to this length; the time of attention grows with its square
+# Of context after the end of a window, because Whisper expects silence there. With beams, less means more wrong words.
 _SPARE_SECONDS, _SPARE_SECONDS_FOR_BEAMS = 2.0, 8.0
 _MIN_REST_SECONDS = 0.5  # speech after a window's last timestamp that is worth a window
-_MIN_PROGRESS_SECONDS = 1.0  # a window understood no further than this would repeat forever
-_MIN_PROMPTED_SECONDS = 1.0  # speech: a shorter rest gets no prompt, it would repeat that
+_MIN_PROGRESS_SECONDS = 1.0  # a window with less understood text would repeat forever
+_MIN_PROMPTED_SECONDS = 1.0  # speech; a shorter rest gets no prompt, because it would repeat it
 _OVERLAP_SECONDS = 0.5  # by which a rest with a prompt starts before the last timestamp
 _MAX_RESTS = 6
 
@@ -203,7 +203,7 @@ class FastMode:
 
     def _is_invented_rest(self, piece: _Piece, result: DecodingResult) -> bool:
         """True if the rest of a window became "You" or the like, and the model doubts that anybody speaks: the end of a
-        slow word, or a breath. In the complete window, it heard nothing there."""
+        slow word, or a breath. In the complete window, the model recognized nothing there."""
         is_doubtful = silence.doubts_speech(result, self._options)
         return piece.rests > 0 and is_doubtful and hallucinations.is_polite(result.text)
 

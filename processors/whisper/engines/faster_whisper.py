@@ -55,7 +55,7 @@ class FasterWhisperEngine(WholePartEngine):
                 cpu_threads=options.threads or 0,
                 download_root=str(models / "faster"),
             )
-        except Exception as error:  # the library, its hub and CTranslate2 raise many kinds
+        except Exception as error:  # the library, its hub and CTranslate2 raise many types of exceptions
             raise Unavailable(
                 f"faster-whisper cannot load {options.model}: {error} Set `model` to a folder with its weights, or "
                 f"copy them to {stored}; see also `device` and `compute_type` in [processors.whisper]."

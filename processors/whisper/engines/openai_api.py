@@ -97,7 +97,7 @@ class ServerEngine(WholePartEngine):
         return self._server.ask(
             lambda client: client.post(path, data=fields, files=files),
             is_transient=lambda response: False,
-            alive=lambda: request.report(0.0),  # no progress, but a sign of life
+            alive=lambda: request.report(0.0),  # no progress, but restarts the timeout
         )
 
     def _rejection(self, response: httpx2.Response) -> JobError:

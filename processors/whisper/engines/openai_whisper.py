@@ -70,7 +70,9 @@ class OpenAIWhisperEngine:
             raise Unavailable(f"{options.model} is not an openai-whisper checkpoint: {error}") from error
         heads = whisper._ALIGNMENT_HEADS.get(catalog.canonical(Path(options.model).name.removesuffix(".pt")))
         if heads:
-            model.set_alignment_heads(heads)  # default: all heads of the later layers, which time words less well
+            model.set_alignment_heads(
+                heads
+            )  # default: all heads of the later layers, whose word times are less accurate
         if device.type != "cpu":
             share_weights(model, precision(choose_dtype(options.dtype, device), device)[0])
         return cls(model.to(device).eval(), options.model, options.dtype)

@@ -2,7 +2,7 @@
 
 After openai-whisper 20250625, whisper/transcribe.py (MIT License, Copyright 2022 OpenAI): the same windows, prompts,
 temperatures and seeks give the same segments. `whisper.transcribe` calls its model itself; this loop yields windows, so
-that several transcriptions share one decoder. A test holds both equal.
+that several transcriptions share one decoder. A test compares both.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class RejectReason(Enum):
     """The reason why a window's text is wrong, regardless of the model's probabilities."""
 
     IMPOSSIBLE = auto()  # decode it again at the next temperature
-    HALLUCINATION = auto()  # the same; if no temperature helps, the first text stands
+    HALLUCINATION = auto()  # the same; if no temperature helps, the first text is used
 
 
 class WindowCheck:
@@ -79,7 +79,7 @@ class SeekLoop:
         self._segments: list[Segment] = []
         self._prompt = self._tokenizer.encode(f" {prompt.strip()}") if prompt is not None else []
         self._tokens = list(self._prompt)  # of all text so far
-        self._prompt_reset = 0  # the number of tokens that are no prompt any more
+        self._prompt_reset = 0  # the number of tokens that are no longer part of the prompt
         self._last_speech = 0.0  # end of the last word, in seconds
 
     def run(self) -> Decoding[list[Segment]]:
@@ -176,8 +176,8 @@ class SeekLoop:
     # ------------------------------------------------------------------------------------------ its segments
 
     def _cut(self, place: Place, result: DecodingResult) -> tuple[list[Segment], int | None]:
-        """The segments between timestamps; and the frame to continue from, None: after the window, as no speech follows
-        its last timestamp or there is none to go by."""
+        """The segments between timestamps, and the frame to continue from. None: continue after the window, because no
+        speech follows its last timestamp, or because it has none."""
         tokens, begin = result.tokens, self._tokenizer.timestamp_begin
         is_time = [token >= begin for token in tokens]
         is_complete = is_time[-2:] == [False, True]

@@ -1,5 +1,4 @@
-"""The rule of `whisper.transcribe` for windows without speech, by what the decoder reports of them: for both modes.
-Pure."""
+"""The rule of `whisper.transcribe` for windows without speech, based on the decoder's results; for both modes. Pure."""
 
 from whisper.decoding import DecodingResult
 

@@ -11,7 +11,7 @@ from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
 _FRAMES_AT_ONCE = 3000
 _MARGIN = N_FFT // 2  # samples of a frame on each side of its middle
 _LEAST_POWER = 1e-10
-_RANGE = 8.0  # powers of ten below the loudest place of all; what is quieter counts as this
+_RANGE = 8.0  # powers of ten below the loudest place: the minimum, to which quieter values are raised
 
 
 def log_mel(sound: Tensor, n_mels: int, padding: int = 0) -> Tensor:

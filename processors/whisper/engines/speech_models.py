@@ -1,6 +1,6 @@
 """Speech models of transformers: windows of sound to tokens, with their times where the model has them.
 
-Owns what differs between the architectures; `transformers_models` makes segments of it.
+This module owns the differences between the architectures; `transformers_models` makes segments of the tokens.
 """
 
 import itertools
@@ -28,7 +28,7 @@ from processors.whisper.audio.parts import SAMPLE_RATE_HZ
 from processors.whisper.speech_families import Head, SpeechFamily
 from processors.whisper.track.segment import Word
 
-_TOKENS_PER_SECOND = 6.5  # of speech, at most, for Moonshine: more is a loop (its model card)
+_TOKENS_PER_SECOND = 6.5  # maximum per second of speech for Moonshine; more is a loop (see its model card)
 _LEAST_TOKENS = 16
 
 Batch = Sequence[np.ndarray]  # float32 each, mono, 16 kHz

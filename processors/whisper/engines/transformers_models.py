@@ -1,7 +1,7 @@
 """Parakeet, Canary and Moonshine through transformers, for the parts of sound tracks. See `speech_families`.
 
-The windows are stretches of speech between pauses, at most half a minute each, decoded in batches: these models know
-neither silence nor the text before.
+The windows are stretches of speech between pauses, at most half a minute each, decoded in batches: these models
+handle neither silence nor the text before.
 """
 
 import importlib.metadata
@@ -71,12 +71,13 @@ class TransformersSpeechEngine(WholePartEngine):
         progress.loading(0, weights.size_bytes(folder), "bytes")
         try:
             model = SpeechModel.load(folder, family, device, dtype)
-        except Exception as error:  # transformers raises many kinds
+        except Exception as error:  # transformers raises many types of exceptions
             raise Unavailable(_why_not_loaded(error, options.model, folder, models, device)) from error
         return cls(model, family, options.model, dtype)
 
     def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[str | None, float | None]:
-        """The only language that the model knows; else it writes what it hears, and does not report the language."""
+        """The only language of the model. A model of several languages transcribes any of them, and does not report
+        which."""
         return (next(iter(self._languages)), None) if len(self._languages) == 1 else (None, None)
 
     def transcribe_part(self, request: PartRequest) -> PartResult:
@@ -104,7 +105,7 @@ class TransformersSpeechEngine(WholePartEngine):
         return self._model.tokens(sounds, request.language, request.options.task)
 
     def _segments(self, window: vad.Span, tokens: Sequence[Token], with_words: bool) -> Iterator[Segment]:
-        """The sentences of a window, or all of it, if the model does not know when it wrote what."""
+        """The sentences of a window, or all of it as one segment if the model reports no times."""
         text = self._model.text(tokens)
         if not text:
             return

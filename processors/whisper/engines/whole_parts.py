@@ -1,6 +1,6 @@
 """Engines that transcribe a complete part of a track at once: the parts of several files take turns.
 
-A long file delays a short one by one part at most, and a finished part survives a crash.
+A long file delays a short one by at most one part, and a finished part survives a crash.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Clusters embeddings of voices into speakers. Pure: knows nothing of sound or text."""
+"""Clusters embeddings of voices into speakers. Pure; independent of sound and text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAME_SPEAKER = 0.62  # mean cosine similarity of the windows of two groups above which they are one speaker
-_MAX_CLUSTERED = 1200  # windows: of more, evenly spaced ones are clustered, and the others join them
-_SMALLEST_SHARE, _SMALLEST_WINDOWS = 0.02, 4  # of a speaker: fewer windows are noise, laughter, two voices at once
-_STAY = 0.04  # similarity by which another speaker must be nearer than the one who speaks
+_MAX_CLUSTERED = (
+    1200  # windows; if there are more, evenly spaced ones are clustered, and the others join their clusters
+)
+_SMALLEST_SHARE, _SMALLEST_WINDOWS = 0.02, 4  # of a speaker; fewer windows are noise, laughter, or two voices at once
+_STAY = 0.04  # similarity by which another speaker must be closer than the current one
 _ROUNDS = 3
 
 

@@ -17,7 +17,7 @@ from processors.whisper.audio import vad
 from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound
 
 WINDOW_SECONDS, STEP_SECONDS = 1.6, 0.4  # the network was trained on windows of 1.6 s
-_SHORTEST_SECONDS = 0.4  # of speech that tells a voice
+_SHORTEST_SECONDS = 0.4  # of speech from which a voice can be recognized
 _BANDS, _UNITS, _LAYERS = 40, 256, 3
 _FFT, _HOP = 400, 160  # 25 and 10 ms
 _LEVEL = 10 ** (-30 / 20)  # RMS to which quieter speech is amplified, as in training

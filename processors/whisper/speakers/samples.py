@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class KnownVoices:
-    """The voices of people by name, and what a person should know about their samples."""
+    """The voices of people by name, and problems with their samples."""
 
     voices: Mapping[str, Embedding]
     problems: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Naming:
 
 
 class VoiceSamples:
-    """Reads folders of samples; a file that has not changed is read once."""
+    """Reads folders of samples; an unchanged file is read only once."""
 
     def __init__(self, detector: vad.Detector):
         self._detector = detector

@@ -26,7 +26,7 @@ class Request(Protocol):
         """The result that `pack` gave these values.
 
         Raises:
-            KeyError, TypeError: `pack` never did.
+            KeyError, TypeError: `pack` never gave these values.
         """
 
 

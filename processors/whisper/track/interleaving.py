@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
-Task = Generator[Any, Any, ResultT]  # its requests and answers are known to the engine alone
+Task = Generator[Any, Any, ResultT]  # only the engine knows its requests and answers
 
 
 def run(

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from processors.whisper.audio import vad
 
-_PROBE_SECONDS = 15.0  # of speech, at most, for one detection: more would hide a change, less is unreliable
+_PROBE_SECONDS = 15.0  # of speech for one detection: more would hide a change of language, less would be unreliable
 _MAX_GAP_SECONDS = 0.8  # after a longer pause another speaker may continue
 _MIN_PROBABILITY = 0.6  # a detection below it does not change the language
-SURE = 0.5  # of a language: below, the detection looks at other speech, and the review reports a guess
+SURE = 0.5  # of a language; below it, the detection tries other speech, and the review reports a guess
 _MAX_PROBES = 3
 _WINDOW_SECONDS = 30.0  # of Whisper's detection
-_CHANGE_PROBABILITY, _CHANGE_SECONDS = 0.8, 5.0  # at which a later part, with so much speech, has another language
+_CHANGE_PROBABILITY, _CHANGE_SECONDS = 0.8, 5.0  # at which a later part with enough speech has another language
 
 Guess = tuple[str | None, float | None]  # a code and its probability; None: the engine detects while transcribing
 
@@ -81,7 +81,7 @@ def probe_starts(first: float, spoken: Sequence[vad.Span]) -> list[float]:
 
 
 def may_change(spoken_seconds: float) -> bool:
-    """True if a part has enough speech to tell its language reliably."""
+    """True if a part has enough speech to detect its language reliably."""
     return spoken_seconds >= _CHANGE_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""Reasons for a person to check a transcript. Pure: judges the transcript and changes nothing."""
+"""Reasons for a person to check a transcript. Pure: it assesses the transcript and changes nothing."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -10,8 +10,8 @@ from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcript import Transcript, clock
 from processors.whisper.weights import catalog
 
-_REPEATS = 4  # the same segment so many times in a row is a loop, not emphasis
-_BRIEF_SECONDS, _SURE_OF_BRIEF = 3.0, 0.8  # of so little speech, a language must be more probable
+_REPEATS = 4  # the same segment this often in a row is a loop, not emphasis
+_BRIEF_SECONDS, _SURE_OF_BRIEF = 3.0, 0.8  # for less speech, the language must be more probable
 # Mean of a text: with tiny.en clear English reaches -0.2 to -0.7, other languages -0.85 to -3.5.
 _ENGLISH_LOGPROB, _ENGLISH_LOGPROB_OF_BRIEF = -0.8, -1.5
 _MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both must be exceeded: encoders pad and trim by up to 0.1 s

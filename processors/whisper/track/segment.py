@@ -15,7 +15,7 @@ class Word:
     start: float  # seconds; of the part while an engine works on it, then of the file
     end: float  # seconds
     probability: float | None  # 0 to 1; None: a server sent null
-    extra: Mapping[str, object] = field(default_factory=dict)  # what a server sent beyond these
+    extra: Mapping[str, object] = field(default_factory=dict)  # further values from a server
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -33,7 +33,7 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """Some words that belong together, about a sentence, with what the model knew of them."""
+    """Some words that belong together, about a sentence, with the model's data about them."""
 
     id: int = 0  # its number in the transcript
     seek: int = 0  # start of its window, in frames of 0.01 s
@@ -51,14 +51,14 @@ class Segment:
     language: str | None = None  # a code, where the language may change; None: that of the transcript
     channel: int | None = None  # of a channel or a sound track, counted from 1; None: it is the only one
     speaker: str | None = None  # a name, or "Speaker 1"; None: not known
-    extra: Mapping[str, object] = field(default_factory=dict)  # what a server sent beyond these
+    extra: Mapping[str, object] = field(default_factory=dict)  # further values from a server
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The segment that `as_json` gave these values.
+        """The segment from which `as_json` made these values.
 
         Raises:
-            KeyError, TypeError: `as_json` never did.
+            KeyError, TypeError: `as_json` never gave these values.
         """
         known = {name: value for name, value in values.items() if name in _NAMES}
         words = known.get("words")

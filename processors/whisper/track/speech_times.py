@@ -10,7 +10,9 @@ from processors.whisper.audio import vad
 from processors.whisper.track import hallucinations
 from processors.whisper.track.segment import FRAMES_PER_SECOND, Segment
 
-SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
+SILENCE_DB = (
+    -60.0
+)  # a sound with no 0.1 s above this level is silence. Speech recorded 45 dB too quietly still reached -53
 LEVELS_PER_SECOND = 10  # of `parts.levels`
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
 _SPOKEN_SHARE = 0.5  # of a segment
@@ -55,7 +57,8 @@ def is_hallucination(
     loudness: NDArray[np.float32],
     spoken: Sequence[vad.Span] | None,
 ) -> bool:
-    """True if no speech corresponds to the text. Whisper writes "you" on silence, and continues after the end."""
+    """True if no speech corresponds to the text: Whisper writes "you" for silence, and continues after the end of a
+    sound."""
     if spoken is not None and not _speech_within(segment, spoken):
         return True
     levels = loudness[int(segment.start * LEVELS_PER_SECOND) : int(segment.end * LEVELS_PER_SECOND) + 1]

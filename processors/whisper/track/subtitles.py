@@ -19,8 +19,8 @@ MAX_PER_SECOND = 20.0  # columns, for adults
 
 _PAUSE_SECONDS = 0.8  # ends a cue
 _SHORT_PAUSE_SECONDS = 0.3  # ends one that is complete
-_COMPLETE_COLUMNS = 28  # of a cue that the end of a sentence closes; a shorter one may be joined by the next
-_NEARBY_WORDS = 2  # from the place where a pause falls by the share of the speech
+_COMPLETE_COLUMNS = 28  # of a cue that ends with a sentence; a shorter cue may be joined with the next
+_NEARBY_WORDS = 2  # from the place of a pause as estimated by the share of speech
 _LEAD_SECONDS = 0.3  # by which a cue may start before its words, if it could not be read otherwise
 _SENTENCE = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 _CLAUSE = re.compile(r"[,;:–—、，；：][\"'”’)\]]*$")
@@ -116,13 +116,14 @@ def _words_before_pauses(texts: Sequence[str], stretches: Sequence[tuple[float, 
 
 
 def _ending(texts: Sequence[str], count: int) -> int:
-    """How well a phrase ends after so many words."""
+    """A score for ending a phrase after this many words."""
     last = texts[count - 1] if 0 < count < len(texts) else ""
     return 2 if _SENTENCE.search(last) else 1 if _CLAUSE.search(last) else 0
 
 
 def _stretches(segment: Segment) -> list[tuple[float, float]]:
-    """The speech in a segment without its short pauses; all of it if the voice detector found or looked for none."""
+    """The speech in a segment without its short pauses; all of it if the voice detector found no speech or did not
+    run."""
     found: list[tuple[float, float]] = []
     for start, end in segment.spoken:
         start, end = max(start, segment.start), min(end, segment.end)
@@ -211,7 +212,7 @@ def _best_break(run: list[_Timed], limit: int) -> int:
 
 
 def _break_quality(run: list[_Timed], at: int) -> int:
-    """How well a line or a cue ends before word `at`."""
+    """A score for ending a line or a cue before word `at`."""
     before, after = run[at - 1][0], run[at][0]
     if _SENTENCE.search(before.word):
         return 4
@@ -229,7 +230,7 @@ def _plain(word: Word) -> str:
 
 
 def _line_break(words: Sequence[_Timed]) -> int | None:
-    """The number of words on the first line; all of them if one line suffices; None: two do not."""
+    """The number of words on the first line; all of them if one line suffices; None: two lines do not suffice."""
     if _width(words) <= MAX_LINE:
         return len(words)
     fits = [at for at in range(1, len(words)) if max(_width(words[:at]), _width(words[at:])) <= MAX_LINE]

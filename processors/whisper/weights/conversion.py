@@ -1,4 +1,4 @@
-"""Convert CTranslate2 Whisper weights to an openai-whisper checkpoint, without loss.
+"""Convert CTranslate2 Whisper weights to an openai-whisper checkpoint, without loss of precision.
 
 The file format is that of ctranslate2/specs/model_spec.py, `ModelSpec._serialize` (binary versions 2 to 6):
 

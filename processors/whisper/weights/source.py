@@ -77,7 +77,7 @@ def location(name: str, models: Path) -> Path:
 
 
 def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
-    """Download missing weights; atomic and durable, whenever it ends.
+    """Download missing weights, atomically and durably, even if it is interrupted.
 
     Raises:
         Unreachable: no source responds.

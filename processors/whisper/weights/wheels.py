@@ -61,7 +61,7 @@ def download(archives: Sequence[catalog.Archive], own: Path, report: ProgressCal
 
 
 def _wheel(folder: Path, archive: catalog.Archive) -> Path:
-    """The downloaded file: its name may have capitals."""
+    """The downloaded file; its name may contain capitals."""
     start = f"{archive.module}-{archive.version}-".lower()
     return next(path for path in folder.iterdir() if path.name.lower().startswith(start))
 

@@ -111,7 +111,7 @@ def test_near_half_whose_daemon_was_killed_ends_when_its_node_is_lost(
     wait_for(lambda: worker.status is not None, "its end")
 
 
-def test_checkpoints_come_back_as_they_are_made_and_go_to_the_next_attempt(
+def test_checkpoints_are_fetched_as_they_are_made_and_sent_with_the_next_attempt(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -130,7 +130,7 @@ def test_checkpoints_come_back_as_they_are_made_and_go_to_the_next_attempt(
 
 
 @pytest.mark.parametrize(("method", "size"), [("put", 100_000), ("read", 100_000), ("begin", 9), ("read_small", 9)])
-def test_file_that_is_damaged_on_its_way_fails(start: Start, tmp_path: Path, method: str, size: int):
+def test_file_that_is_damaged_in_transfer_fails(start: Start, tmp_path: Path, method: str, size: int):
     worker = start("plaintext")
 
     def damage(called: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -178,7 +178,7 @@ def test_outcome_of_another_attempt_is_discarded(start: Start, tmp_path: Path):
     assert worker.next(protocol.WorkFinished).attempt == 1
 
 
-def test_far_half_ends_itself_when_it_hears_nothing(tmp_path: Path):
+def test_far_half_ends_itself_without_calls(tmp_path: Path):
     if (child := os.fork()) == 0:
         FarHalf(tmp_path, silence_seconds=0.3)
         wait_for(lambda: False)

@@ -87,7 +87,9 @@ def _command(tmp_path: Path, *arguments: str) -> int:
     return models_cli.main(["--models", str(tmp_path), "--cluster=auto", "--token-file=token", *arguments])
 
 
-def test_list_shows_what_each_node_has(nodes: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_list_shows_the_models_of_each_node(
+    nodes: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     nodes["box1"] = [_model("tiny", True), _model("base", False), _model("ocr-greek", True)]
     nodes["box2"] = [_model("tiny", False)]
     assert _command(tmp_path, "list") == 3, "the highest exit code"

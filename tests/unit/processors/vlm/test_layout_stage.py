@@ -102,7 +102,7 @@ def test_answers_about_regions_become_the_text_of_the_page():
     assert result.notes == ()
 
 
-def test_empty_region_is_no_problem_and_a_loop_leads_to_the_complete_page():
+def test_empty_region_is_accepted_and_a_loop_leads_to_the_complete_page():
     result = PageResult(number=1)
     ladder = a_ladder(LayoutStage(Found(TEXT, TABLE), PADDLE, 1_280_000), result)
     ladder.add_answers([an_answer(""), an_answer("B")])

@@ -62,7 +62,7 @@ def test_front_matter_is_removed_and_a_turned_page_reported(matter: str, notes: 
     assert all(note in written for note, written in zip(notes, found.notes, strict=True))
 
 
-def test_rule_between_two_paragraphs_is_no_front_matter():
+def test_rule_between_two_paragraphs_does_not_count_as_front_matter():
     assert front_matter_to_notes("A\n\n---\n\nB").text == "A\n\n---\n\nB"
     assert front_matter_to_notes("---\nis_table: False\n---").text == "", "such a page has no text"
 

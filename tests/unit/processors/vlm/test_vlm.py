@@ -140,7 +140,7 @@ def test_empty_answer_needs_review(ask, tmp_path):
     assert asked.pages[0]["answer"] == answer("line")
 
 
-def test_unsure_answer_needs_review_if_the_recipe_says_so(ask, tmp_path):
+def test_unsure_answer_needs_review_if_the_recipe_requires_it(ask, tmp_path):
     drawing("lines-two").rotate(4, fillcolor="white").save(tmp_path / "skew.png")
     unsure = ask(tmp_path / "skew.png")
     assert unsure.pages[0]["lowest_token_probability"] < 0.9 and "unsure" not in unsure.review
@@ -210,7 +210,7 @@ def test_invalid_prompt_is_refused(content, expected, ask, tmp_path):
     assert asked.failed.kind is FailureKind.BAD_INPUT and expected in asked.failed.message
 
 
-def test_missing_prompt_is_refused_and_says_what_to_write(ask):
+def test_error_about_a_missing_prompt_shows_what_to_write(ask):
     asked = ask(DRAWINGS / "line.png", None)
     assert asked.failed.kind is FailureKind.BAD_INPUT and '"line.png.prompt"' in asked.failed.message
 

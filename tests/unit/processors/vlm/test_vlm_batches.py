@@ -148,7 +148,7 @@ def test_error_of_the_decoding_thread_is_raised(is_concurrent, pages, tmp_path, 
         outcomes(Model(2, is_concurrent), tmp_path, pages(2))
 
 
-def test_unreadable_files_are_no_failure_of_the_batch(tmp_path):
+def test_unreadable_files_do_not_fail_the_batch(tmp_path):
     (lost,) = outcomes(Model(2), tmp_path, tmp_path / "gone.png")
     assert isinstance(lost.outcome, Failed)
 

@@ -86,7 +86,7 @@ def test_password_stays_with_its_original_and_is_written_nowhere_else(drained: P
     assert not [path for path, content in files.items() if checksum.encode() in content]
 
 
-def test_wrong_password_fails_and_says_what_to_do(drained: Place):
+def test_error_about_a_wrong_password_shows_what_to_do(drained: Place):
     folder = drained.outbox / "failed" / "shapes" / "wrong"
     assert "Correct it and drop both files again" in (folder / "error.txt").read_text()
     assert (folder / "wrong.pdf.password").read_text() == "guess"

@@ -122,7 +122,7 @@ def test_markers_of_the_sanitiser_cannot_be_forged(engine):
     assert (marked == end).sum() == (plain == end).sum()
 
 
-def test_pages_that_are_no_statements_keep_their_own_limit(engine: "TransformersEngine"):
+def test_pages_other_than_statements_have_their_own_limit(engine: "TransformersEngine"):
     from processors.vlm.engine.local import TransformersEngine
 
     roomy = TransformersEngine(engine._model, engine._chat, 1, max_pixels=20_000)
@@ -194,7 +194,7 @@ def test_settings_of_the_models_author_change_neither_answers_nor_probabilities(
     assert (answer.text, answer.lowest_token_probability) == (usual.text, usual.lowest_token_probability)
 
 
-def test_model_whose_settings_name_no_end_stops_at_the_end_of_its_turn(with_settings, engine):
+def test_model_without_configured_end_tokens_stops_at_the_end_of_its_turn(with_settings, engine):
     """Without an end, `generate` would compute until the limit of tokens."""
     quiet = with_settings()
     [answer] = answered(quiet, [a_question()])
@@ -437,7 +437,7 @@ def test_quantization_that_did_nothing_is_refused(engine):
     check_quantization(engine._model, "none")
 
 
-def test_quantization_without_its_library_says_what_to_install(monkeypatch):
+def test_error_about_a_missing_quantization_library_shows_what_to_install(monkeypatch):
     from processors.vlm.engine.loading import quantization_config
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -469,7 +469,7 @@ def test_model_that_does_not_fit_is_refused_before_it_is_read(copied):
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "preprocessor_config.json"])
-def test_cut_off_file_is_unavailable_and_says_what_to_do(name, copied):
+def test_error_about_cut_off_weights_shows_what_to_do(name, copied):
     content = (copied / name).read_bytes()
     (copied / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(Unavailable, match="Copy the complete model to"):

@@ -147,7 +147,7 @@ def test_family_is_found_by_type_and_name(model_type: str, name: str, prompt: st
     assert found.startswith(prompt) and bool(found) is bool(prompt)
 
 
-def test_qwen_3_5_is_told_not_to_think():
+def test_qwen_3_5_is_configured_not_to_think():
     assert families.find("qwen3_5").template == {"enable_thinking": False}
     request = PageRequest(image=None, prompt="?", token_limit=9)
     body = write_request("Qwen/Qwen3.5-4B", request, (), families.find(name="Qwen/Qwen3.5-4B").template)

@@ -87,7 +87,7 @@ def test_model_that_lacks_a_shard_is_not_ready(place, tmp_path, empty_hub_cache)
     assert ("inboxd models remove" in answer.why) == (place == "models")
 
 
-def test_reading_falls_back_to_ocr_and_says_why(tmp_path):
+def test_reading_falls_back_to_ocr_and_reports_why(tmp_path):
     answer = Vlm.plan(VlmOptions(), AskOptions(task="read"), tmp_path)
     assert isinstance(answer, Substitute)
     assert (answer.processor, answer.recipe) == ("ocr", {})
@@ -100,7 +100,7 @@ def test_prompt_that_ocr_cannot_follow_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["ask", "describe"])
-def test_what_ocr_cannot_do_waits_for_the_model(task, tmp_path):
+def test_tasks_that_ocr_cannot_do_wait_for_the_model(task, tmp_path):
     answer = plan(tmp_path, task=task)
     assert isinstance(answer, NotReady)
     assert FETCH in answer.why and "OCR reads text, but cannot answer this." in answer.why
@@ -165,7 +165,7 @@ def test_recipe_that_cannot_work_is_refused_at_start(wrong):
     ],
     ids=["gone", "no json", "list", "wrong type", "no type", "remote", "dangling", "pattern", "long"],
 )
-def test_wrong_schema_is_a_config_error_that_says_what_to_fix(content, expected, tmp_path):
+def test_wrong_schema_is_a_config_error_that_shows_what_to_fix(content, expected, tmp_path):
     if content is not None:
         (tmp_path / "invoice.json").write_text(content)
     (tmp_path / "config.toml").write_text(

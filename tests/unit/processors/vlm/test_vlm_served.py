@@ -76,14 +76,14 @@ def test_server_is_started_asked_and_ended(load, tmp_path):
     assert not is_alive(server)
 
 
-def test_only_who_knows_the_key_is_served(load):
+def test_only_requests_with_the_key_are_served(load):
     import httpx2
 
     vlm = load(*FAKE)
     assert httpx2.get(f"{vlm._engine._child.url}/models", trust_env=False).status_code == 401
 
 
-def test_pages_are_sent_as_they_come(load, tmp_path):
+def test_pages_are_sent_as_soon_as_they_are_decoded(load, tmp_path):
     first, *rest = [drawing("line")] * 5
     first.save(tmp_path / "five.tiff", save_all=True, append_images=rest)
     vlm = load(*FAKE)

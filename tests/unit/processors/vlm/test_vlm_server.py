@@ -233,7 +233,7 @@ def test_key_is_sent_and_never_written(ask, server, tmp_path):
     assert KEY not in written + repr(asked.outcome)
 
 
-def test_wrong_or_missing_key_is_unavailable_and_says_where_it_is_set(load, server, monkeypatch, tmp_path):
+def test_error_about_a_wrong_or_missing_key_shows_where_it_is_set(load, server, monkeypatch, tmp_path):
     with pytest.raises(Unavailable, match="rejects the API key .wrong key.. Correct `api_key_env`"):
         load(server, api_key_env=None)
     monkeypatch.delenv("TEST_KEY")

@@ -50,7 +50,7 @@ def test_silence_of_a_pass_starts_after_its_longest_sound(ours, theirs):
 
 
 @torch.inference_mode()
-def test_silence_that_starts_too_early_gives_other_features(ours, theirs, monkeypatch):
+def test_silence_that_starts_too_early_changes_the_features(ours, theirs, monkeypatch):
     monkeypatch.setattr(module, "_SOUNDING_STEP", 1)
     assert is_near(ours.encode(sound(99)), theirs(sound(99)))
     monkeypatch.setattr(module, "_REACH", 1)

@@ -71,7 +71,7 @@ def test_truncated_file_of_other_formats_declares_more_than_it_has(tmp_path, nam
 @pytest.mark.parametrize(
     "name", ["LJ001-0001.wav", "LJ001-0002.mp3", "LJ001-0003.m4a", "LJ001-0004.flac", "LJ001-0007.mp4"]
 )
-def test_complete_file_decodes_to_what_it_declares(name):
+def test_complete_file_has_its_declared_duration(name):
     _, track = read(SAMPLES / name)
     assert track.decoded_seconds == pytest.approx(track.declared_seconds, abs=0.1)
     assert track.gaps == []

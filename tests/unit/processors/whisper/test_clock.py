@@ -85,7 +85,7 @@ def test_drift_of_the_sample_rate_is_filled_before_it_is_noticed():
     assert clock.resets == []
 
 
-def test_rounded_timestamps_are_no_gaps():
+def test_rounded_timestamps_cause_no_gaps():
     clock, position = Clock("matroska", 0.0), 0.0
     for number in range(500):
         assert clock.gap(round(number * 1024 / 48_000, 3), 1024 / 48_000, position) == 0.0

@@ -29,7 +29,7 @@ def _form(path: Path) -> str:
 
 
 @pytest.mark.parametrize(("suffix", "codec"), FORMATS)
-def test_cut_off_file_is_told_from_a_complete_one(tmp_path: Path, suffix: str, codec: str):
+def test_cut_off_file_is_distinguished_from_a_complete_one(tmp_path: Path, suffix: str, codec: str):
     sound = write_film(tmp_path / f"sound.{suffix}", [(0.0, tone(3.0))], codec=codec)
     form, content = _form(sound), sound.read_bytes()
     assert not ending.lacks_end(form, sound)
@@ -81,7 +81,7 @@ def test_live_realmedia_declares_no_end(tmp_path: Path):
 
 
 @pytest.mark.parametrize("tag", [b"TAG" + bytes(125), b"x" * 64 + b"APETAGEX" + b"\xd0\x07\0\0\x60\0\0\0" + bytes(16)])
-def test_tag_after_the_sound_is_no_cut(tmp_path: Path, tag: bytes):
+def test_tag_after_the_sound_does_not_count_as_cut_off(tmp_path: Path, tag: bytes):
     sound = write_film(tmp_path / "sound.mp3", [(0.0, tone(1.0))], codec="libmp3lame")
     sound.write_bytes(sound.read_bytes() + tag)
     assert not ending.lacks_end("mp3", sound)

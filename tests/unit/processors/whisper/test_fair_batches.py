@@ -50,7 +50,7 @@ def test_empty_request_is_answered():
     assert decoded({0: []}) == ([[]], [0])
 
 
-def test_windows_that_cannot_be_decoded_fail_their_own_file_only():
+def test_windows_that_cannot_be_decoded_fail_only_their_file():
     def decode(windows):
         if "a:bad" in windows:
             raise OverflowError(f"among {len(windows)}")

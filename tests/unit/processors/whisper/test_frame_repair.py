@@ -68,7 +68,7 @@ def test_channels_in_opposite_phase_do_not_cancel(tmp_path, dtype, noise):
 @pytest.mark.parametrize(
     "right", [SOUND, SOUND * 0, SOUND * -0.2, tone(3, 600, rate_hz=16_000)], ids=["same", "none", "weak", "other"]
 )
-def test_other_pairs_are_mixed_as_they_are(tmp_path, right):
+def test_other_pairs_of_channels_are_mixed_unchanged(tmp_path, right):
     pair = (np.stack([SOUND, right], 1) * 32767).astype("<i2")
     samples, track = read(write_wave(tmp_path / "pair.wav", pair))
     assert track.opposite_seconds == 0 and np.abs(samples - (SOUND + right) / 2).max() < 0.001

@@ -25,7 +25,7 @@ def model():
 @pytest.mark.parametrize(
     ("make", "tolerance"), [(kernels.packed, 1e-5), (kernels.bfloat16, 0.05), (kernels.quantized, 0.15)]
 )
-def test_layers_compute_what_torch_computes(make, tolerance, rows, has_bias):
+def test_layers_compute_the_same_as_torch(make, tolerance, rows, has_bias):
     weight, bias, x = random(96, 64) / 8, random(96) if has_bias else None, random(2, rows, 64)
     assert torch.allclose(make(weight, bias)(x), F.linear(x, weight, bias), atol=tolerance)
 
@@ -76,7 +76,7 @@ def test_bfloat16_layers_are_chosen_where_accurate_and_faster(monkeypatch, model
     assert kernels.choose_bfloat16(model, slow) is None
 
 
-def test_large_model_gets_no_second_copy_of_its_weights(model, monkeypatch):
+def test_weights_of_a_large_model_are_not_copied(model, monkeypatch):
     monkeypatch.setattr(kernels, "_MAX_PACKED_BYTES", 19)
     assert kernels.choose_bfloat16(model, kernels.plain) is None
     assert kernels.choose(model, torch.float32).linear is not kernels.packed

@@ -53,7 +53,7 @@ def test_silence_has_no_stretches():
     assert languages.stretches([], 60.0, guess(), "en") == []
 
 
-def test_engine_that_detects_languages_itself_gets_each_window():
+def test_engine_with_its_own_language_detection_gets_each_window():
     found = languages.stretches(SPOKEN, 60.0, guess(*[(None, None)] * 4), None)
     assert [(each.start, each.language) for each in found] == [(0.0, None), (12.5, None), (27.0, None), (43.5, None)]
 
@@ -267,7 +267,7 @@ class Interpreter(Engine):
 
 
 @pytest.mark.parametrize(("guess", "has_translation"), [(("de", 0.9), True), (("en", 0.9), False)])
-def test_translation_lies_beside_the_transcript(talk, tmp_path, make_work, guess, has_translation):
+def test_translation_is_written_beside_the_transcript(talk, tmp_path, make_work, guess, has_translation):
     (tmp_path / "outputs").mkdir()
     engine, reports = Interpreter(guess), []
     work = make_work(talk, tmp_path / "outputs", task="both", formats=["srt", "txt"])

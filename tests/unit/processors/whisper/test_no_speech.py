@@ -28,7 +28,7 @@ EVERY_FORMAT = ("txt", "srt", "vtt", "tsv", "json", "md")
 @pytest.mark.parametrize("beams", [{}, {"beam_size": 5, "best_of": 2}], ids=["greedy", "beams"])
 @pytest.mark.parametrize("way", ["exact", "fast"])
 @pytest.mark.parametrize("word_timestamps", [False, True])
-def test_fifth_of_a_second_is_no_speech(transcribe, tmp_path, way, beams, word_timestamps):
+def test_fifth_of_a_second_contains_no_speech(transcribe, tmp_path, way, beams, word_timestamps):
     source = write_wav(tmp_path / "short.wav", read_sound("jfk.flac")[A_FIFTH])
     found = transcribe(source, way=way, word_timestamps=word_timestamps, formats=EVERY_FORMAT, **beams)
     assert found.finished.review == NOTHING and found.json()["segments"] == []
@@ -42,7 +42,7 @@ def test_clip_without_text_leaves_the_others(transcribe, way):
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
-def test_clips_outside_the_file_are_no_speech(transcribe, way):
+def test_clips_outside_the_file_contain_no_speech(transcribe, way):
     found = transcribe("jfk.flac", way=way, clip_timestamps="2.00001,2.00002,20,30,400")
     assert found.finished.review == NOTHING
 
@@ -61,7 +61,7 @@ def test_silent_channel_leaves_the_other(transcribe, tmp_path, way):
 @pytest.mark.parametrize("way", ["exact", "fast"])
 @pytest.mark.parametrize("vad", [True, False])
 @pytest.mark.parametrize("samples", [1, 15, 160, 201])
-def test_sound_of_a_few_samples_is_no_speech(transcribe, tmp_path, samples, way, vad):
+def test_sound_of_a_few_samples_contains_no_speech(transcribe, tmp_path, samples, way, vad):
     if way == "fast" and not vad:
         pytest.skip("fast needs the detector")
     source = write_wav(tmp_path / "click.wav", np.full(samples, 0.5, np.float32))
@@ -128,7 +128,7 @@ def transcribe_scripted(
 @pytest.mark.parametrize("way", ["exact", "fast"])
 @pytest.mark.parametrize("channel", ["mix", "each"])
 @pytest.mark.parametrize("text", [None, "", " ", "\n"])
-def test_engine_without_text_gives_no_speech(way, channel, text):
+def test_engine_without_text_results_in_no_speech(way, channel, text):
     segments = [] if text is None else [a_segment(text, 0.0, 4.0)]
     found = transcribe_scripted(Scripted(segments), way=way, channel=channel)
     assert (found.segments, found.dropped, found.has_words) == ((), (), False)
@@ -192,7 +192,7 @@ def test_model_that_computes_nan_fails_the_job(broken, make_work, tmp_path, way,
     assert outcome.kind is FailureKind.ERROR and "probabilities are NaN" in outcome.message
 
 
-def test_too_many_channels_in_a_header_are_no_speech(transcribe, tmp_path):
+def test_header_with_too_many_channels_results_in_no_speech(transcribe, tmp_path):
     source = write_wav(tmp_path / "many.wav", read_sound("LJ001-0002.mp3")[:4000])
     content = bytearray(source.read_bytes())
     content[22] = 248  # the number of channels (RIFF, "fmt "), as a broken header has it

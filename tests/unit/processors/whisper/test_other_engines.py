@@ -204,7 +204,7 @@ NOTHING_SAID = [
 @pytest.mark.parametrize("word_timestamps", [False, True])
 @pytest.mark.parametrize("way", ["exact", "fast"])
 @pytest.mark.parametrize("answer", NOTHING_SAID)
-def test_empty_response_is_no_speech(transcribe, remote, server, answer, way, word_timestamps):
+def test_empty_response_results_in_no_speech(transcribe, remote, server, answer, way, word_timestamps):
     server.behave({"answer": answer})
     found = transcribe("LJ001-0002.mp3", by=remote, way=way, word_timestamps=word_timestamps)
     assert found.finished.review == ("No speech was found.",) and found.text == ""

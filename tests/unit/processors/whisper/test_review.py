@@ -60,7 +60,7 @@ def test_language_with_nan_probability_is_a_guess():
     assert "The language is a guess: English." in reasons(language_probability=math.nan)
 
 
-def test_punctuation_alone_is_no_speech():
+def test_punctuation_alone_does_not_count_as_speech():
     assert reasons(a_segment(" ."), a_segment(" …", 5)) == "No speech was found."
 
 
@@ -143,7 +143,7 @@ def test_mostly_doubtful_text_may_be_invented():
     assert "may be invented" in reasons(a_segment(no_speech_prob=0.9))
 
 
-def test_one_doubtful_word_in_clear_speech_is_no_reason():
+def test_one_doubtful_word_in_clear_speech_causes_no_review():
     assert reasons(a_segment(" A long and certain sentence."), a_segment(" Yes.", 5, no_speech_prob=0.9)) == ""
 
 

@@ -21,11 +21,11 @@ def test_json_has_the_keys_of_openai_whisper_in_its_order_and_then_ours():
     assert list(more.as_json()) == [*WHISPERS_KEYS, "speech_seconds", "language", "channel"]
 
 
-def test_what_is_not_known_is_left_out():
+def test_unknown_values_are_omitted():
     assert "words" not in Segment(seek=0, start=0, end=1, text="").as_json()
 
 
-def test_json_gives_the_same_segment_back():
+def test_segment_survives_the_conversion_to_json():
     for segment in (SEGMENT, Segment(seek=0, start=0, end=1, text="", words=(), channel=2, extra={"mood": "A"})):
         assert Segment.from_json(json.loads(json.dumps(segment.as_json()))) == segment
 

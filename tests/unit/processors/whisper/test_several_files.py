@@ -13,7 +13,7 @@ from tests.unit.processors.whisper.test_whisper import SAMPLES, read_sound, writ
 NAMES = ("jfk.flac", "LJ001-0004.flac", "LJ001-0002.mp3")
 
 
-def test_files_of_a_batch_get_the_text_whisper_gives_each_alone(whisper, make_work, models, tmp_path):
+def test_files_of_a_batch_have_the_same_text_as_alone(whisper, make_work, models, tmp_path):
     model = openai_whisper.load_model(str(models / "whisper" / "tiny.en.pt"), device="cpu")
     talk = write_wav(tmp_path / "talk.wav", np.concatenate([read_sound("LJ001-0003.m4a"), read_sound(NAMES[2])]))
     works = []
@@ -32,7 +32,7 @@ def test_files_of_a_batch_get_the_text_whisper_gives_each_alone(whisper, make_wo
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
-def test_impossible_options_fail_their_own_file_only(whisper, make_work, tmp_path, way):
+def test_impossible_options_fail_only_their_file(whisper, make_work, tmp_path, way):
     works = []
     for number in range(2):
         (tmp_path / str(number)).mkdir()
@@ -44,7 +44,7 @@ def test_impossible_options_fail_their_own_file_only(whisper, make_work, tmp_pat
     assert isinstance(outcomes["1"], Finished) and "modern" in outcomes["1"].excerpt
 
 
-def test_overflow_in_the_decoder_fails_its_own_file_only(whisper, make_work, tmp_path):
+def test_overflow_in_the_decoder_fails_only_its_file(whisper, make_work, tmp_path):
     works = []
     for number in range(2):
         (tmp_path / str(number)).mkdir()

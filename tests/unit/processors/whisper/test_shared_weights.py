@@ -40,7 +40,7 @@ def test_decoder_uses_the_weights_of_the_model(model: Whisper, dtype: torch.dtyp
     assert sum(sizes) < 0.55 * sum(each.numel() * 4 for each in model.parameters())
 
 
-def test_norms_stay_in_float32_and_the_model_itself_still_runs(model: Whisper):
+def test_norms_remain_in_float32_and_the_model_still_runs(model: Whisper):
     share_weights(model, torch.bfloat16)
     norms = [module for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]
     assert norms and {each.weight.dtype for each in norms} == {torch.float32}
@@ -128,7 +128,7 @@ def test_rows_read_here_and_there_do_not_bring_all_weights_into_memory(model: Wh
     assert resident_bytes() - before < 0.2 * embedding.nbytes
 
 
-def test_weights_in_memory_of_their_own_are_not_dropped():
+def test_weights_that_are_not_mapped_are_not_dropped():
     embedding = torch.randn(4000, 384)
     before, reads = embedding.clone(), mapped.ScatteredReads(embedding)
     for _ in range(100):

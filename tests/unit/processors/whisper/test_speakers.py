@@ -59,7 +59,7 @@ def test_few_outlier_windows_do_not_become_a_speaker():
     assert diarize(voices, Count()).speakers == 2
 
 
-def test_many_windows_are_clustered_in_bounded_time():
+def test_clustering_of_many_windows_takes_bounded_time():
     labels, centroids = speakers(np.stack([v.embedding for v in voices_of((0, 2000), (1, 2000))]), Count())
     assert len(centroids) == 2 and len(set(labels[:1990])) == 1 and len(set(labels[2010:])) == 1
 
@@ -205,7 +205,7 @@ def encoder(models) -> VoiceEncoder:
     return VoiceEncoder(weights.load(models, Progress(lambda message: None)))
 
 
-def test_real_voices_are_told_apart(encoder):
+def test_real_voices_are_distinguished(encoder):
     first, second = read_sound("jfk.flac"), read_sound("LJ001-0001.wav")
     talk = np.concatenate([first, second, first[: 16_000 * 5]])
     talk = Conversation(
@@ -216,7 +216,7 @@ def test_real_voices_are_told_apart(encoder):
 
 
 @pytest.mark.parametrize("given", ["auto", ["Kennedy", "Reader"]])
-def test_transcript_says_who_speaks(transcribe, tmp_path, encoder, given):
+def test_transcript_names_the_speakers(transcribe, tmp_path, encoder, given):
     pause = np.zeros(8000, np.float32)
     talk = write_wav(tmp_path / "talk.wav", np.concatenate([read_sound("jfk.flac"), pause, read_sound(BLOCK)]))
     found = transcribe(talk, speakers=given, formats="txt, json")

@@ -111,7 +111,7 @@ def a_word(rng: random.Random) -> str:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_any_transcript_keeps_the_limits_and_every_word(seed):
+def test_subtitles_of_any_transcript_respect_the_limits_and_contain_every_word(seed):
     rng = random.Random(seed)
     segments, at, spoken = [], 0.0, []
     for _ in range(rng.randint(1, 40)):

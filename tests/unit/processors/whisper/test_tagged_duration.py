@@ -40,7 +40,7 @@ def declared(path: Path) -> float | None:
     ],
     ids=str,
 )
-def test_length_in_a_tag_is_what_the_file_declares(tmp_path, tags, seconds):
+def test_length_in_a_tag_is_the_declared_duration(tmp_path, tags, seconds):
     assert declared(write_mp3(tmp_path / "sound.mp3", tags)) == seconds
 
 
@@ -59,7 +59,7 @@ def test_recordings_joined_to_one_file_do_not_seem_cut_off(tmp_path):
         assert track.declared_seconds == pytest.approx(3.0, abs=0.2)
 
 
-def test_count_of_a_vbri_header_is_what_the_file_declares(tmp_path):
+def test_count_in_a_vbri_header_is_the_declared_duration(tmp_path):
     content = write_mp3(tmp_path / "sound.mp3", {}).read_bytes()
     frame = content.index(b"\xff\xf3")
     header = b"VBRI" + bytes(10) + (250).to_bytes(4) + bytes(8)

@@ -35,5 +35,5 @@ def test_path_is_whispers(shape, levels):
     assert np.array_equal(time_warping.warp(distances), theirs(distances))
 
 
-def test_path_through_what_is_not_a_number_still_ends():
+def test_path_through_values_that_are_not_numbers_still_ends():
     assert time_warping.warp(np.full((3, 4), np.nan)).shape[0] == 2

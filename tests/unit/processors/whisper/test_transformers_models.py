@@ -59,7 +59,7 @@ def test_file_is_transcribed_in_all_formats(transcribe: Any, loaded: Whisper, mo
 
 
 @pytest.mark.slow
-def test_batch_gives_the_tokens_of_each_window_alone(engine: "TransformersSpeechEngine"):
+def test_windows_of_a_batch_have_the_same_tokens_as_alone(engine: "TransformersSpeechEngine"):
     """Windows of different lengths: what pads the shorter one leads to no words."""
     together = engine._model.tokens(sounds(), "en", "transcribe")
     for sound, tokens in zip(sounds(), together, strict=True):

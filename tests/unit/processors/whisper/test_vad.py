@@ -82,7 +82,7 @@ def test_windows_contain_complete_spans_within_the_limit():
     assert vad.windows(spans, longest=31.0) == [Span(0, 29), Span(40, 70)]
 
 
-def test_outside_is_what_no_other_span_covers():
+def test_outside_returns_the_parts_that_no_other_span_covers():
     spans = [vad.Span(0.0, 4.0), vad.Span(6.0, 10.0), vad.Span(12.0, 13.0)]
     assert vad.outside(spans, []) == spans
     assert vad.outside(spans, [(11.0, 20.0), (1.0, 2.0), (3.0, 7.0)]) == [

@@ -61,7 +61,7 @@ def test_chunk_of_odd_size_without_its_padding_is_skipped(tmp_path, before):
     assert np.array_equal(sound_of(tmp_path / "talk.wav"), sound_of(plain))
 
 
-def test_chunk_after_odd_data_without_padding_is_no_sound(tmp_path):
+def test_chunk_after_odd_data_without_padding_is_not_read_as_sound(tmp_path):
     data = (SOUND[:24_001] // 256 + 128).astype(np.uint8)
     track = read(write_wave(tmp_path / "talk.wav", data, after=chunk(b"LIST", INFO * 20)))
     assert track.decoded_seconds == pytest.approx(1.5, abs=0.01) and not track.exceeds_header

@@ -135,12 +135,12 @@ def test_word_timestamps_are_within_the_sound_and_in_order(transcribe):
 # ---------------------------------------------------------------------------------------------- review
 
 
-def test_silence_gives_no_text_and_a_review_reason(transcribe, tmp_path):
+def test_silence_results_in_no_text_and_a_review_reason(transcribe, tmp_path):
     found = transcribe(write_wav(tmp_path / "silence.wav", np.zeros(16_000 * 45, np.float32)))
     assert found.text == "" and found.finished.review == ("No speech was found.",)
 
 
-def test_noise_gives_no_text_and_a_review_reason(transcribe, tmp_path):
+def test_noise_results_in_no_text_and_a_review_reason(transcribe, tmp_path):
     noise = np.random.default_rng(7).standard_normal(16_000 * 10).astype(np.float32) * 0.01
     assert transcribe(write_wav(tmp_path / "noise.wav", noise)).finished.review == ("No speech was found.",)
 
@@ -165,7 +165,7 @@ def test_lower_precision_works_on_the_cpu(transcribe, models, dtype):
     assert small._engine.made_by["dtype"] == dtype
 
 
-def test_fifty_milliseconds_are_no_speech(transcribe):
+def test_fifty_milliseconds_contain_no_speech(transcribe):
     assert transcribe("fifty-ms.wav").finished.review == ("No speech was found.",)
 
 
