@@ -221,7 +221,7 @@ class DiskRetry:
 
 
 def _shown(path: str) -> str:
-    """Resolve a path through one of our descriptors for display (see `beneath.HeldFolder`)."""
+    """Resolve a path through one of our descriptors for display (see `safe_folders.HeldFolder`)."""
     match = re.match(r"/proc/self/fd/\d+", path)
     with contextlib.suppress(OSError):
         return os.readlink(match[0]) + path[match.end() :] if match else path

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.core import durable
 from daemon.core.job import Job
-from daemon.files import additions, beneath, flat, result_reader
+from daemon.files import added_files, flat, result_reader, safe_folders
 from daemon.files.originals import RESULT
 
 
@@ -38,8 +38,8 @@ class FlatFiles:
         entries = flat.entries(document.facts)
         visible = flat.visible_names(job.name, path.name, entries)
         self._names = {entry: visible[entry] for entry in entries}  # in this order: the original appears last
-        self._sizes = additions.sizes(document.facts)
-        self._published = additions.published(document.facts)
+        self._sizes = added_files.sizes(document.facts)
+        self._published = added_files.published(document.facts)
         self._newest_ns = max(document.changed_ns, job.mtime_ns)  # the time of an original may be in the future
 
     def place(self) -> None:
@@ -49,7 +49,7 @@ class FlatFiles:
             FileExistsError: something else has one of the names; all files are in `home` again.
             NotADirectoryError: something else has the name of the folder.
         """
-        with beneath.opened(self._outbox, self._folder, make=True) as folder:
+        with safe_folders.opened(self._outbox, self._folder, make=True) as folder:
             try:
                 for entry, name in self._names.items():
                     if os.path.lexists(self._home / entry):
@@ -63,12 +63,12 @@ class FlatFiles:
 
     def take_back(self) -> None:
         """Rename the files that nobody has changed, moved or replaced back into `home`, durably."""
-        with contextlib.suppress(FileNotFoundError), beneath.opened(self._outbox, self._folder) as folder:
+        with contextlib.suppress(FileNotFoundError), safe_folders.opened(self._outbox, self._folder) as folder:
             self._take_back(folder)
 
     def changed(self) -> list[str]:
         """The names of the result that belong to other files now, or to files that a person has changed."""
-        with contextlib.suppress(FileNotFoundError), beneath.opened(self._outbox, self._folder) as folder:
+        with contextlib.suppress(FileNotFoundError), safe_folders.opened(self._outbox, self._folder) as folder:
             found = self._visible(folder)
             return [name for entry, name, facts in found if not self._is_ours(folder, entry, name, facts)]
         return []
@@ -91,7 +91,7 @@ class FlatFiles:
         if not stat.S_ISDIR(facts.st_mode):
             return self._is_file_of_ours(entry, facts)
         within = {path.removeprefix(f"{entry}/") for path in self._published if path.startswith(f"{entry}/")}
-        if facts.st_uid != os.geteuid() or any(additions.others(name, within, below=folder)):
+        if facts.st_uid != os.geteuid() or any(added_files.others(name, within, below=folder)):
             return False
         for path in within:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):

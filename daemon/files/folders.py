@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon.core import copies, durable, names, regular_files
 from daemon.core.errors import AlreadyRunning, SetupError, StartOver, StorageError
 from daemon.core.job import Job, Original
-from daemon.files import beneath, reclaim
+from daemon.files import reclaim, safe_folders
 from daemon.files.inbox import Inbox
 from daemon.files.incoming import Incoming
 from daemon.files.lock_files import LOCK_FILE, lock_file, write_owner
@@ -77,17 +77,17 @@ class Folders:
                 f"Unmount {taken} and remove it; inboxd creates it again.",
             )
         for folder in (self.inbox.path, self.outbox.path):
-            beneath.protect_names(folder)
+            safe_folders.protect_names(folder)
         self.incoming.tidy(time.time())
-        beneath.close_to_writers(self.state)
+        safe_folders.close_to_writers(self.state)
         self._make_failed()
 
     def _make_failed(self) -> None:
         """Create outbox/failed; if something else has its name, failures go to "failed (2)"."""
         failed = self.outbox.path / FAILED
         try:
-            with beneath.opened(self.outbox.path, failed, make=True):
-                beneath.close_to_writers(failed)
+            with safe_folders.opened(self.outbox.path, failed, make=True):
+                safe_folders.close_to_writers(failed)
         except NotADirectoryError:
             log.warning("%s is not a folder: failures go to a folder beside it", failed)
 
@@ -108,8 +108,8 @@ class Folders:
                 f"If another inboxd uses it, stop that one; otherwise rename {folder}: inboxd creates a new one.",
             )
         if folder == self.inbox.own.place and not folder.exists():
-            self.is_taken_lost = not beneath.is_safe(folder.parent)
-        beneath.make_private(folder)
+            self.is_taken_lost = not safe_folders.is_safe(folder.parent)
+        safe_folders.make_private(folder)
 
     def _all(self) -> tuple[Path, ...]:
         inbox, outbox = self.inbox, self.outbox

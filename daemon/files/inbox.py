@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from daemon.core import names, regular_files
 from daemon.core.job import Entry
-from daemon.files import beneath
+from daemon.files import safe_folders
 
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _MAX_DEPTH = 100  # nested folders; the standard library walks them by recursion
@@ -35,7 +35,7 @@ class Inbox:
 
     def __init__(self, path: Path):
         self.path = path
-        self.own = beneath.HeldFolder(path / ".taken")
+        self.own = safe_folders.HeldFolder(path / ".taken")
         self._held: dict[Path, int] | None = None  # descriptors of open folders; see `holding`
 
     @property
@@ -67,8 +67,8 @@ class Inbox:
         if held is not None and (known := held.get(folder)) is not None:
             yield known
             return
-        root = self.taken if beneath.is_below(self.taken, folder) else self.path
-        with beneath.opened(root, folder, make=make) as descriptor:
+        root = self.taken if safe_folders.is_below(self.taken, folder) else self.path
+        with safe_folders.opened(root, folder, make=make) as descriptor:
             if held is not None:
                 held[folder] = os.dup(descriptor)
             yield descriptor

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.files import beneath, reclaim
+from daemon.files import reclaim, safe_folders
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Incoming:
         """
         try:
             reclaim.make_room(self.path)
-            beneath.make_private(self.path)
+            safe_folders.make_private(self.path)
             with self.opened() as folder, os.scandir(folder) as found:
                 stale = [item.name for item in found if _is_stale(item, now)]
                 for name in stale:
@@ -51,7 +51,7 @@ class Incoming:
             FileNotFoundError: it does not exist, or is not a folder.
             PermissionError: another user could have put files into it.
         """
-        with beneath.opened(self.path.parent, self.path) as folder:
+        with safe_folders.opened(self.path.parent, self.path) as folder:
             facts = os.fstat(folder)
             if facts.st_uid != os.geteuid() or facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise PermissionError(errno.EPERM, "it is not private to the user of inboxd", str(self.path))

@@ -14,7 +14,7 @@ from pathlib import Path
 from daemon.core import copies, durable, names, regular_files
 from daemon.core.job import Job, JobState, Original
 from daemon.core.syncer import Syncer
-from daemon.files import beneath, flat, originals, result_reader
+from daemon.files import flat, originals, result_reader, safe_folders
 from daemon.files.flat_files import FlatFiles
 from daemon.files.lock_files import LOCK_FILE
 from daemon.files.originals import ERROR_DOCUMENTS, ORIGINAL, RESULT, originals_in
@@ -26,7 +26,7 @@ class Outbox:
 
     def __init__(self, path: Path, *, archive: Path, inbox: Path):
         self.path = path
-        self.own = beneath.HeldFolder(path / ".staging")
+        self.own = safe_folders.HeldFolder(path / ".staging")
         self.archive = archive
         self._names = ResultNames(path, inbox)
 
@@ -192,7 +192,7 @@ class Outbox:
         if files is not None:
             files.place()
         try:
-            with beneath.opened(self.path, target.parent, make=True) as folder:
+            with safe_folders.opened(self.path, target.parent, make=True) as folder:
                 durable.rename_noreplace(staged, target, target_folder=folder)
         except (FileExistsError, NotADirectoryError):
             if files is not None:
@@ -212,7 +212,7 @@ class Outbox:
     def fsync_results(self, *result_paths: str | None) -> None:
         """Make the renames durable. It is no error if somebody has moved a result away in the meantime."""
         for parent in dict.fromkeys((self.path / path).parent for path in result_paths if path is not None):
-            with contextlib.suppress(FileNotFoundError), beneath.opened(self.path, parent) as folder:
+            with contextlib.suppress(FileNotFoundError), safe_folders.opened(self.path, parent) as folder:
                 durable.fsync_folder(folder)
         durable.fsync_folder(self.staging)
 
@@ -249,7 +249,7 @@ class Outbox:
             durable.remove_empty_folders((self.path / flat.visible_path(job.result_path)).parent, up_to=self.path)
         hidden = self.staging / f"{job.id}.removed"
         durable.remove_tree(hidden)
-        with beneath.opened(self.path, folder.parent) as parent:
+        with safe_folders.opened(self.path, folder.parent) as parent:
             durable.rename_noreplace(folder, hidden, source_folder=parent)
             durable.fsync_folder(parent)
         durable.remove_tree(hidden)
@@ -280,7 +280,7 @@ class Outbox:
         Raises:
             FileNotFoundError: the folder does not exist.
         """
-        with beneath.opened(self.path, folder) as descriptor:
+        with safe_folders.opened(self.path, folder) as descriptor:
             for name in wanted:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=descriptor)

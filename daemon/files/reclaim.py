@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.core import durable, names, regular_files
-from daemon.files import beneath
+from daemon.files import safe_folders
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def make_room(place: Path) -> None:
     Raises:
         OSError: it cannot be renamed.
     """
-    if beneath.is_safe(place.parent) or not os.path.lexists(place):
+    if safe_folders.is_safe(place.parent) or not os.path.lexists(place):
         return
     facts = place.lstat()
     if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid():
@@ -38,7 +38,7 @@ def make_room(place: Path) -> None:
             return
 
 
-def reclaim(own: beneath.HeldFolder, lock_file: str) -> None:
+def reclaim(own: safe_folders.HeldFolder, lock_file: str) -> None:
     """Move everything that belongs to jobs back into `own`, from folders beside it that once had its place.
 
     lock_file: the name of the file in each of them that a running daemon locks.
@@ -47,7 +47,7 @@ def reclaim(own: beneath.HeldFolder, lock_file: str) -> None:
         OSError: not possible now; safe to repeat.
     """
     place = own.place
-    if beneath.is_safe(place.parent):
+    if safe_folders.is_safe(place.parent):
         return
     with os.scandir(place.parent) as found:
         candidates = [item.name for item in found if item.name != place.name and item.is_dir(follow_symlinks=False)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.core import names
 from daemon.core.job import Job
-from daemon.files import beneath, flat
+from daemon.files import flat, safe_folders
 from daemon.files.originals import ERROR_DOCUMENTS, RESULT
 
 FAILED = "failed"  # the folder of the outbox for failed jobs
@@ -69,7 +69,7 @@ class ResultNames:
 
     def _is_folder_of_inbox(self, folder: Path) -> bool:
         try:
-            with beneath.opened(self._inbox, self._inbox / folder):
+            with safe_folders.opened(self._inbox, self._inbox / folder):
                 return True
         except OSError:  # it is none, or not accessible
             return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core import regular_files
-from daemon.files import beneath
+from daemon.files import safe_folders
 from processors import protocol, wellformed
 
 MAX_BYTES = 2 * protocol.LINE_BYTES  # a worker reports a result in one line; indentation makes it longer
@@ -34,7 +34,7 @@ def read(path: Path, *, root: Path, most_bytes: int = MAX_BYTES) -> ResultJson:
         OSError: it does not exist, is not a regular file, or cannot be read now.
         ValueError: it is too large, or not a JSON object.
     """
-    with beneath.opened(root, path.parent) as folder:
+    with safe_folders.opened(root, path.parent) as folder:
         descriptor = regular_files.open_regular(path.name, folder)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(file.fileno())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.core import durable, names, regular_files
 from daemon.core.job import Job, JobState
-from daemon.files import additions, beneath, result_reader
+from daemon.files import added_files, result_reader, safe_folders
 from daemon.files.corrected_files import FOLDER, PREPARED, RECORD
 from daemon.files.folders import Folders
 from daemon.queue.store import Store
@@ -58,7 +58,7 @@ class CorrectionPlacer:
         for name, content in files.items():
             durable.write_file(staged / name, content)
         durable.fsync_folder(staged)
-        with beneath.opened(outbox.path, result) as folder:
+        with safe_folders.opened(outbox.path, result) as folder:
             durable.put_in_place(staged, result / FOLDER, target_folder=folder)
             durable.fsync_folder(folder)
         outbox.fsync_staging()
@@ -100,8 +100,8 @@ class CorrectionPlacer:
             ValueError, LookupError, TypeError: the record of the corrections was changed.
         """
         files = {str(file["name"]): file["sha256"] for file in facts["files"]}
-        with beneath.opened(self._folders.outbox.path, folder) as descriptor:
-            mine = list(additions.others(".", {RECORD, *files}, below=descriptor))
+        with safe_folders.opened(self._folders.outbox.path, folder) as descriptor:
+            mine = list(added_files.others(".", {RECORD, *files}, below=descriptor))
             mine += [name for name, sha256 in files.items() if _is_changed(name, sha256, descriptor)]
         if mine:
             shown = names.printable_sentence(", ".join(sorted(mine)), most=200)

@@ -14,7 +14,7 @@ from daemon.files.taken import OriginalGone
 from daemon.publishing import original_changes, preparation, result_documents
 from daemon.publishing.completion import Completion
 from daemon.publishing.job_retrier import JobRetrier
-from daemon.publishing.parked import CANCELLING, INTERNAL_ERROR
+from daemon.publishing.park_reasons import CANCELLING, INTERNAL_ERROR
 from daemon.publishing.shared import Shared
 from processors import contract
 

@@ -19,7 +19,7 @@ from typing import Unpack
 import sqlalchemy as sa
 
 from daemon.core.job import Job, JobState
-from daemon.queue import adoption, sql
+from daemon.queue import history_import, sql
 from daemon.queue.changes import JobChanges, StartFacts
 from daemon.queue.queries import Queries, Values
 from daemon.queue.tables import ENDED, attempts_table, events_table, jobs_table, row_of
@@ -210,8 +210,8 @@ class Store(Queries):
     def adopt_history(self, copy: Path, *, but_not: Collection[str]) -> int:
         """Import from a `copy` of the job log the jobs that had ended and have no row here; return their number.
         `but_not`: jobs that have not ended, according to their files."""
-        with adoption.attached(self._connection, copy), self._transaction():
-            count = adoption.adopt(self._connection, but_not)
+        with history_import.attached(self._connection, copy), self._transaction():
+            count = history_import.adopt(self._connection, but_not)
         self._counts = self._count()
         return count
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from daemon.config.current import CurrentSettings
 from daemon.core import durable, names
 from daemon.core.job import Job, JobState
-from daemon.files import additions, result_reader
+from daemon.files import added_files, result_reader
 from daemon.files.folders import Folders
 from daemon.queue.store import Store
 
@@ -100,8 +100,8 @@ class Retention:
             document = result_reader.read(path, root=folder)
             if document.facts.get("job") != job.id:
                 return "another job's result has its name"
-            foreign = additions.added(folder, document.facts)
-            changed = self._folders.outbox.changed_files(job) or additions.changed(folder, document, job.mtime_ns)
+            foreign = added_files.added(folder, document.facts)
+            changed = self._folders.outbox.changed_files(job) or added_files.changed(folder, document, job.mtime_ns)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return "it has changed since inboxd published it"
         if changed:

@@ -20,7 +20,7 @@ from daemon.files.folders import Folders
 from daemon.files.taken import OriginalGone
 from daemon.intake.filetype import sniff
 from daemon.intake.intake import Intake
-from daemon.publishing.parked import CANCELLING, LOST
+from daemon.publishing.park_reasons import CANCELLING, LOST
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.recovery import unplaced

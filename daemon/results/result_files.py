@@ -12,7 +12,7 @@ from typing import Protocol
 
 from daemon.core import names, regular_files
 from daemon.core.errors import InboxdError, StoreError
-from daemon.files import beneath, corrected_files, result_reader
+from daemon.files import corrected_files, result_reader, safe_folders
 from daemon.files.flat import FilePlaces
 from daemon.files.originals import ERROR_DOCUMENTS
 from daemon.queue.rows import JobRow
@@ -175,7 +175,7 @@ def _original(where: object, places: FilePlaces, folders: Folders) -> tuple[Path
 
 def _open(root: Path, path: Path) -> int:
     try:
-        with beneath.opened(root, path.parent) as folder:
+        with safe_folders.opened(root, path.parent) as folder:
             return regular_files.open_regular(path.name, folder)
     except OSError as error:
         what = "This file is no longer in its place."

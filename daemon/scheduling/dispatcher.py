@@ -22,7 +22,7 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.folders import Folders
 from daemon.files.taken import OriginalGone
 from daemon.intake import unsupported
-from daemon.publishing.parked import CANCELLING, INTERNAL_ERROR
+from daemon.publishing.park_reasons import CANCELLING, INTERNAL_ERROR
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement, retry

@@ -14,7 +14,7 @@ from daemon.core import copies, durable, regular_files
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
-from daemon.files import beneath, result_reader
+from daemon.files import result_reader, safe_folders
 from daemon.files.flat import FilePlaces, shown
 from daemon.files.folders import Folders
 from daemon.publishing.publisher import Publisher
@@ -134,7 +134,7 @@ class Duplicates:
             OSError, ValueError: it is not as result.json describes it.
         """
         durable.make_folder(target.parent)
-        with beneath.opened(self._folders.outbox.path, source.parent) as folder:
+        with safe_folders.opened(self._folders.outbox.path, source.parent) as folder:
             held = Path(f"/proc/self/fd/{folder}") / source.name
             copies.copy(held, target, file["sha256"], at_most=file["size_bytes"])
         if target.stat().st_size != file["size_bytes"]:

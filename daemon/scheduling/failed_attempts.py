@@ -10,7 +10,7 @@ from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.folders import Folders
-from daemon.publishing.parked import INTERNAL_ERROR
+from daemon.publishing.park_reasons import INTERNAL_ERROR
 from daemon.publishing.publisher import Publisher
 from daemon.scheduling import retry
 from daemon.scheduling.assignment import Assignment

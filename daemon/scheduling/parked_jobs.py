@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from daemon.core.job import Job
 from daemon.core.journald import about
-from daemon.publishing.parked import CANCELLING, LOST
+from daemon.publishing.park_reasons import CANCELLING, LOST
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling.assignment import Assignment

@@ -19,7 +19,7 @@ from anyio import to_thread
 from daemon.config.settings import Settings
 from daemon.core import durable
 from daemon.core.names import NAME_MAX, is_job_id, printable
-from daemon.files import beneath
+from daemon.files import safe_folders
 from daemon.web.errors import WebError
 
 INCOMING = ".incoming"
@@ -53,7 +53,7 @@ class Receiver:
             WebError: the inbox is missing or not writable, or .incoming is not a folder of this user.
         """
         try:
-            beneath.make_private(self.folder)
+            safe_folders.make_private(self.folder)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -138,7 +138,7 @@ class Upload:
         self._receiver = receiver
         self._buffer = bytearray()
         self._unchecked = 0  # bytes written since the last check of the free space
-        with beneath.opened(receiver.folder.parent, receiver.folder) as folder:  # never follows a symbolic link
+        with safe_folders.opened(receiver.folder.parent, receiver.folder) as folder:  # never follows a symbolic link
             self._descriptor = _open(upload_id, folder)
         receiver.open_uploads += 1
         self.size_bytes = os.fstat(self._descriptor).st_size

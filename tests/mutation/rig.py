@@ -103,7 +103,7 @@ TESTS = {  # module: its unit tests, which are run first
     "files.result_names": ("files/test_result_names", "files/test_outbox", "publishing/test_publisher"),
     "files.originals": ("files/test_originals", "recovery/test_startup"),
     "files.folders": ("files/test_folders", "files/test_originals", "recovery/test_startup"),
-    "files.beneath": ("files/test_beneath", "files/test_folders", "files/test_inbox", "files/test_taken"),
+    "files.safe_folders": ("files/test_safe_folders", "files/test_folders", "files/test_inbox", "files/test_taken"),
     "files.incoming": ("files/test_incoming", "intake/test_submissions"),
     "files.reclaim": ("files/test_reclaim", "files/test_folders"),
     "files.disk_retry": (
@@ -117,7 +117,7 @@ TESTS = {  # module: its unit tests, which are run first
     "core.background": ("core/test_background", "publishing/test_publisher"),
     "core.durable": ("core/test_durable", "files/test_outbox", "recovery/test_startup"),
     "core.copies": ("core/test_copies", "files/test_outbox", "recovery/test_startup"),
-    "core.regular_files": ("core/test_regular_files", "core/test_copies", "files/test_beneath"),
+    "core.regular_files": ("core/test_regular_files", "core/test_copies", "files/test_safe_folders"),
     "core.syncer": ("core/test_syncer", "intake/test_hasher"),
     "core.parallel": ("core/test_parallel", "publishing/test_group", "intake/test_claimer"),
     "publishing.group": ("publishing/test_group", "publishing/test_publisher"),
@@ -130,7 +130,7 @@ TESTS = {  # module: its unit tests, which are run first
     "publishing.publisher": ("publishing/test_publisher", "recovery/test_startup", "scheduling/test_dispatcher"),
     "recovery.startup": ("recovery/test_startup",),
     "recovery.unplaced": ("recovery/test_startup",),
-    **{f"queue.{name}": _OF_THE_STORE for name in ("store", "adoption", "queries", "sql", "tables")},
+    **{f"queue.{name}": _OF_THE_STORE for name in ("store", "history_import", "queries", "sql", "tables")},
     "scheduling.dispatcher": (
         "scheduling/test_dispatcher",
         "scheduling/test_outcomes",

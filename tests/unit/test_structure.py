@@ -38,7 +38,7 @@ PACKAGES = (
     "cli",
 )
 OWNERS = {  # the only modules that may import it
-    "sqlalchemy": {"queue.adoption", "queue.database", "queue.queries", "queue.store", "queue.tables"},
+    "sqlalchemy": {"queue.history_import", "queue.database", "queue.queries", "queue.store", "queue.tables"},
     "watchdog": {"intake.watcher"},
     "subprocess": {
         "workers.cluster_watch",

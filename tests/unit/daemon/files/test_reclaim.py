@@ -45,7 +45,7 @@ def shared(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def others_may_rename(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a share whose owner is another user; here the user of the tests owns all."""
-    monkeypatch.setattr("daemon.files.beneath.is_safe", lambda folder: False)
+    monkeypatch.setattr("daemon.files.safe_folders.is_safe", lambda folder: False)
 
 
 @pytest.mark.parametrize("what", ["link", "file", "pipe", "folder"])

@@ -207,7 +207,7 @@ def test_original_that_reappears_after_its_job_failed_returns_to_the_inbox(wreck
 def test_jobs_wait_for_a_taken_folder_that_was_renamed_and_go_on_when_it_is_back(
     wreck: Wreck, tmp_path: Path, monkeypatch, is_hashed: bool
 ):
-    monkeypatch.setattr("daemon.files.beneath.is_safe", lambda folder: False)
+    monkeypatch.setattr("daemon.files.safe_folders.is_safe", lambda folder: False)
     job_id = new_id()
     path = wreck.take(job_id)
     facts = {"sha256": sha256_of(path) if is_hashed else None, "mtime_ns": path.stat().st_mtime_ns, "size_bytes": 4}

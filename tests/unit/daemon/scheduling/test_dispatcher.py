@@ -13,7 +13,7 @@ from manual_daemon import finished
 
 from daemon import config
 from daemon.core.errors import StorageError
-from daemon.publishing.parked import LOST
+from daemon.publishing.park_reasons import LOST
 from daemon.scheduling import parked_jobs
 from daemon.workers.supervisor import WorkerState
 from processors import protocol

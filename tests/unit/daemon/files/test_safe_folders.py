@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.core import durable
-from daemon.files import beneath
+from daemon.files import safe_folders
 
 
 def mode_of(path: Path) -> int:
@@ -34,14 +34,14 @@ def test_names_below_a_folder_are_those_of_pathlib(root: str, path: str):
         expected = list(below.relative_to(folder).parts)
     except ValueError:
         with pytest.raises(ValueError, match="is not in the subpath"):
-            beneath.names_below(folder, below)
+            safe_folders.names_below(folder, below)
     else:
-        assert list(beneath.names_below(folder, below)) == expected
+        assert list(safe_folders.names_below(folder, below)) == expected
 
 
 @pytest.mark.parametrize("path", ["/in", "/in/box", "/in/box/a/b", "/in/boxes", "/in/box/../x", "a", "."])
 def test_path_is_below_a_folder_as_pathlib_says(path: str):
-    assert beneath.is_below(Path("/in/box"), Path(path)) == Path(path).is_relative_to("/in/box")
+    assert safe_folders.is_below(Path("/in/box"), Path(path)) == Path(path).is_relative_to("/in/box")
 
 
 # ---------------------------------------------------------------------------------------- opening
@@ -55,22 +55,22 @@ def test_link_in_any_part_of_a_path_is_not_followed(tmp_path: Path, part: str):
     (root / "a" / "b").mkdir()
     (root / part).rename(root / "aside")
     (root / part).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileNotFoundError), beneath.opened(root, root / "a" / "b"):
+    with pytest.raises(FileNotFoundError), safe_folders.opened(root, root / "a" / "b"):
         pass
-    with pytest.raises(NotADirectoryError), beneath.opened(root, root / "a" / "b", make=True):
+    with pytest.raises(NotADirectoryError), safe_folders.opened(root, root / "a" / "b", make=True):
         pass
 
 
 def test_file_is_not_opened_as_a_folder(tmp_path: Path):
     (tmp_path / "a").write_text("")
-    with pytest.raises(FileNotFoundError), beneath.opened(tmp_path, tmp_path / "a" / "b"):
+    with pytest.raises(FileNotFoundError), safe_folders.opened(tmp_path, tmp_path / "a" / "b"):
         pass
 
 
 def test_root_itself_may_be_a_link(tmp_path: Path):
     (tmp_path / "real" / "a").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    with beneath.opened(tmp_path / "link", tmp_path / "link" / "a") as folder:
+    with safe_folders.opened(tmp_path / "link", tmp_path / "link" / "a") as folder:
         assert os.path.samestat(os.fstat(folder), (tmp_path / "real" / "a").stat())
 
 
@@ -80,7 +80,7 @@ def test_missing_folders_get_the_permissions_of_their_parent(tmp_path: Path):
     root.chmod(0o1775)
     mask = os.umask(0o077)
     try:
-        with beneath.opened(root, root / "a" / "b", make=True):
+        with safe_folders.opened(root, root / "a" / "b", make=True):
             pass
         assert os.umask(0o077) == 0o077
     finally:
@@ -93,7 +93,7 @@ def test_path_that_leads_up_is_refused(tmp_path: Path):
     for make in (False, True):
         with (
             pytest.raises(FileNotFoundError),
-            beneath.opened(tmp_path / "root", tmp_path / "root" / ".." / "x", make=make),
+            safe_folders.opened(tmp_path / "root", tmp_path / "root" / ".." / "x", make=make),
         ):
             pass
     assert not (tmp_path / "x").exists()
@@ -104,7 +104,7 @@ def test_path_that_leads_up_is_refused(tmp_path: Path):
 
 def test_folder_in_a_safe_place_is_used_by_its_name(tmp_path: Path):
     (tmp_path / "own").mkdir(mode=0o700)
-    held = beneath.HeldFolder(tmp_path / "own")
+    held = safe_folders.HeldFolder(tmp_path / "own")
     held.hold()
     assert (held.path, held.descriptor) == (tmp_path / "own", None)
     held.refresh()
@@ -113,7 +113,7 @@ def test_folder_in_a_safe_place_is_used_by_its_name(tmp_path: Path):
 
 def test_folder_that_others_may_rename_is_used_through_its_descriptor(shared: Path):
     (shared / "own").mkdir()
-    held = beneath.HeldFolder(shared / "own")
+    held = safe_folders.HeldFolder(shared / "own")
     held.hold()
     assert held.path != held.place and mode_of(held.place) == 0o700
     (shared / "own").rename(shared / "aside")
@@ -127,7 +127,7 @@ def test_folder_that_others_may_rename_is_used_through_its_descriptor(shared: Pa
 
 def test_renamed_folder_is_renamed_back(shared: Path):
     (shared / "own").mkdir()
-    held = beneath.HeldFolder(shared / "own")
+    held = safe_folders.HeldFolder(shared / "own")
     held.hold()
     path = held.path
     for number in (1, 2):
@@ -145,7 +145,7 @@ def test_folder_of_another_user_is_not_held(shared: Path):
     (shared / "own").mkdir()
     os.chown(shared / "own", 54321, 54321)
     with pytest.raises(PermissionError, match="another user"):
-        beneath.HeldFolder(shared / "own").hold()
+        safe_folders.HeldFolder(shared / "own").hold()
 
 
 @pytest.mark.parametrize(
@@ -168,35 +168,35 @@ def test_folder_is_safe_if_no_other_user_can_rename_its_entries(tmp_path: Path, 
     if owner:
         os.chown(folder.parent, owner, -1)
     folder.parent.chmod(mode)
-    assert beneath.is_safe(folder) is is_safe
-    assert beneath.is_safe(folder.parent) is is_safe
+    assert safe_folders.is_safe(folder) is is_safe
+    assert safe_folders.is_safe(folder.parent) is is_safe
 
 
 def test_link_to_a_folder_must_be_in_a_safe_folder_as_well(tmp_path: Path, shared: Path):
     (tmp_path / "real").mkdir()
     (shared / "link").symlink_to(tmp_path / "real")
-    assert beneath.is_safe(tmp_path / "real") and not beneath.is_safe(shared / "link")
+    assert safe_folders.is_safe(tmp_path / "real") and not safe_folders.is_safe(shared / "link")
 
 
 def test_private_folder_is_closed_to_others(tmp_path: Path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there").chmod(0o2777)
     for name in ("new", "there"):
-        beneath.make_private(tmp_path / name)
+        safe_folders.make_private(tmp_path / name)
         assert mode_of(tmp_path / name) & 0o777 == 0o700
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(OSError):
-        beneath.make_private(tmp_path / "link")
+        safe_folders.make_private(tmp_path / "link")
 
 
 def test_names_are_protected_where_others_may_write(tmp_path: Path, shared: Path):
-    assert beneath.protect_names(shared) and mode_of(shared) == 0o1777
+    assert safe_folders.protect_names(shared) and mode_of(shared) == 0o1777
     before = mode_of(tmp_path)
-    assert beneath.protect_names(tmp_path) and mode_of(tmp_path) == before
+    assert safe_folders.protect_names(tmp_path) and mode_of(tmp_path) == before
 
 
 def test_write_permission_of_others_is_removed(shared: Path):
-    beneath.close_to_writers(shared)
+    safe_folders.close_to_writers(shared)
     assert mode_of(shared) == 0o755
 
 
@@ -204,7 +204,7 @@ def test_private_folder_is_durable_once_it_is_made(tmp_path: Path, monkeypatch: 
     synced: list[Path] = []
     monkeypatch.setattr(durable, "fsync_folder", synced.append)
     for _ in range(2):
-        beneath.make_private(tmp_path / "own")
+        safe_folders.make_private(tmp_path / "own")
     assert synced == [tmp_path] and mode_of(tmp_path / "own") == 0o700
 
 
@@ -213,14 +213,14 @@ def test_folder_that_cannot_be_held_leaves_no_descriptor_open(shared: Path, monk
     monkeypatch.setattr(os, "geteuid", lambda: 54321)  # it belongs to somebody else
     before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(PermissionError):
-        beneath.HeldFolder(shared / "own").hold()
+        safe_folders.HeldFolder(shared / "own").hold()
     assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_special_bits_of_a_folder_are_preserved(tmp_path: Path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own").chmod(0o7777)
-    beneath.make_private(tmp_path / "own")
+    safe_folders.make_private(tmp_path / "own")
     assert mode_of(tmp_path / "own") == 0o7700
 
 
@@ -228,7 +228,7 @@ def test_renaming_back_is_logged_and_an_unmoved_folder_is_not_renamed(
     shared: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     (shared / "own").mkdir()
-    held = beneath.HeldFolder(shared / "own")
+    held = safe_folders.HeldFolder(shared / "own")
     held.hold()
     (shared / "own").rename(shared / "aside")
     held.refresh()
@@ -247,7 +247,7 @@ def test_folder_is_made_again_where_its_mode_may_not_be_changed(tmp_path: Path, 
     monkeypatch.setattr(os, "fchmod", refuse)
     umask = os.umask(0o077)
     try:
-        with beneath.opened(root, root / "a" / "b", make=True):
+        with safe_folders.opened(root, root / "a" / "b", make=True):
             pass
         assert os.umask(0o077) == 0o077, "restored"
     finally:
@@ -257,12 +257,12 @@ def test_folder_is_made_again_where_its_mode_may_not_be_changed(tmp_path: Path, 
 
 def test_folder_of_another_user_with_the_sticky_bit_protects_names(shared: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
-    assert not beneath.protect_names(shared)
+    assert not safe_folders.protect_names(shared)
     shared.chmod(0o1777)
-    assert beneath.protect_names(shared)
+    assert safe_folders.protect_names(shared)
 
 
 def test_folder_that_is_private_already_is_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "own").mkdir(mode=0o700)
     monkeypatch.setattr(os, "fchmod", lambda *_: pytest.fail("its permissions were set"))
-    beneath.make_private(tmp_path / "own")
+    safe_folders.make_private(tmp_path / "own")
