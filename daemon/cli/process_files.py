@@ -50,7 +50,7 @@ def process(
             outbox=home / "outbox",
             state=home / "state",
             settle_seconds=0.0,
-            ignore=(),  # whoever names a file wants it
+            ignore=(),  # a file that the user names is wanted
             folders={"": replace(top, layout="folder")},
         )
         copies = [_copy(file, inside.inbox) for file in files]
@@ -90,7 +90,7 @@ def _is_meant(path: Path, folder: Path) -> bool:
 
 
 def fits(settings: Settings, recipe: str | None) -> Callable[[Path], bool]:
-    """A function that tells whether `recipe` supports a file; None: the recipe that config.toml selects."""
+    """A function that returns whether `recipe` supports a file; None: the recipe that config.toml selects."""
     top = settings.folders[""] if recipe is None else _with_recipe(settings, recipe)
     kinds = set(top.recipes) if recipe is None else set(settings.recipes[recipe].kinds)
     return lambda file: filetype.sniff(file).kind in kinds

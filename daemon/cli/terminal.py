@@ -1,7 +1,7 @@
 """Terminal output: the live view of a run, log lines, and the format of times, amounts and names.
 
-Names and texts come from whoever drops files: unprintable characters are shown as escapes, so that none can control
-the terminal or imitate another line.
+Names and texts come from the people who drop files: unprintable characters are shown as escapes, so that none can
+control the terminal or imitate another line.
 """
 
 import io
@@ -208,5 +208,5 @@ def clock(seconds: float) -> str:
 
 
 def safe_text(text: str, style: str = "") -> Text:
-    """Text that cannot control the terminal, whoever wrote it."""
+    """Text that cannot control the terminal, whatever it contains."""
     return Text(printable_lines(text), style=style)

@@ -193,7 +193,7 @@ class ScheduleTable(Table):
 
 
 class RetentionTable(Table):
-    """`[retention]`: how long after the end of a job things are kept; `[schedule] nightly` removes them."""
+    """`[retention]`: how long after the end of a job its data is stored; `[schedule] nightly` removes it."""
 
     results: Age = None  # folders in the outbox, including originals in them
     failed: Age = None  # the same in outbox/failed

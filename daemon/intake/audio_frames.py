@@ -33,7 +33,8 @@ _AC3_RATES_HZ = (48000, 44100, 32000)
 
 
 def _dolby_frame(header: bytes) -> tuple[int, str]:
-    """ATSC A/52:2018: `bsid` at byte 5 tells AC-3 (5.4.1, frame sizes in table 5.18) from E-AC-3 (annex E, 1.3.1)."""
+    """ATSC A/52:2018: `bsid` at byte 5 distinguishes AC-3 (5.4.1, frame sizes in table 5.18) from E-AC-3 (annex E,
+    1.3.1)."""
     version = header[5] >> 3
     if 11 <= version <= 16:
         return (((header[2] & 7) << 8 | header[3]) + 1) * 2, "audio/eac3"

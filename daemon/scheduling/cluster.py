@@ -34,7 +34,7 @@ class Cluster:
 
     @property
     def is_awaited(self) -> bool:
-        """True if no node has been seen yet, so that nobody knows what it offers."""
+        """True if no node has been seen yet, so that its resources are unknown."""
         return bool(self.address) and not self.nodes
 
     @property

@@ -1,4 +1,4 @@
-"""Starts `update` in a process of its own: it reads every result, and must delay nobody."""
+"""Starts `update` in a separate process, because it reads every result, and must not delay other requests."""
 
 import logging
 import os

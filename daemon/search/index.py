@@ -209,7 +209,7 @@ def remove(path: Path) -> None:
 
 
 def _create(path: Path) -> Index:
-    """Create the index under another name first: nobody finds one without tables."""
+    """Create the index under another name first, so that no reader finds one without tables."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     scratch.unlink(missing_ok=True)
     try:

@@ -114,7 +114,7 @@ class Access:
         if len(recent) >= _FAILURES:
             wait = str(int(_FAILURE_SECONDS - (now - min(recent.values()))) + 1)
             raise WebError(429, "too_many_attempts", "Too many wrong tokens.", f"Wait {wait} s.", {"Retry-After": wait})
-        # equal tokens count once: a program that keeps sending an old token is not guessing, and must block nobody
+        # equal tokens count once: a program that keeps sending an old token is not guessing: do not block others
         self._failures[address] = {**recent, hashlib.sha256(sent).digest(): now}
         self._failures.move_to_end(address)
         while len(self._failures) > _MOST_ADDRESSES:

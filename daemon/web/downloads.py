@@ -38,7 +38,8 @@ def type_of_output(name: str) -> str:
 
 
 def type_of_original(media_type: str) -> str:
-    """The media type to send for an original: images, sound and video as they are, SVG and all others as bytes."""
+    """The media type to send for an original: that of images, sound and video is unchanged; SVG and all others are sent
+    as bytes."""
     is_media = media_type.startswith(("image/", "audio/", "video/")) and "svg" not in media_type
     return media_type if is_media else _BYTES
 

@@ -63,7 +63,7 @@ class RowChange(_Change):
 
 
 class FieldsChange(_Change):
-    """Fields of a receipt or an invoice; a person has confirmed the others as they are."""
+    """Fields of a receipt or an invoice; a person has confirmed the others unchanged."""
 
     fields: Values
 
@@ -91,7 +91,7 @@ class SegmentChange(_Change):
 
 
 def _kind(change: object) -> str:
-    """The key that names the place, which tells the kinds of changes apart."""
+    """The key that names the place, which distinguishes the kinds of changes."""
     return next((each for each in _KINDS if isinstance(change, Mapping) and each in change), "line")
 
 

@@ -62,6 +62,11 @@ class Record:
     bytes: int  # of the stored file
 
     @classmethod
+    def of(cls, path: Path, *, name: str, source: str, licence: str) -> "Record":
+        """The record of a file that is about to be stored; computes its checksum."""
+        return cls(name=name, source=source, sha256=sha256_of(path), licence=licence, bytes=path.stat().st_size)
+
+    @classmethod
     def read(cls, path: Path) -> "Record | None":
         """Read the record in `path`; None if it is missing or invalid."""
         try:

@@ -1,6 +1,6 @@
 """A PDF file of the original pages, with the text that OCR read as an invisible layer, for searching and copying.
 
-Pages whose own text layer was used, and files that need no OCR, stay as they are. pikepdf is imported on first use.
+Pages whose own text layer was used, and files that need no OCR, remain unchanged. pikepdf is imported on first use.
 """
 
 import io

@@ -176,7 +176,7 @@ _LANGUAGE = re.compile(r"<_(?P<name>[A-Za-z+#-]+)_>")
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """The elements in order; text outside all elements is kept."""
+    """The elements in order; text outside all elements remains."""
     is_ordered, number, end = False, 0, 0
     for found in _BLOCK.finditer(text):
         between = text[end : found.start()]

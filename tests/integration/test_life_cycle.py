@@ -180,7 +180,7 @@ def _settled_for(path: Path, seconds: float) -> bool:
     return time.time() - path.stat().st_mtime > seconds
 
 
-def test_moved_in_tree_is_taken_whole(place: Place):
+def test_moved_in_tree_is_taken_complete(place: Place):
     daemon = place.start()
     tree = place.home / "tree"
     for number in range(6):

@@ -146,7 +146,7 @@ def test_wrong_request_is_a_client_error(given: dict, words: str, client: OpenAI
     assert len(place.rows()) == before and not any((place.inbox / ".incoming").iterdir())
 
 
-def test_unknown_model_wrong_token_and_file_without_sound_are_told_apart(
+def test_unknown_model_wrong_token_and_file_without_sound_are_distinguished(
     client: OpenAI, openai: ModuleType, web: WebProcess, tmp_path: Path
 ):
     with pytest.raises(openai.NotFoundError, match="no model"):

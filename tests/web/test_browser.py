@@ -70,7 +70,7 @@ def test_several_files_are_dropped_and_one_is_taken_out(open_page: OpenPage, web
     assert not web_place.row("dropped-2.txt")
 
 
-def test_refused_upload_says_why(open_page: OpenPage):
+def test_refused_upload_shows_why(open_page: OpenPage):
     page = open_page()
     drop(page, ("a.txt.toml", b"x = 1"))
     page.click("#send")

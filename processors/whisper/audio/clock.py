@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import av
 
 # Formats whose timestamps place the sound; in the others they only count samples.
-_FROM_ZERO = {"matroska", "mov"}  # players show their timestamps as they are
+_FROM_ZERO = {"matroska", "mov"}  # players show their timestamps unchanged
 _FROM_FIRST = {"mpegts", "mpeg", "flv", "asf", "ogg", "nut", "rm"}  # players count from the file's earliest timestamp
 _LATEST_START_SECONDS = 600.0  # of a file: a later one is the clock of a live stream, and counts from there
 _SMALLEST_START_SECONDS = 0.05  # encoders delay the sound by up to this

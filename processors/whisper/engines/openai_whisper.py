@@ -159,7 +159,7 @@ def choose_dtype(wanted: str, device: torch.device) -> str:
 
 
 def adopt_weights(model: Whisper, state: Mapping[str, torch.Tensor]) -> None:
-    """Use the tensors of a checkpoint as they are, without a copy: they may be a file that is mapped into memory, in
+    """Use the tensors of a checkpoint without copying them: they may be a file that is mapped into memory, in
     float16. Our layers have converted copies of what they compute with; whisper converts weights to the type of each
     input itself, except in LayerNorm, and except where it adds positions.
 

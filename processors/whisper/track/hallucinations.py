@@ -51,7 +51,7 @@ _POLITE |= {
 
 
 def window_problem(text: str, spoken_seconds: float) -> str | None:
-    """Return why the text of a window with so much speech is wrong; None if it may be right."""
+    """Return why the text of a window with this much speech is wrong; None if it may be right."""
     if not has_room(len(text), spoken_seconds) or len(text.split()) > _max(_MAX_WORDS_PER_SECOND, spoken_seconds):
         return "too much text for the time"
     if is_loop(text):
@@ -60,7 +60,7 @@ def window_problem(text: str, spoken_seconds: float) -> str | None:
 
 
 def has_room(characters: int, seconds: float) -> bool:
-    """True if so many characters can be spoken in that time."""
+    """True if this many characters can be spoken in that time."""
     return characters <= _max(_MAX_CHARACTERS_PER_SECOND, seconds)
 
 

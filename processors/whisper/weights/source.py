@@ -166,14 +166,7 @@ def _save(name: str, checkpoint: TorchCheckpoint, source: str, licence: str, own
 
     converted = own / f"{name}.pt"
     torch.save(checkpoint, converted)
-    record = Record(
-        name=name,
-        source=f"{source} (converted)",
-        sha256=storage.sha256_of(converted),
-        licence=licence,
-        bytes=converted.stat().st_size,
-    )
-    return converted, record
+    return converted, Record.of(converted, name=name, source=f"{source} (converted)", licence=licence)
 
 
 def _installed(name: str) -> TorchCheckpoint | None:

@@ -71,7 +71,7 @@ def test_each_drop_in_exists_and_names_its_target():
 
 
 @pytest.mark.parametrize("is_for_user", [False, True])
-def test_console_listens_where_config_toml_says(is_for_user: bool):
+def test_console_listens_at_the_configured_address(is_for_user: bool):
     command = Path("/srv/inboxd/.venv/bin/inboxd")
     texts = unit.web_texts(command, "media", "[::1]:81", is_for_user=is_for_user)
     assert "\nListenStream=[::1]:81\n" in texts["inboxd-web.socket"]

@@ -139,7 +139,7 @@ def test_every_mpeg_frame_length_agrees_with_ffmpeg(tmp_path):
         assert detect(tmp_path, content[: frame_bytes - 1]) == NOTHING, rate_hz
 
 
-def test_aac_and_flac_behind_an_id3_tag_are_told(tmp_path):
+def test_aac_and_flac_behind_an_id3_tag_are_recognized(tmp_path):
     tag = b"ID3\x04\0\0" + bytes([0, 0, 1, 16]) + bytes(144)
     assert detect(tmp_path, tag + sound_file("adts", "aac", 44100)).media_type == "audio/aac"
     assert detect(tmp_path, tag + sound_file("flac", "flac", 16000)).media_type == "audio/flac"

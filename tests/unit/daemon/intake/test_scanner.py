@@ -26,7 +26,7 @@ def test_hidden_folder_is_not_scanned_even_if_it_was_renamed_in(inbox: InboxHarn
     assert inbox.scan(now=30.0) == 0 and inbox.intake.step(40.0) == 0
 
 
-def test_scan_of_the_whole_tree_finds_files_without_hints(inbox: InboxHarness):
+def test_scan_of_the_complete_tree_finds_files_without_hints(inbox: InboxHarness):
     for name in ("a.txt", "x/b.txt", "x/y/c.txt"):
         inbox.write(name)
     inbox.scan(now=10.0)

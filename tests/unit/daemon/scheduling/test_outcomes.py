@@ -105,7 +105,7 @@ def test_outcome_from_a_worker_that_has_exited_changes_nothing(bench: Bench):
 
 
 @pytest.mark.parametrize("how", ["failed", "exited", "cancelled", "lies", "gone", "failed while the disk is full"])
-def test_job_that_cannot_even_be_given_up_is_parked_and_status_says_why(
+def test_job_that_cannot_even_be_given_up_is_parked_and_status_shows_why(
     make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, how: str
 ):
     bench = make_bench(retry={"attempts": 1})

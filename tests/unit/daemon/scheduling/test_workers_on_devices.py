@@ -73,7 +73,7 @@ def test_job_log_names_the_device_as_the_machine_does(two_gpus: Bench):
     assert [worker["device"] for worker in status["workers"]] == ["cuda:0 (P)", "cuda:1 (P)"]
 
 
-def test_worker_is_told_its_own_number(make_bench: Callable[..., Bench]):
+def test_worker_gets_its_own_number(make_bench: Callable[..., Bench]):
     tables = {**TWO_GPUS, "processors": {"fakes.on_device": {"device": "cuda:1"}}}
     bench = make_bench(**tables)
     bench.drop("x.txt")

@@ -381,7 +381,7 @@ def test_file_is_submitted_and_runs_like_any_other(daemon: ManualDaemon):
     assert [running.id for worker in daemon.workers for running in worker.jobs.values()] == [job.id]
 
 
-def test_refused_submission_says_what_is_wrong(daemon: ManualDaemon):
+def test_refused_submission_shows_what_is_wrong(daemon: ManualDaemon):
     (daemon.settings.inbox / ".incoming" / "upload").write_text("some text\n")
     answer = daemon.ask("submit", file="upload", file_name="x.txt", options={"recipe": "nope"})
     assert not answer["ok"] and answer["error"].startswith('Its options are wrong: x.txt.toml: unknown recipe "nope"')

@@ -62,7 +62,7 @@ def test_too_many_names_become_a_scan_of_their_folder():
     assert messages[-1] == Hint(folder=FOLDER)
 
 
-def test_too_many_folders_become_a_scan_of_the_whole_inbox():
+def test_too_many_folders_become_a_scan_of_the_complete_inbox():
     mailbox = Mailbox()
     for number in range(4 * MAX_HINTS):
         mailbox.put(Hint(folder=FOLDER / str(number), complete=True))

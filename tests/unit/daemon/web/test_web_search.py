@@ -79,7 +79,7 @@ def test_page_links_to_the_places_and_escapes_them(site: Site):
     ("query", "words"),
     [("", "Finds words in"), ("?q=zzz", "Nothing found for “zzz”"), ("?q=%3F", "The search has no words")],
 )
-def test_page_without_results_says_why(query: str, words: str, site: Site):
+def test_page_without_results_shows_why(query: str, words: str, site: Site):
     assert words in site.client.get(f"/search{query}", headers={"Accept": "text/html"}).text
 
 

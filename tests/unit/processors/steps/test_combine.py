@@ -53,7 +53,7 @@ def test_failed_step_is_retried_while_there_are_attempts():
     assert isinstance(found, Failed) and found.kind is FailureKind.ERROR and "The server does not" in found.message
 
 
-def test_review_says_what_is_missing_and_what_to_do_after_the_last_attempt():
+def test_review_shows_what_is_missing_and_what_to_do_after_the_last_attempt():
     result = StepResult(step=MINUTES, failed=AWAY, may_succeed_later=True)
     found = combine(_work(is_last_attempt=True), FIRST, [result])
     assert isinstance(found, Finished) and found.files == FIRST.files

@@ -217,7 +217,7 @@ def test_saved_web_page_has_no_style_sheets(tmp_path: Path):
     assert "# Head" in found.text and "12.50" in found.text and "color" not in found.text
 
 
-def test_attachments_stay_in_the_mail_if_the_recipe_says_so(tmp_path: Path):
+def test_attachments_remain_in_the_mail_if_the_recipe_requires_it(tmp_path: Path):
     found = read(tmp_path, "mail.eml", _mail().as_bytes(), attachments=False)
     assert found.finished.files == ("mail.md",) and "They are only in the message" in found.review
 
@@ -275,7 +275,7 @@ def test_text_of_drawings_is_read_and_charts_are_reported(tmp_path: Path):
 
 
 @pytest.mark.parametrize("plain", [" \n", "\u00a0\u200b", "Your program does not show HTML.", "Dear Ms Marsh:"])
-def test_html_of_a_mail_is_read_if_it_says_more_than_the_plain_text(tmp_path: Path, plain: str):
+def test_html_of_a_mail_is_read_if_it_contains_more_than_the_plain_text(tmp_path: Path, plain: str):
     mail = EmailMessage()
     mail["Subject"], mail["From"] = "x", "a@example.org"
     mail.set_content(plain)

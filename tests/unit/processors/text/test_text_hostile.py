@@ -249,7 +249,7 @@ def test_text_of_100_mb_is_written_in_little_memory(tmp_path: Path):
 
 
 @pytest.mark.parametrize("options", [{"max_seconds": 1}, {"max_memory": "150MB"}])
-def test_file_that_exceeds_its_limits_is_refused_and_says_which(tmp_path: Path, options: dict[str, object]):
+def test_error_about_a_file_that_exceeds_its_limits_names_the_limit(tmp_path: Path, options: dict[str, object]):
     page = b"<html><body>" + b"<p><b>Hello</b> <i>World</i></p>" * 3_000_000
     with pytest.raises(BadInput, match=r"max_memory.*max_seconds"):
         read(tmp_path, "long.html", page, options=TextOptions(**options))
