@@ -1,8 +1,10 @@
 """What corrections of receipts and invoices share: doubts that a person settles, currencies, taxes, CSV."""
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Protocol, TypeVar
 
 from processors.corrections.changes import FieldsChange, InvalidChange, ItemChange
 from processors.statements.notation.currencies import CODES, CODES_LIKE_WORDS
@@ -10,6 +12,22 @@ from processors.statements.receipts.records import TaxLine
 from processors.statements.writing.csv_style import CsvOptions, CsvStyle
 
 BY_A_PERSON = "a person"  # confirms a figure that no other figure confirms
+
+
+class _Reviewed(Protocol):
+    reasons: list[str]
+
+
+D = TypeVar("D", bound=_Reviewed)
+
+
+def reading_reasons(document: D, verify: Callable[[D], None]) -> list[str]:
+    """The reasons that do not follow from the values: doubts of the reader, and differences to a second reading.
+    verify: adds the reasons that follow from the values."""
+    again = copy.deepcopy(document)
+    again.reasons = []
+    verify(again)
+    return [each for each in document.reasons if each not in again.reasons]
 
 
 def touched_items(descriptions: Sequence[str], changes: Sequence[FieldsChange | ItemChange]) -> list[str]:

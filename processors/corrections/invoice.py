@@ -19,6 +19,7 @@ from processors.corrections.figures import (
     csv_style,
     follow_tax,
     is_settled,
+    reading_reasons,
     touched_items,
 )
 from processors.statements.invoices.confirmation import confirm_figures
@@ -60,7 +61,11 @@ def correct(
     Raises:
         InvalidChange: there is no such field or line.
     """
-    others = _reading_reasons(invoice, min_confidence)
+
+    def verify(checked: Invoice) -> None:
+        verify_invoice(checked, {}, min_confidence=min_confidence)
+
+    others = reading_reasons(invoice, verify)
     touched = touched_items([line.description for line in invoice.lines], changes)
     before = copy.deepcopy(invoice)
     of_fields = [change for change in changes if isinstance(change, FieldsChange)]
@@ -74,20 +79,12 @@ def correct(
     invoice.lines = items.correct(invoice.lines, of_lines, INVOICE_LINE, lambda: InvoiceLine(1, "", Decimal(0)))
     invoice.reasons = [each for each in others if not is_settled(each, touched, _FIELDS if of_fields else None)]
     _confirm(invoice, before, is_confirmed=bool(of_fields))
-    verify_invoice(invoice, {}, min_confidence=min_confidence)
+    verify(invoice)
 
 
 def write(invoice: Invoice, folder: Path, stem: str, formats: Sequence[str], options: object) -> list[str]:
     """Write the files; return their names."""
     return write_invoice(invoice, folder, stem, formats, csv_style=csv_style(options))
-
-
-def _reading_reasons(invoice: Invoice, min_confidence: float) -> list[str]:
-    """The reasons that do not follow from the values: doubts of the reader, and differences to a second reading."""
-    again = copy.deepcopy(invoice)
-    again.reasons = []
-    verify_invoice(again, {}, min_confidence=min_confidence)
-    return [each for each in invoice.reasons if each not in again.reasons]
 
 
 def _check(invoice: Invoice, before: Invoice) -> None:

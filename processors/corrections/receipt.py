@@ -19,6 +19,7 @@ from processors.corrections.figures import (
     csv_style,
     follow_tax,
     is_settled,
+    reading_reasons,
     touched_items,
 )
 from processors.statements.receipts import Item, Receipt, TaxLine, verify_receipt
@@ -54,7 +55,11 @@ def correct(
     Raises:
         InvalidChange: there is no such field or item.
     """
-    others = _reading_reasons(receipt, min_confidence)
+
+    def verify(checked: Receipt) -> None:
+        verify_receipt(checked, {}, min_confidence=min_confidence)
+
+    others = reading_reasons(receipt, verify)
     touched = touched_items([item.description for item in receipt.items], changes)
     before = copy.deepcopy(receipt)
     of_fields = [change for change in changes if isinstance(change, FieldsChange)]
@@ -65,20 +70,12 @@ def correct(
     receipt.items = items.correct(receipt.items, of_items, RECEIPT_ITEM, lambda: Item(1, "", Decimal(0)))
     receipt.reasons = [each for each in others if not is_settled(each, touched, _FIELDS if of_fields else None)]
     _explain(receipt, before, is_confirmed=bool(of_fields))
-    verify_receipt(receipt, {}, min_confidence=min_confidence)
+    verify(receipt)
 
 
 def write(receipt: Receipt, folder: Path, stem: str, formats: Sequence[str], options: object) -> list[str]:
     """Write the files; return their names."""
     return write_receipt(receipt, folder, stem, formats, csv_style=csv_style(options))
-
-
-def _reading_reasons(receipt: Receipt, min_confidence: float) -> list[str]:
-    """The reasons that do not follow from the values: doubts of the reader, and differences to a second reading."""
-    again = copy.deepcopy(receipt)
-    again.reasons = []
-    verify_receipt(again, {}, min_confidence=min_confidence)
-    return [each for each in receipt.reasons if each not in again.reasons]
 
 
 def _explain(receipt: Receipt, before: Receipt, *, is_confirmed: bool) -> None:

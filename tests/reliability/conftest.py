@@ -1,10 +1,12 @@
-"""The fork server of daemons with faults, one for all tests (see faults.py), and the mark of the negative controls."""
+"""Fixtures that several rigs share, such as one fork server for all tests (see faults.py); the mark of negative
+controls."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from faults import ForkServer
+from hostile_rig import Canary, HostileHouse
 
 _HERE = Path(__file__).parent
 
@@ -21,3 +23,16 @@ def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer
     server = ForkServer(tmp_path_factory.mktemp("faults"))
     yield server
     server.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[HostileHouse]:
+    """A place for hostile files. (Other rigs have their own fixture of this name.)"""
+    made = HostileHouse(tmp_path)
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Canary:
+    return Canary(tmp_path / "canary")

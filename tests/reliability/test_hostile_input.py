@@ -9,25 +9,9 @@ import stat
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from hostile_rig import CANARY, NAMES, Canary, HostileHouse, active_characters
 from sandbox import wait_for
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[HostileHouse]:
-    made = HostileHouse(tmp_path)
-    yield made
-    made.remove()
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Canary:
-    return Canary(tmp_path / "canary")
-
 
 # ---------------------------------------------------------------------------------------- names
 

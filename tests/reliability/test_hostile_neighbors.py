@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +17,6 @@ SWAPS = [
     *("folder-becomes-link-before-scan", "folder-becomes-link-before-sniff", "folder-becomes-link-before-rename"),
     "file-becomes-link-before-rename",
 ]
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[HostileHouse]:
-    made = HostileHouse(tmp_path)
-    yield made
-    made.remove()
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Canary:
-    return Canary(tmp_path / "canary")
 
 
 # ---------------------------------------------------------------------------------------- links

@@ -1,4 +1,4 @@
-"""What systemd does when the daemon crashes, hangs or cannot start, and what becomes of the files."""
+"""What systemd does when the daemon crashes, hangs or cannot start, and the outcome of the files."""
 
 import pytest
 from installed import Installed
@@ -83,8 +83,8 @@ def test_start_on_a_full_disk_waits_and_reports_the_reason(service: Installed):
     lab.run("rm", f"{data}/fill")
     assert starting.wait(60) == 0
     assert (restarts(service), service.shows("MainPID")) == (before, main)
-    told = [line for line in service.journal(f"_PID={main}").splitlines() if "retried" in line]
-    assert len(told) == 1
+    reports = [line for line in service.journal(f"_PID={main}").splitlines() if "retried" in line]
+    assert len(reports) == 1
     service.systemctl("stop", "inboxd")
     lab.run("umount", data)
 
