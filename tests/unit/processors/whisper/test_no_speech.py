@@ -113,7 +113,7 @@ def transcribe_scripted(
     class Track:
         decoded_seconds, declared_seconds, gaps, tracks, channels, not_numbers = seconds, None, [], 1, 1, 0
         exceeds_header, lacks_end, clock, opposite_seconds = False, False, Clock("wav", 0.0), 0.0
-        number, label, language = 1, "", None
+        number, label, language, rate_hz = 1, "", None, 16_000
 
         def blocks(self):
             noise = np.random.default_rng(1).standard_normal(round(seconds * 16_000)) * 0.1
