@@ -28,7 +28,7 @@ attempts = 1
 
 
 @pytest.fixture
-def house(make_place):
+def make_inbox(make_place):
     return lambda inbox="": make_place(TOML.format(inbox=inbox))
 
 
@@ -36,8 +36,8 @@ def _document(place: Place, file: str) -> dict:
     return json.loads((place.outbox / place.row(file)["result_path"] / "result.json").read_bytes())
 
 
-def test_nearest_options_win_and_the_result_records_their_sources(house):
-    place = house()
+def test_nearest_options_win_and_the_result_records_their_sources(make_inbox):
+    place = make_inbox()
     (place.inbox / "a/b").mkdir(parents=True)
     (place.inbox / "a/.inboxd.toml").write_text('text = "shout"\npriority = 3\n')
     (place.inbox / "a/b/.inboxd.toml").write_text("upper = false\n")
@@ -79,8 +79,8 @@ def test_nearest_options_win_and_the_result_records_their_sources(house):
         ("priority = true", "priority"),
     ],
 )
-def test_file_with_wrong_options_waits_in_the_inbox_until_they_are_fixed(house, content: str, words: str):
-    place = house()
+def test_file_with_wrong_options_waits_in_the_inbox_until_they_are_fixed(make_inbox, content: str, words: str):
+    place = make_inbox()
     place.drop("x.txt.toml", content)
     place.drop("x.txt")
     place.start()
@@ -91,8 +91,8 @@ def test_file_with_wrong_options_waits_in_the_inbox_until_they_are_fixed(house, 
     place.verify()
 
 
-def test_options_file_that_is_a_link_is_not_read(house, tmp_path: Path):
-    place = house()
+def test_options_file_that_is_a_link_is_not_read(make_inbox, tmp_path: Path):
+    place = make_inbox()
     (tmp_path / "secret").write_text("upper = true")
     (place.inbox / ".inboxd.toml").symlink_to(tmp_path / "secret")
     place.drop("x.txt")
@@ -103,8 +103,8 @@ def test_options_file_that_is_a_link_is_not_read(house, tmp_path: Path):
     assert place.ended("x.txt")["state"] == "done"
 
 
-def test_options_survive_a_crash_between_taking_and_recording(house):
-    place = house()
+def test_options_survive_a_crash_between_taking_and_recording(make_inbox):
+    place = make_inbox()
     place.drop("keep.txt")
     place.drain()
     home = place.inbox / ".taken" / "0b7e4f3e-2a55-4f7c-9d3e-0c9d5f0a1b2c"
@@ -116,8 +116,8 @@ def test_options_survive_a_crash_between_taking_and_recording(house):
     place.verify()
 
 
-def test_file_is_taken_when_its_done_mark_is_there(house):
-    place = house()
+def test_file_is_taken_when_its_done_mark_is_there(make_inbox):
+    place = make_inbox()
     place.drop("marked/x.txt", "half")
     place.start()
     wait_for(lambda: "x.txt.done" in str(json.loads(place.inboxd("status", "--json").stdout)["left_in_inbox"]))
@@ -130,8 +130,8 @@ def test_file_is_taken_when_its_done_mark_is_there(house):
     place.verify()
 
 
-def test_sidecar_that_comes_within_the_time_of_grace_is_taken_along(house):
-    place = house("wait_for_sidecar = '1h'")
+def test_sidecar_that_comes_within_the_time_of_grace_is_taken_along(make_inbox):
+    place = make_inbox("wait_for_sidecar = '1h'")
     place.drop("x.txt")
     place.start()
     wait_for(lambda: "x.txt" in json.loads(place.inboxd("status", "--json").stdout)["left_in_inbox"])
@@ -139,8 +139,8 @@ def test_sidecar_that_comes_within_the_time_of_grace_is_taken_along(house):
     assert place.ended("x.txt")["recipe"] == "shout"
 
 
-def test_file_without_a_sidecar_is_taken_after_the_time_of_grace(house):
-    place = house("wait_for_sidecar = '300ms'")
+def test_file_without_a_sidecar_is_taken_after_the_time_of_grace(make_inbox):
+    place = make_inbox("wait_for_sidecar = '300ms'")
     place.drop("x.txt")
     place.drain()
     assert place.row("x.txt")["recipe"] == "count"
@@ -149,16 +149,16 @@ def test_file_without_a_sidecar_is_taken_after_the_time_of_grace(house):
 # ---------------------------------------------------------------------------------------------- duplicates
 
 
-def test_same_content_is_done_again_by_default(house):
-    place = house()
+def test_same_content_is_done_again_by_default(make_inbox):
+    place = make_inbox()
     for name in ("one.txt", "two.txt"):
         place.drop(name, "same")
         place.drain()
     assert [row["duplicate_of"] for row in place.rows()] == [None, None]
 
 
-def test_earlier_result_is_reused_as_a_copy_of_its_own(house):
-    place = house("duplicates = 'reuse'")
+def test_earlier_result_is_reused_as_a_copy_of_its_own(make_inbox):
+    place = make_inbox("duplicates = 'reuse'")
     place.drop("one.txt", "same")
     place.drop("other.txt", "other")
     place.drain()
@@ -174,8 +174,8 @@ def test_earlier_result_is_reused_as_a_copy_of_its_own(house):
     place.verify()
 
 
-def test_skipped_duplicate_names_the_earlier_result(house):
-    place = house("duplicates = 'skip'")
+def test_skipped_duplicate_names_the_earlier_result(make_inbox):
+    place = make_inbox("duplicates = 'skip'")
     place.drop("one.txt", "same")
     place.drain()
     place.drop("two.txt", "same")
@@ -187,8 +187,8 @@ def test_skipped_duplicate_names_the_earlier_result(house):
 
 
 @pytest.mark.parametrize("change", ["options", "result removed", "result changed", "recipe"])
-def test_changed_result_is_not_reused(house, change: str):
-    place = house("duplicates = 'reuse'")
+def test_changed_result_is_not_reused(make_inbox, change: str):
+    place = make_inbox("duplicates = 'reuse'")
     place.drop("one.txt", "same")
     place.drain()
     if change == "options":
@@ -205,8 +205,8 @@ def test_changed_result_is_not_reused(house, change: str):
     assert place.row("two.txt")["duplicate_of"] is None and place.row("two.txt")["state"] == "done"
 
 
-def test_equal_files_dropped_together_are_worked_on_once(house):
-    place = house("duplicates = 'reuse'")
+def test_equal_files_dropped_together_are_worked_on_once(make_inbox):
+    place = make_inbox("duplicates = 'reuse'")
     for number in range(6):
         place.drop(f"{number}.txt", "same")
     place.drain()
@@ -214,8 +214,8 @@ def test_equal_files_dropped_together_are_worked_on_once(house):
     place.verify()
 
 
-def test_equal_files_that_wait_for_a_model_all_say_so(house):
-    place = house("duplicates = 'reuse'")
+def test_equal_files_that_wait_for_a_model_all_say_so(make_inbox):
+    place = make_inbox("duplicates = 'reuse'")
     place.write_config(
         place.config.read_text().replace('"plaintext"', '"fakes.misbehaving"\nunavailable_until = "w"', 1)
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from faults import ForkServer
-from hostile_rig import Canary, HostileHouse
+from hostile_rig import Canary, HostilePlace
 
 _HERE = Path(__file__).parent
 
@@ -26,9 +26,9 @@ def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[HostileHouse]:
-    """A place for hostile files. (Other rigs have their own fixture of this name.)"""
-    made = HostileHouse(tmp_path)
+def hostile(tmp_path: Path) -> Iterator[HostilePlace]:
+    """A place for hostile files."""
+    made = HostilePlace(tmp_path)
     yield made
     made.remove()
 

@@ -27,14 +27,14 @@ WORST = [
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Sidecars]:
+def place(tmp_path: Path) -> Iterator[Sidecars]:
     made = Sidecars(tmp_path)
     yield made
     made.stop_all()
 
 
-def fuzz(house: Sidecars, examples: int) -> None:
-    house.begin()
+def fuzz(place: Sidecars, examples: int) -> None:
+    place.begin()
 
     @given(trees())
     @settings(
@@ -45,48 +45,48 @@ def fuzz(house: Sidecars, examples: int) -> None:
         print_blob=True,
     )
     def throw(tree: dict[bytes, bytes]) -> None:
-        if house.daemon.poll() is not None:  # the last tree ended the daemon, and Hypothesis searches for a smaller one
-            house.begin()
-        house.throw(tree)
-        if house.trees % RESTART_EVERY == 0:
-            house.daemon.kill()  # at any point of the daemon's work
-            house.daemon.wait()
-            house.begin()
+        if place.daemon.poll() is not None:  # the last tree ended the daemon, and Hypothesis searches for a smaller one
+            place.begin()
+        place.throw(tree)
+        if place.trees % RESTART_EVERY == 0:
+            place.daemon.kill()  # at any point of the daemon's work
+            place.daemon.wait()
+            place.begin()
 
     for tree in WORST:
-        house.throw(tree)
+        place.throw(tree)
     throw()
-    house.end()
-    house.begin()  # on the files that remained in the inbox
-    house.end()
+    place.end()
+    place.begin()  # on the files that remained in the inbox
+    place.end()
 
 
-def test_sidecar_of_any_content_costs_at_most_its_own_file(house: Sidecars):
-    fuzz(house, SHORT)
-    house.check()
+def test_sidecar_of_any_content_costs_at_most_its_own_file(place: Sidecars):
+    fuzz(place, SHORT)
+    place.check()
 
 
 @pytest.mark.long
-def test_thousands_of_trees_of_sidecars_cost_at_most_their_own_files(house: Sidecars):
+def test_thousands_of_trees_of_sidecars_cost_at_most_their_own_files(place: Sidecars):
     examples, started = int(os.environ.get("INBOXD_EXAMPLES", "10000")), time.monotonic()
-    fuzz(house, examples)
-    turns = house.check()
+    fuzz(place, examples)
+    turns = place.check()
     print(
-        f"\nsidecars: {house.trees} trees of {house.files} files, {len(house.rows())} jobs, 0 bad, longest turn "
+        f"\nsidecars: {place.trees} trees of {place.files} files, {len(place.rows())} jobs, 0 bad, longest turn "
         f"{turns['cpu']:.2f} s of the processor, {turns['wall']:.2f} s in all, {time.monotonic() - started:.0f} s"
     )
 
 
-def test_sidecar_of_a_terabyte_does_not_halt_the_loop(house: Sidecars):
-    house.begin()
+def test_sidecar_of_a_terabyte_does_not_halt_the_loop(place: Sidecars):
+    place.begin()
     for name in ("a.txt.prompt", "b.txt.password", "c.txt.toml", "d.txt.done", ".inboxd.toml"):
-        with (house.folder("big") / name).open("wb") as file:
+        with (place.folder("big") / name).open("wb") as file:
             file.truncate(1 << 40)
     for name in "abcd":
-        house.drop(f"big/{name}.txt")
-    house.throw({b"x": b"words"})
-    house.end()
-    house.check()
+        place.drop(f"big/{name}.txt")
+    place.throw({b"x": b"words"})
+    place.end()
+    place.check()
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_sidecar_of_a_terabyte_does_not_halt_the_loop(house: Sidecars):
         ("sidecars-have-no-limit", None),
     ],
 )
-def test_rig_detects_a_blocked_loop(house: Sidecars, broken: str, tree: dict[bytes, bytes] | None):
+def test_rig_detects_a_blocked_loop(place: Sidecars, broken: str, tree: dict[bytes, bytes] | None):
     """A negative control, with files that block the loop for a second; larger files would block it for longer."""
-    house.begin(broken=broken)
+    place.begin(broken=broken)
     if tree is None:
-        with (house.folder("big") / ".x").open("wb") as file:
+        with (place.folder("big") / ".x").open("wb") as file:
             file.truncate(1 << 30)
-        (house.inbox / "big/.x").rename(house.inbox / "big/a.txt.prompt")
-        house.drop("big/a.txt")
-    house.throw(tree or {b"x": b"words"})
-    house.end()
+        (place.inbox / "big/.x").rename(place.inbox / "big/a.txt.prompt")
+        place.drop("big/a.txt")
+    place.throw(tree or {b"x": b"words"})
+    place.end()
     with pytest.raises(AssertionError, match="an iteration of the loop took"):
-        house.check(max_turn_seconds=0.3)
+        place.check(max_turn_seconds=0.3)

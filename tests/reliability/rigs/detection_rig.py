@@ -51,7 +51,7 @@ _ENDS = ("done", "failed", "cancelled")
 _INBOXD = ("-m", "daemon.cli")
 
 
-class House(Place):
+class WatchedPlace(Place):
     """A place whose daemon must detect every file by its events: with `TOML`, the periodic rescan never runs."""
 
     def __init__(self, home: Path, toml: str = TOML):
@@ -169,20 +169,20 @@ class Writer:
         assert self._process.stdout.readline() == "\n", f"the writer failed at: {code}"
 
 
-def check_stalled_upload(house: House) -> None:
+def check_stalled_upload(place: WatchedPlace) -> None:
     """A file is not taken while its writer has it open, however long the writer writes nothing."""
-    with Writer(house.folder("stalled")) as writer:
+    with Writer(place.folder("stalled")) as writer:
         writer.do("file = open('upload.txt', 'w'); file.write('the first half, '); file.flush()")
-        house.let_settle()
-        assert house.row("stalled/upload.txt") is None, "it was taken while a writer had it open"
+        place.let_settle()
+        assert place.row("stalled/upload.txt") is None, "it was taken while a writer had it open"
         writer.do("file.write('and the second'); file.close()")
-    house.expect("stalled", {"upload.txt": b"the first half, and the second"})
+    place.expect("stalled", {"upload.txt": b"the first half, and the second"})
 
 
-def check_overflow(house: House, daemon: subprocess.Popen, deadline: float = DEADLINE) -> None:
+def check_overflow(place: WatchedPlace, daemon: subprocess.Popen, deadline: float = DEADLINE) -> None:
     """Check that files that arrived while the kernel's event queue was full are still found."""
-    folder = house.folder("overflow")
-    house.let_settle(times=1)  # the folder is watched
+    folder = place.folder("overflow")
+    place.let_settle(times=1)  # the folder is watched
     daemon.send_signal(signal.SIGSTOP)
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     try:
@@ -190,12 +190,12 @@ def check_overflow(house: House, daemon: subprocess.Popen, deadline: float = DEA
             limit + 4000
         ):  # the reading thread may have read some events; two equal ones in a row count as one
             os.close(os.open(folder / f".{number % 2}", os.O_WRONLY | os.O_CREAT))
-        (house.elsewhere / "lost.txt").write_text("the lost events were not reported")
-        (house.elsewhere / "lost.txt").rename(folder / "lost.txt")
+        (place.elsewhere / "lost.txt").write_text("the lost events were not reported")
+        (place.elsewhere / "lost.txt").rename(folder / "lost.txt")
     finally:
         daemon.send_signal(signal.SIGCONT)
-    house.expect("overflow", {"lost.txt": b"the lost events were not reported"}, deadline)
-    assert "inotify lost events" in house.log()
+    place.expect("overflow", {"lost.txt": b"the lost events were not reported"}, deadline)
+    assert "inotify lost events" in place.log()
 
 
 def _sabotage(name: str) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from detection_rig import House
+from detection_rig import WatchedPlace
 
 _EVENTS = {  # inotify(7): every access to a file, and listing a folder
     0x1: "read", 0x2: "written", 0x4: "attributes changed", 0x20: "opened", 0x40: "moved away", 0x80: "moved in",
@@ -82,7 +82,7 @@ class Canary:
         self.touches()  # ours
 
 
-class HostileHouse(House):
+class HostilePlace(WatchedPlace):
     """A place whose daemon scans the complete inbox repeatedly."""
 
     def __init__(self, home: Path):

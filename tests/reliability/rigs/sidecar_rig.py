@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from detection_rig import House
+from detection_rig import WatchedPlace
 from hypothesis import strategies as st
 from sandbox import wait_for
 
@@ -122,7 +122,7 @@ def trees(draw: st.DrawFn) -> dict[bytes, bytes]:
 # ---------------------------------------------------------------------------------------- the place
 
 
-class Sidecars(House):
+class Sidecars(WatchedPlace):
     """A place into which one tree after another is dropped, each with a harmless file beside it."""
 
     def __init__(self, home: Path):
