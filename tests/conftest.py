@@ -66,7 +66,9 @@ _LONGEST = (
     "test_hooks.py",
 )
 
-_MUCH_MEMORY_BYTES = 800_000_000  # of a test process; one that has only imported all modules has 600 MB
+_GROWTH_BYTES = 200_000_000  # of a test process, until it returns memory: that takes 0.1 s of CPU time
+
+_BASE_BYTES = pytest.StashKey[int]()  # resident after the collection of the tests, or after memory was returned
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes share the cores
 # Without saved bytecode, every worker of every daemon would compile the same modules again.
@@ -87,18 +89,20 @@ def _place_in_line(module: str) -> int:
     return next((at for at, name in enumerate(_LONGEST) if module.startswith(name)), len(_LONGEST))
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()  # each collection would look at half a million objects of the tests
     gc.enable()
+    session.stash[_BASE_BYTES] = _resident_bytes()
 
 
 @pytest.hookimpl(trylast=True)  # once the fixtures have ended
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Return the memory of a module with models: models refer to themselves, and OCR has malloc keep what is freed."""
     is_last_of_module = nextitem is None or nextitem.path != item.path
-    if is_last_of_module and _resident_bytes() > _MUCH_MEMORY_BYTES:
+    if is_last_of_module and _resident_bytes() > item.session.stash[_BASE_BYTES] + _GROWTH_BYTES:
         gc.collect()
         malloc.give_back()
+        item.session.stash[_BASE_BYTES] = _resident_bytes()
 
 
 def _resident_bytes() -> int:
