@@ -23,6 +23,8 @@ MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
 # The tests of a module run in one process, so that its fixtures are made once, in the order of tests/conftest.py.
 BY_MODULE := --dist loadfile --no-loadscope-reorder
+# The unit tests need no disk. In memory, where there is space for them (500 MB), they wait for no flush.
+IN_MEMORY = $(shell test "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)" -gt 500000 2>/dev/null && echo PYTEST_DEBUG_TEMPROOT=/dev/shm)
 
 .PHONY: help install demo nodes web run check test test-slow crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory gpu mutants sidecars member cluster bare-root wheel deb image
 
@@ -65,7 +67,7 @@ run: $(INSTALLED)  ## run the daemon in the foreground with ./config.toml; Ctrl-
 	$(INBOXD) run
 
 check: lint  ## lint, and run the unit tests that load no model (under a minute on 2 cores)
-	$(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long" tests/unit
+	$(IN_MEMORY) $(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long" tests/unit
 
 test: $(DEVELOP)  ## run the unit and integration tests and a short round of each rig; list what was skipped, and why (5 minutes on 2 cores)
 	$(VENV)/bin/python -m pytest -rs -n 4 $(BY_MODULE) -m "not slow and not long"  # more processes than cores: they often wait for a daemon
