@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from processors.corrections import invoice, receipt, statement, text, transcript
 from processors.corrections.changes import (
     Change,
     Changes,
@@ -36,7 +35,7 @@ _CPU_SECONDS = 60
 
 
 def write(order: JsonObject, folder: Path) -> dict[str, object]:
-    """Carry an order out.
+    """Carry an order out; import only what its kind of document needs, because each correction starts this program.
 
     Raises:
         InvalidChange: a change is wrong.
@@ -50,25 +49,35 @@ def write(order: JsonObject, folder: Path) -> dict[str, object]:
     options = order.get("options") or {}
     least = float(options.get("min_row_confidence", MIN_CONFIDENCE))
     if "statements" in document:
+        from processors.corrections import statement
+
         found = statement.load(document)
         statement.correct(found, _only(RowChange, changes), min_confidence=least)
         wanted = [form for form in statement.FORMATS if form in formats]
         files, review = statement.write(found, folder, stem, wanted, title=order["title"], options=options)
         return {"files": files, "review": review}
     if {"shop", "items"} <= document.keys():
+        from processors.corrections import receipt
+
         bought = receipt.load(document)
         receipt.correct(bought, _of_figures(changes), min_confidence=least)
         files = receipt.write(bought, folder, stem, [form for form in receipt.FORMATS if form in formats], options)
         return {"files": files, "review": bought.reasons}
     if {"supplier", "lines"} <= document.keys():
+        from processors.corrections import invoice
+
         billed = invoice.load(document)
         invoice.correct(billed, _of_figures(changes), min_confidence=least)
         files = invoice.write(billed, folder, stem, [form for form in invoice.FORMATS if form in formats], options)
         return {"files": files, "review": billed.reasons}
     if "segments" in document:
+        from processors.corrections import transcript
+
         transcript.correct(document, _only(SegmentChange, changes))
         files = transcript.write(document, folder, stem, [form for form in transcript.FORMATS if form in formats])
         return {"files": files, "review": []}
+    from processors.corrections import text
+
     text.correct(document, _only(LineChange, changes))
     return {"files": text.write(document, folder, stem, [f for f in text.FORMATS if f in formats]), "review": []}
 
