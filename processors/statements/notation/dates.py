@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from processors.statements.notation.months import MONTH_OF, number_of_month
@@ -18,39 +18,7 @@ from processors.statements.notation.months import MONTH_OF, number_of_month
 DateOrder = Literal["dmy", "mdy", "ymd"]  # ymd: with two digits of the year
 
 _NAME = "|".join(sorted(MONTH_OF, key=len, reverse=True)).replace("o", "[o0]").replace("l", r"[l1|]")
-_PATTERNS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d(?!\d:\d)|T\d)",  # or a time of day follows
-        r"(?P<y>20\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?!\d)",
-        r"(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
-        r"(?:令和\s?|R\.?)(?P<reiwa>\d{1,2}|元)\s?[年./-]\s?(?P<m>\d{1,2})\s?[月./-]\s?(?P<d>\d{1,2})\s?日?(?!\d)",
-        r"(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
-        r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2}(?!\.\d\d))(?!\d(?!\d:\d))",
-        rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})(?![^\W\d_])\.?"
-        r"(?:,?\s?[-/]?(?:de\s)?(?P<y>\d{4}|'?\d{2}(?![\d.,:]"
-        rf"|\s?[-/.]?(?:{_NAME})(?![^\W\d_]))))?",  # the day of another date follows: "02 Jan 03 Jan"
-        rf"(?P<name>{_NAME})(?![^\W\d_])\.?\s?[-/]?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d.])"
-        r"(?:(?:,?\s?|-)(?P<y>\d{4})|/(?P<y2>\d{2})(?!\d))?",
-        r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})\.?(?![\d/,])",
-    )
-)
-_DAYS = re.compile(  # "01 - 31 Jan 2025", "1.-31.1.2025", "1 au 31 mars 2025"
-    r"(?<!\d)(?P<first>\d{1,2})(?:er|st)?\.?\s?(?:[-–]|au|al|bis|to|tot|t/m|a)\s?(?P<last>\d{1,2})"
-    rf"(?P<end>\.?\s?(?:{_NAME})[^\W\d_]*\.? \d{{4}}|\.\d{{1,2}}\.\d{{4}})",
-    re.IGNORECASE,
-)
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff]")  # no space separates it from a date
-_MONTH = re.compile(  # at the end of a line, of no date: "Periode: Maret 2025", "2025年3月分"
-    rf"(?<![^\W_])(?<!\d[ .-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?(?P<y>(?:19|20)\d\d)"
-    r"|(?P<y2>20\d\d)\s?[年년]\s?(?P<m>\d{1,2})\s?[月월][分度]?)\W*$",
-    re.IGNORECASE,
-)
-_ANY_MONTH = re.compile(  # anywhere, of no date: "Extracto de marzo de 2025 IBAN …", "Auszug 03/2025"
-    rf"(?<![^\W_])(?<!\d[ ./-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?(?:de |del )?(?P<y>(?:19|20)\d\d)"
-    r"(?!\d|[ ,]*[/-] ?\d)|(?P<m>0?[1-9]|1[0-2])[/-](?P<y2>20\d\d)(?![\d/.-]))",
-    re.IGNORECASE,
-)
 _SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # the first or the last number may be the year
 _LEAST_SHORT = 3  # fewer dates show no rule
 _NEARLY_ALL = 0.8  # of the dates; OCR may misread the others
@@ -58,6 +26,55 @@ _BUDDHIST_ERA = 543  # years before the first one of the common era, in Thailand
 _BUDDHIST = range(2480, 2640)
 FIRST_OF_REIWA = 2019  # the Japanese era, whose first year is "元"
 _SLACK = timedelta(days=45)  # a date further outside the period belongs to none of the adjacent years
+
+
+# The names of months make these patterns large: compiled at their first use, because that takes 0.06 s of CPU time.
+@cache
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    return tuple(
+        re.compile(pattern, re.IGNORECASE)
+        for pattern in (
+            r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d(?!\d:\d)|T\d)",  # or a time of day follows
+            r"(?P<y>20\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?!\d)",
+            r"(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
+            r"(?:令和\s?|R\.?)(?P<reiwa>\d{1,2}|元)\s?[年./-]\s?(?P<m>\d{1,2})\s?[月./-]\s?(?P<d>\d{1,2})\s?日?(?!\d)",
+            r"(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
+            r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2}(?!\.\d\d))(?!\d(?!\d:\d))",
+            rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})(?![^\W\d_])\.?"
+            r"(?:,?\s?[-/]?(?:de\s)?(?P<y>\d{4}|'?\d{2}(?![\d.,:]"
+            rf"|\s?[-/.]?(?:{_NAME})(?![^\W\d_]))))?",  # the day of another date follows: "02 Jan 03 Jan"
+            rf"(?P<name>{_NAME})(?![^\W\d_])\.?\s?[-/]?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d.])"
+            r"(?:(?:,?\s?|-)(?P<y>\d{4})|/(?P<y2>\d{2})(?!\d))?",
+            r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})\.?(?![\d/,])",
+        )
+    )
+
+
+@cache
+def _days() -> re.Pattern[str]:
+    return re.compile(  # "01 - 31 Jan 2025", "1.-31.1.2025", "1 au 31 mars 2025"
+        r"(?<!\d)(?P<first>\d{1,2})(?:er|st)?\.?\s?(?:[-–]|au|al|bis|to|tot|t/m|a)\s?(?P<last>\d{1,2})"
+        rf"(?P<end>\.?\s?(?:{_NAME})[^\W\d_]*\.? \d{{4}}|\.\d{{1,2}}\.\d{{4}})",
+        re.IGNORECASE,
+    )
+
+
+@cache
+def _month() -> re.Pattern[str]:
+    return re.compile(  # at the end of a line, of no date: "Periode: Maret 2025", "2025年3月分"
+        rf"(?<![^\W_])(?<!\d[ .-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?(?P<y>(?:19|20)\d\d)"
+        r"|(?P<y2>20\d\d)\s?[年년]\s?(?P<m>\d{1,2})\s?[月월][分度]?)\W*$",
+        re.IGNORECASE,
+    )
+
+
+@cache
+def _any_month() -> re.Pattern[str]:
+    return re.compile(  # anywhere, of no date: "Extracto de marzo de 2025 IBAN …", "Auszug 03/2025"
+        rf"(?<![^\W_])(?<!\d[ ./-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?(?:de |del )?(?P<y>(?:19|20)\d\d)"
+        r"(?!\d|[ ,]*[/-] ?\d)|(?P<m>0?[1-9]|1[0-2])[/-](?P<y2>20\d\d)(?![\d/.-]))",
+        re.IGNORECASE,
+    )
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,7 @@ class PrintedDate:
 @lru_cache(1 << 14)
 def parse_date(text: str) -> PrintedDate | None:
     """The date at the start of `text`, or None."""
-    for pattern in _PATTERNS:
+    for pattern in _patterns():
         match = pattern.match(text)
         if match and (found := _printed(match)):
             return found
@@ -163,7 +180,7 @@ def find_period(lines: Sequence[str], order: DateOrder) -> tuple[date, date] | N
 def find_periods(lines: Sequence[str], order: DateOrder) -> Iterator[tuple[date, date]]:
     """Two full dates on one line outside the table, at most 400 days apart; the first may lack its year."""
     for line in lines:
-        found = find_dates(_DAYS.sub(r"\g<first>\g<end> - \g<last>\g<end>", line))
+        found = find_dates(_days().sub(r"\g<first>\g<end> - \g<last>\g<end>", line))
         for first, second in zip(found, found[1:], strict=False):
             end = resolve_date(second, order, None)
             if end is None:
@@ -176,7 +193,7 @@ def find_periods(lines: Sequence[str], order: DateOrder) -> Iterator[tuple[date,
 def find_months(lines: Iterable[str], *, anywhere: bool = False) -> Iterator[tuple[date, date]]:
     """The first and the last day of each month that a line ends with, such as "March 2025", or names `anywhere`."""
     for line in lines:
-        for match in (_ANY_MONTH if anywhere else _MONTH).finditer(line):
+        for match in (_any_month() if anywhere else _month()).finditer(line):
             year, number = int(match["y"] or match["y2"]), match["m"]
             month = int(number) if number else number_of_month(match["name"])
             if start := _date(year, month, 1):

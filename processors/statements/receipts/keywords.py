@@ -142,7 +142,12 @@ def names_tax(text: str) -> bool:
 
 def fold(text: str) -> str:
     """Lower case without accents, with one space between words."""
+    lower = text.lower() if text.isascii() else _without_accents(text)
+    return " ".join(lower.split()).strip(" .:*=-")
+
+
+def _without_accents(text: str) -> str:
     split = unicodedata.normalize("NFKD", text.replace("’", "'").replace("ß", "ss"))
     bare = "".join(char for char in split if char in _VOICED or not unicodedata.combining(char))
     joined = unicodedata.normalize("NFC", bare)  # Hangul and kana are letters, not letters with accents
-    return " ".join(joined.lower().translate(_UNDECOMPOSED).split()).strip(" .:*=-")
+    return joined.lower().translate(_UNDECOMPOSED)
