@@ -172,6 +172,7 @@ _Outcome = httpx2.Response | httpx2.TransportError  # of a request
 def _connect(url: str, key: str | None, request_timeout: float) -> httpx2.Client:
     return httpx2.Client(
         base_url=url,
+        verify=not url.startswith("http://"),  # plain HTTP needs no certificates: 0.02 s of CPU time
         headers={"Authorization": f"Bearer {key}"} if key else {},
         timeout=httpx2.Timeout(request_timeout, connect=_CONNECT_SECONDS, pool=None),
         limits=httpx2.Limits(max_connections=None),

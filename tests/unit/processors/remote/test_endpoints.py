@@ -20,7 +20,9 @@ def clock() -> Clock:
 
 
 def endpoints(clock: Clock, count: int, slots: int | None = None) -> Endpoints:
-    return Endpoints([Endpoint(f"http://{each}/v1", httpx2.Client(), slots) for each in range(count)], clock)
+    return Endpoints(
+        [Endpoint(f"http://{each}/v1", httpx2.Client(verify=False), slots) for each in range(count)], clock
+    )
 
 
 def url(made: Endpoints, *without: int) -> str | None:

@@ -80,7 +80,7 @@ def test_only_requests_with_the_key_are_served(load):
     import httpx2
 
     vlm = load(*FAKE)
-    assert httpx2.get(f"{vlm._engine._child.url}/models", trust_env=False).status_code == 401
+    assert httpx2.get(f"{vlm._engine._child.url}/models", trust_env=False, verify=False).status_code == 401
 
 
 def test_pages_are_sent_as_soon_as_they_are_decoded(load, tmp_path):
@@ -105,7 +105,7 @@ def test_page_at_which_the_server_ends_is_asked_again(load, tmp_path):
 
     vlm = load(*FAKE)
     url = vlm._engine._child.url.removesuffix("/v1")
-    httpx2.post(f"{url}/behave", json=[{"exit": 7}], trust_env=False)
+    httpx2.post(f"{url}/behave", json=[{"exit": 7}], trust_env=False, verify=False)
     assert ask(vlm, tmp_path).text.startswith("I see")
 
 
