@@ -19,7 +19,7 @@ def page(lines: list[tuple[str, str, str, str]], **values: Any) -> dict[str, Any
     keys = ("description", "quantity", "unit_price", "amount")
     rows = [dict(zip(keys, line, strict=True)) | {"tax_rate": None} for line in lines]
     answer = dict.fromkeys(_KEYS) | {"lines": rows} | values
-    jsonschema.validate(answer, invoice_schema())
+    jsonschema.Draft202012Validator(invoice_schema()).validate(answer)
     return answer
 
 

@@ -13,7 +13,7 @@ _KEYS = ("shop", "date", "currency", "subtotal", "tax", "total")
 
 def read(items: list[tuple[str, str]], text: str | None = None, confidence: float = 1.0, **values: Any) -> Receipt:
     answer = dict.fromkeys(_KEYS) | {"items": [{"description": name, "price": price} for name, price in items]} | values
-    jsonschema.validate(answer, receipt_schema())
+    jsonschema.Draft202012Validator(receipt_schema()).validate(answer)
     texts = {} if text is None else {1: text}
     receipt = receipt_from_answers([(1, answer)], {(1, 0): confidence}, texts)
     verify_receipt(receipt, texts)

@@ -283,7 +283,7 @@ def test_answers_of_a_model_are_read_like_pages():
         rows=[_answer_row("03.01.", "Gehalt", amount="2.100,50", balance="2.250,50")],
     )
     for answer in (first, second):
-        jsonschema.validate(answer, page_schema())
+        jsonschema.Draft202012Validator(page_schema()).validate(answer)
     document = from_page_answers([(1, first), (2, second)])
     (statement,) = document.statements
     verify(document)

@@ -32,7 +32,7 @@ def page(*rows: dict[str, Any], **values: Any) -> dict[str, Any]:
 
 def read(*pages: dict[str, Any], texts: dict[int, str] | None = None) -> StatementDocument:
     for each in pages:
-        jsonschema.validate(each, page_schema())
+        jsonschema.Draft202012Validator(page_schema()).validate(each)
     document = from_page_answers(list(enumerate(pages, start=1)), texts=texts)
     verify(document)
     return document
@@ -169,7 +169,7 @@ def test_amount_is_read_in_every_notation_that_may_be_printed(printed: str, stan
 
 @pytest.mark.parametrize("printed", ["12,345", "12.00 (Dr)", "R$ 1.234,50", "\u221212.00", "1’234.50", "12,00 EUR"])
 def test_grammar_permits_what_is_printed(printed: str):
-    jsonschema.validate(page(row("1 May", "x", amount=printed, balance=printed)), page_schema())
+    jsonschema.Draft202012Validator(page_schema()).validate(page(row("1 May", "x", amount=printed, balance=printed)))
 
 
 def test_amounts_without_decimals_stay_whole():

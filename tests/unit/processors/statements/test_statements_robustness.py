@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typed_pages import read_typed, typed_page
@@ -88,6 +89,7 @@ def _page(draw: st.DrawFn, lines: list[TextLine], number: int) -> PageWords:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(disturbed_pages())
 def test_disturbed_pages_never_make_the_reader_fail(pages):

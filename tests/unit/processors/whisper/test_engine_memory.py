@@ -46,6 +46,9 @@ print(json.dumps({
 """
 
 
+pytestmark = pytest.mark.slow  # imports torch in a process of its own, and compiles layers
+
+
 @pytest.fixture(scope="module")
 def found() -> dict:
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
