@@ -18,7 +18,7 @@ _NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def fsync_folder(folder: Path | int) -> None:
+def fsync_folder(folder: Path | str | int) -> None:
     """Make the names in a folder (a path or a descriptor) durable."""
     if isinstance(folder, int):
         os.fsync(folder)

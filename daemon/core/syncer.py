@@ -30,7 +30,7 @@ class Syncer:
             _replace_by_copy(path, self._scratch)
             self._untrusted.discard(identity)
 
-    def sync_in_place(self, path: Path) -> bool:
+    def sync_in_place(self, path: Path | str) -> bool:
         """The same without a copy; any thread may call it. False: an fsync of the file has failed, now or before.
 
         Raises:

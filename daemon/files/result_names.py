@@ -43,7 +43,8 @@ class ResultNames:
                 visible = flat.visible_names(job.name, name, flat_entries).values()
                 record = self._outbox / flat.record_path(path)
                 return os.path.lexists(record) or any(self._is_name_taken(job, parent / each) for each in visible)
-            is_reserved = any(each == path or each.startswith(f"{path}/") for each in reserved)
+            below = f"{path}/"
+            is_reserved = path in reserved or any(each.startswith(below) for each in reserved)
             return is_reserved or self._is_name_taken(job, parent / name)
 
         path = str(parent / _numbered(stem, _first_free(is_taken)))
@@ -68,6 +69,8 @@ class ResultNames:
         return all(_is_folder_of_results(os.path.join(self._outbox, root, folder)) for root in ("", flat.RECORDS))
 
     def _is_folder_of_inbox(self, folder: Path) -> bool:
+        if not os.path.lexists(self._inbox / folder):  # nearly always, and in a third of the time
+            return False
         try:
             with safe_folders.opened(self._inbox, self._inbox / folder):
                 return True

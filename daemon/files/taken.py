@@ -89,7 +89,7 @@ class TakenFiles:
         errors = parallel.run_all([functools.partial(self._sync_in_place, job_id) for job_id in job_ids])
         for job_id, error in zip(job_ids, errors, strict=True):
             if error is not None:
-                self._sync(job_id, self._syncer.sync)
+                self._sync(job_id, lambda path: self._syncer.sync(Path(path)))
         durable.fsync_folder(self.path)
         for source in sources:
             # the folder was removed, and the old name with it
@@ -103,19 +103,19 @@ class TakenFiles:
             OSError: not everything is durable.
         """
 
-        def sync(path: Path) -> None:
+        def sync(path: str) -> None:
             if not self._syncer.sync_in_place(path):
-                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
         self._sync(job_id, sync)
 
-    def _sync(self, job_id: str, sync: Callable[[Path], None]) -> None:
+    def _sync(self, job_id: str, sync: Callable[[str], None]) -> None:
         for folder, _, files in walk_up(self.path / job_id):
             for name in files:  # its owner need not have synced it: cp(1) does not
-                path = Path(folder) / name
-                if path.lstat().st_size <= regular_files.HASH_INLINE_BYTES:
+                path = f"{folder}/{name}"
+                if os.lstat(path).st_size <= regular_files.HASH_INLINE_BYTES:
                     sync(path)
-            durable.fsync_folder(Path(folder))
+            durable.fsync_folder(folder)
 
     def fsync_names(self, job_id: str) -> None:
         """Make the names of a job's files durable; their contents already are."""
@@ -224,8 +224,14 @@ class TakenFiles:
             durable.fsync_folder(self.path)
 
     def _files(self, job_id: str) -> Iterator[Path]:
-        for folder, _, files in walk_up(self.path / job_id):
-            yield from (Path(folder, name) for name in files)
+        """The files below .taken/<uuid>/, found in half the time of os.walk: each job asks for them twice."""
+        folders = [str(self.path / job_id)]
+        for folder in folders:  # grows while it is read
+            for each in _entries(folder):
+                if each.is_dir(follow_symlinks=False):
+                    folders.append(each.path)
+                elif not each.is_dir():  # a link to a folder is no file
+                    yield Path(each.path)
 
 
 def _remove(home: Path) -> bool:
@@ -258,7 +264,7 @@ def walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     return os.walk(home, topdown=False, onerror=fail)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
             return list(found)

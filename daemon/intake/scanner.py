@@ -145,8 +145,9 @@ class Scanner:
         started = time.monotonic()
         try:
             found = list(itertools.islice(scan.found, _FILES_AT_ONCE))
-            for each in found:
-                self._look_at_one(scan, each, now)
+            with self._inbox.holding():
+                for each in found:
+                    self._look_at_one(scan, each, now)
         except FileNotFoundError:  # the files that were in it are gone
             if scan.folder == self._inbox.path:
                 self._folders.check()
