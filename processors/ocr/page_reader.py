@@ -29,6 +29,7 @@ _SURE = 0.75  # confidence of OCR that overrides a text layer
 _SAME_PLACE = 0.5  # of the area of a box
 _MARGIN = 4  # pixels around a word
 _TILTED = 5.0  # degrees
+_TURNED = 11.5  # degrees
 _LEAST_SHARE = 0.2  # of the length of a tilted word that its box shows
 _AS_HIGH = 1.8  # times as high as wide: a letter
 
@@ -87,7 +88,7 @@ class PageReader:
         characters = sum(len(word.text) for word in words)
         written = sum((word.right - word.left) * (word.bottom - word.top) for word in words)
         rest = _share(page.unread, page) * page.image.width * page.image.height
-        if not words or page.picture_share > _LARGEST_PICTURE or rest > written > 0:
+        if not words or page.picture_share > _LARGEST_PICTURE or rest > written > 0 or _is_turned(words):
             return False
         return characters >= _LEAST_CHARACTERS or not page.unread
 
@@ -141,6 +142,12 @@ class PageReader:
         if same >= _CONFIRMED * total > 0:
             return True
         return False if sure and sum(sure) / len(sure) >= _SURE else None
+
+
+def _is_turned(words: Sequence[PlacedWord]) -> bool:
+    """True if most text is not horizontal: OCR turns the page, as tables need it."""
+    turned = sum(len(word.text) for word in words if _TURNED < word.angle % 360 < 360 - _TURNED)
+    return turned > sum(len(word.text) for word in words) / 2
 
 
 def _matching(layer: str, read: str, characters: str) -> int:

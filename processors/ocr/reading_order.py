@@ -189,7 +189,7 @@ def _is_script(small: Placed, base: Placed) -> bool:
     return (
         small.height < _SMALL * base.height
         and is_near
-        and 0.1 * base.height < offset < 0.75 * base.height
+        and 0.1 * base.height < offset < 0.8 * base.height
         and len(small.text) <= _LONGEST_SCRIPT
         and base.text[-1:].isalnum()
     )

@@ -56,9 +56,7 @@ class Page:
     notes: tuple[str, ...] = ()  # what was lost or changed, such as "reduced from 9000 x 7000 to 2268 x 1764 pixels"
     warnings: tuple[str, ...] = ()  # reasons for a review: content of the page that its text cannot contain
     text: str = ""  # the visible text layer of a PDF page; "" if it has none
-    words: tuple[
-        PlacedWord, ...
-    ] = ()  # words of `text` with positions, without `doubts`; none if most text is not horizontal
+    words: tuple[PlacedWord, ...] = ()  # words of `text` with positions, without `doubts`
     doubts: tuple[Doubt, ...] = ()  # words that are not in `words`
     picture_share: float = 0.0  # share of a PDF page's area that images cover: near 1.0 for a scan
     textless: "Image.Image | None" = None  # the image without `words` and `doubts`; None: the page has no text layer

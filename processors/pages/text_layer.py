@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage
 
 _FINE = 16  # steps per point, to which positions are rounded
-_TILTED = 0.2  # radians
 _UNKNOWN = "\ufffd"
 _HYPHEN, _LINE_END = "-", "\x02\ufffe"  # pdfium's character for a hyphen at the end of a line
 _LAST_CONTROL = 0x1F  # which pdfium uses for such a hyphen
@@ -41,15 +40,12 @@ def read_text(text: "PdfTextPage", characters: Sequence[str], omitted: Set[int] 
 
 def place_characters(page: "PdfPage", text: "PdfTextPage", characters: Sequence[str]) -> list[Char | None]:
     """The characters and their loose boxes, in pdfium's order, for `find_words`: None for a space, or a character that
-    pdfium inserted. An empty list if most text is not horizontal.
+    pdfium inserted.
     """
     from pypdfium2 import raw
 
     handle, turned = text.raw, math.radians(page.get_rotation() or 0)
     angles = [raw.FPDFText_GetCharAngle(handle, number) for number in range(len(characters))]
-    tilted = sum(_TILTED < (angle + turned) % math.tau < math.tau - _TILTED for angle in angles if angle >= 0)
-    if tilted > len(characters) / 2:
-        return []
     loose, box = np.zeros((len(characters), 4)), raw.FS_RECTF()
     is_placed = [False] * len(characters)
     for number, character in enumerate(characters):

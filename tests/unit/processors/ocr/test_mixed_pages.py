@@ -74,6 +74,7 @@ _TABLES = {
     "permuted letters": _permuted(string.ascii_lowercase),
     "permuted digits": _permuted(string.digits),
     "Greek": {ord(letter): chr(0x3B1 + at % 24) for at, letter in enumerate(string.ascii_lowercase)},
+    "Latin-1": {ord(letter): chr(0xE0 + at) for at, letter in enumerate(string.ascii_lowercase)},
     "Cyrillic": {ord(letter): chr(0x430 + at) for at, letter in enumerate(string.ascii_lowercase)},
     "two digits exchanged": {0x31: "5", 0x35: "1", 0x30: "2", 0x32: "0"},
     "private use": {code: chr(0xE000 + code) for code in _PRINTABLE if chr(code).isdigit()},
@@ -186,3 +187,11 @@ def test_position_is_rotated_with_its_image(degrees: int):
     assert any(turned.getpixel((int(a), int(b))) for a, b in near if a < turned.width and b < turned.height)
     back = rotate(there, turned.size, (360 - degrees) % 360)
     assert back.corners == box.corners
+
+
+@pytest.mark.parametrize("matrix", ["0 1 -1 0 612 0", "0 -1 1 0 0 792", "-1 0 0 -1 612 792"])
+def test_table_that_is_drawn_rotated_is_read_from_its_layer(read, matrix: str):
+    rows = [("Item", "Qty", "Price"), ("Shelf", "3", "2.50"), ("Bracket", "6", "5.00")]
+    cells = [show(cell, 60 + 180 * x, 500 - 24 * y) for y, row in enumerate(rows) for x, cell in enumerate(row)]
+    found, review, source = read(one_page(f"q {matrix} cm {''.join(cells)} Q"))
+    assert [tuple(line.split()) for line in found if line] == rows and source == "text layer" and review == ()
