@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from works import work_on
 
-from processors.ocr import Ocr, ReadOptions, engine, ink, text
+from processors.ocr import Ocr, ReadOptions, engine, ink, recognition, text
 
 
 def _page(lines: int) -> Image.Image:
@@ -41,3 +43,23 @@ def test_only_the_formats_of_the_recipe_are_made(tmp_path: Path, monkeypatch: py
     work = work_on(tmp_path / "page.pdf", options=ReadOptions())
     finished = text.finish_text(work, [text.PageText(number=1)], ("txt",), (), {})
     assert finished.files == ("page.txt",) and made == []
+
+
+def test_short_line_is_recognized_with_little_padding_unless_the_model_is_not_certain(
+    ocr: Ocr, monkeypatch: pytest.MonkeyPatch
+):
+    model = ocr._engine._recognizer
+    session, widths = model.session, []
+
+    def run(lines: np.ndarray) -> np.ndarray:
+        widths.append(lines.shape[3])
+        found: np.ndarray = session(lines)
+        return found
+
+    monkeypatch.setattr(model, "session", run)
+    line = np.full((40, 100, 3), 255, np.uint8)
+    noise = np.random.default_rng(5).integers(0, 255, (40, 100, 3), np.uint8)
+    cv2.putText(line, "Rent", (8, 29), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (0, 0, 0), 2, cv2.LINE_AA)
+    assert recognition._read(model, line)[0] == "Rent"
+    recognition._read(model, noise)
+    assert widths == [184, 184, 320]
