@@ -55,9 +55,15 @@ def dumps(
     def encode(part: object, indent: int | None = None) -> str:
         return json.dumps(part, ensure_ascii=False, allow_nan=False, indent=indent, default=known)
 
-    if indent is None or levels is None:
-        return text(encode(finite(value), indent))
-    return text(_spread(finite(value), "\n", " " * indent, levels, encode))
+    def write(whole: object) -> str:
+        if indent is None or levels is None:
+            return text(encode(whole, indent))
+        return text(_spread(whole, "\n", " " * indent, levels, encode))
+
+    try:
+        return write(value)
+    except (ValueError, TypeError):  # a number, or a mapping, that `json` does not know
+        return write(finite(value))
 
 
 def _spread(value: object, line: str, step: str, levels: int, encode: Callable[[object], str]) -> str:

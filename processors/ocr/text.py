@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -42,13 +43,13 @@ class PageText:
     unread: int = 0  # lines of ink that did not become text
     unknown: int = 0  # lines with letters that the model does not know
 
-    @property
+    @cached_property
     def text(self) -> str:
         if self.blocks:
             return "\n".join(block.text for block in self.blocks)
         return text_lines.format_lines(self.lines)
 
-    @property
+    @cached_property
     def confidence(self) -> float | None:
         """Mean over the characters, from 0 to 1; None without text."""
         boxes = [box for line in self.lines for box in line]

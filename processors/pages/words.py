@@ -79,8 +79,11 @@ def _level(char: Char) -> Char:
 
 
 def _word(run: Sequence[Char], scale: float) -> PlacedWord:
+    text = "".join(char.text for char in run)
+    if not text.isascii():
+        text = _without_soft_hyphens("".join(_normal(char.text) for char in _logical(run)))
     return PlacedWord(
-        text=_without_soft_hyphens("".join(_normal(char.text) for char in _logical(run))),
+        text=text,
         left=min(char.left for char in run) * scale,
         top=min(char.top for char in run) * scale,
         right=max(char.right for char in run) * scale,
