@@ -6,6 +6,7 @@ the page's image, even if a smaller copy of it was measured.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -26,6 +27,7 @@ _NOISE = 4.5  # standard deviations of the paper's gray values that no speck rea
 _EVERY = 3  # pixels from one sample of the noise to the next
 _TO_DEVIATION = 1.4826  # of a normal distribution, from the median of the absolute deviation
 _LEAST_LETTER, _LEAST_MARK = 4, 2  # measured pixels high
+_LOWEST = 1.5  # times `_LEAST_LETTER`; lower letters may be specks, which do not stand in lines
 _LARGEST = 0.3  # of the page's height
 _RULE = 12  # times as long as wide: a ruling line
 _MANY = 6000  # letters; more than this are the texture of a picture
@@ -51,13 +53,20 @@ class Ink:
             return None
         return (*self.letters[:, :2].min(axis=0), *self.letters[:, 2:].max(axis=0))
 
-    @property
+    @cached_property
     def letter_height(self) -> float | None:
         """The height of the smaller letters of the page, without specks."""
         if not len(self.letters):
             return None
-        heights = self.letters[:, 3] - self.letters[:, 1]
-        return float(np.percentile(heights[heights >= np.median(heights) / 2], 25))
+        height = _smaller_height(self.letters)
+        if height < _LOWEST * _LEAST_LETTER / self.share and (lines := find_lines_outside(self, [])):
+            return _smaller_height(np.concatenate([self.letters[_is_in(self.letters, line)] for line in lines]))
+        return height
+
+
+def _smaller_height(letters: np.ndarray) -> float:
+    heights = letters[:, 3] - letters[:, 1]
+    return float(np.percentile(heights[heights >= np.median(heights) / 2], 25))
 
 
 def find_ink(image: "Image.Image") -> Ink:

@@ -36,6 +36,16 @@ def test_detection_sees_a_few_lines_no_larger_than_it_needs():
     assert prepared.shape[0] * prepared.shape[1] < 700_000
 
 
+def test_specks_do_not_make_the_letters_of_a_page_smaller():
+    page, chance = _page(6), np.random.default_rng(1)
+    clean = ink.find_ink(page)
+    for x, y in chance.integers((0, 500), (1230, 1740), (400, 2)).tolist():
+        page.paste("black", (x, y, x + 5, y + 5))
+    specked = ink.find_ink(page)
+    assert len(specked.letters) > 2 * len(clean.letters)
+    assert specked.letter_height == clean.letter_height
+
+
 def test_only_the_formats_of_the_recipe_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     made = []
     monkeypatch.setattr(text, "to_markdown", lambda *_, **__: made.append("md"))
