@@ -81,6 +81,7 @@ class BatchDecoder:
         """
         if self.text_decoder.device.type == "cpu":
             give_back()  # free the memory of the encoder: the caches are as large
+            mapped.release_code()  # and the code that only the encoder ran
         tasks = [self._task(each) for each in options]
         if self._graphed and _is_greedy(options[0]):
             decoded = self._run_graphed(self._graphed, features, tasks)

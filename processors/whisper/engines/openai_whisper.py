@@ -101,6 +101,8 @@ class OpenAIWhisperEngine:
 
     def transcribe(self, request: PartRequest) -> Decoding[PartResult]:
         self._check_vocabulary(request.options.vocabulary)
+        if not self.is_elsewhere:
+            malloc.give_back()  # what decoding the sound of the part left: up to 40 MB
         language = request.language or self.detect_language(request.samples)[0]
         segments = yield from interleaving.intercept(self._segments(request, language), self._decode)
         return PartResult(segments=segments)

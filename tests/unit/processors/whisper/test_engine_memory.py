@@ -5,6 +5,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,3 +80,22 @@ def test_part_is_not_held_twice_while_it_is_transcribed():
 
     part = next(parts(each()))
     assert part.seconds == 60.0 and not any(reference() is not None for reference in references[:-1])
+
+
+TRANSCRIBE = """
+import resource, sys
+from pathlib import Path
+from benchmarks.speech import transcriber
+models, *files = map(Path, sys.argv[1:])
+transcribed = transcriber(models, "tiny.en", "exact")(files)
+assert all(transcribed[str(file)].strip() for file in files)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def test_eight_files_at_once_take_at_most_650_mb(models: Path):
+    files = sorted((ROOT / "tests" / "data" / "audio").glob("LJ001-*"))
+    assert len(files) == 8
+    command = [sys.executable, "-c", TRANSCRIBE, models, *files]
+    done = subprocess.run([*map(str, command)], cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=600, text=True)
+    assert float(done.stdout) <= 650
