@@ -50,20 +50,33 @@ def parts(blocks: Iterator[Block], clips: Sequence[tuple[float, float]] = ()) ->
     start, count = 0, 0  # of the collected samples
     for at, block in _within(blocks, clips):
         if held and at != start + count:  # another clip, or after a gap
-            sound, held, count = np.concatenate(held), [], 0  # free the copy while the part is transcribed
-            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound)
+            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=_joined(held))
+            count = 0
         start = start if held else at
         held.append(block)
         count += len(block)
         while count > longest:
-            sound = np.concatenate(held)
-            cut = _quietest(sound[:longest])
-            held, count = [sound[cut:].copy()], count - cut  # a copy: a view would keep all of it in memory
-            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound[:cut])
-            start += cut
+            cut = _cut(held, longest)
+            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=held.pop(0))
+            start, count = start + cut, count - cut
     if held:
-        sound, held = np.concatenate(held), []
-        yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound)
+        yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=_joined(held))
+
+
+# A part is 38 MB. While it is transcribed, or the next one is read, nothing here may hold it, as a variable would.
+def _joined(held: list[Sound]) -> Sound:
+    """All that is held, as one sound. It is held no longer."""
+    sound = np.concatenate(held)
+    held.clear()
+    return sound
+
+
+def _cut(held: list[Sound], longest: int) -> int:
+    """Join what is held, and cut it in two before `longest` samples. Return the number of samples of the first."""
+    sound = _joined(held)
+    cut = _quietest(sound[:longest])
+    held += sound[:cut], sound[cut:].copy()  # a copy: a view would keep all of it in memory
+    return cut
 
 
 def _within(blocks: Iterator[Block], clips: Sequence[tuple[float, float]]) -> Iterator[tuple[int, Sound]]:

@@ -81,6 +81,7 @@ class TrackTranscriber:
                 if self._encoder is not None and spoken:
                     self._voices += self._encoder.voices(part.samples, spoken, part.at_seconds)
                 self._report(part.at_seconds + part.seconds)
+                del part  # before the next one is read
         language, probability = self._language, self._probability
         if self._spoken:
             language = max(self._spoken, key=self._spoken.__getitem__)
@@ -121,8 +122,10 @@ class TrackTranscriber:
         )
 
     def _prepared(self, found: Iterator[parts.Part]) -> Generator[PartAndSpeech]:
-        for part in found:
-            yield part, self._detector.spans(part.samples) if self._options.vad else None
+        yield from map(self._with_speech, found)  # a loop would hold a part while the next one is read
+
+    def _with_speech(self, part: parts.Part) -> PartAndSpeech:
+        return part, self._detector.spans(part.samples) if self._options.vad else None
 
     def _transcribe_languages(self, part: parts.Part, spoken: list[vad.Span]) -> Task[None]:
         """Transcribe each stretch of a part in its own language."""

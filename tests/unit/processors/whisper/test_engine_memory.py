@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from paths import ROOT
 
+from processors.whisper.audio import parts as module
 from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block, parts
 
 SCRIPT = """
@@ -80,6 +82,23 @@ def test_part_is_not_held_twice_while_it_is_transcribed():
 
     part = next(parts(each()))
     assert part.seconds == 60.0 and not any(reference() is not None for reference in references[:-1])
+
+
+def test_part_is_not_held_while_the_next_one_is_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "PART_SECONDS", 40.0)
+    found: list[weakref.ref[NDArray[np.float32]]] = []
+    held_while_reading = []
+
+    def each() -> Iterator[Block]:
+        for number in range(9):
+            held_while_reading.append(any(reference() is not None for reference in found))
+            yield Block(number * 10 * SAMPLE_RATE_HZ, np.zeros(10 * SAMPLE_RATE_HZ, np.float32))
+
+    for part in parts(each()):
+        base = part.samples if part.samples.base is None else part.samples.base
+        found.append(weakref.ref(base))
+        del part, base
+    assert len(found) > 3 and not any(held_while_reading)
 
 
 TRANSCRIBE = """
