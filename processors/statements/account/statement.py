@@ -38,7 +38,15 @@ from processors.statements.account.rows import (
     set_money,
 )
 from processors.statements.account.subtotals import Item, count_trailing_totals
-from processors.statements.account.undated_rows import date_last, find_apart, find_lacking, insert_rows, without_rows
+from processors.statements.account.undated_rows import (
+    date_last,
+    find_apart,
+    find_beyond,
+    find_lacking,
+    has_text,
+    insert_rows,
+    without_rows,
+)
 from processors.statements.checks.links import is_complete
 from processors.statements.notation.conventions import Conventions, find_conventions
 from processors.statements.notation.currency_accounts import currency_of_account, number_of
@@ -73,6 +81,7 @@ def build_statement(account: Account, items: Sequence[Item], document: Statement
     """Build the statement of an account; add notes and doubts to the document.
 
     Rows without dates are added, and tables of other rows are left out, if the balances then follow from the rows.
+    Such rows with text below the closing balance are reported: they may be those of another account.
     """
     built = _build(account, items, document.doubts)
     if is_complete(built.statement):
@@ -85,11 +94,14 @@ def build_statement(account: Account, items: Sequence[Item], document: Statement
             document.notes.append(date_last(other.statement))
             document.unread = without_rows(document.unread, lacking)
             return other
-    if apart := find_apart(items):
-        other = _build(account, without_items(items, apart), document.doubts)
+    for apart in (find_apart(items), find_beyond(items)):
+        other = _build(account, without_items(items, apart), document.doubts) if apart else built
         if is_complete(other.statement):
             pages = ", ".join(str(page) for page in sorted({row.page for row in apart}))
-            document.notes.append(f"{len(apart)} rows on page {pages} are not part of the balances and were left out")
+            count = "1 row" if len(apart) == 1 else f"{len(apart)} rows"
+            note = f"the balances exclude {count} on page {pages}, which inboxd left out"
+            is_other = any(has_text(row) for row in apart) and not find_apart(items)  # maybe rows of another account
+            (document.doubts if is_other else document.notes).append(note)
             return other
     return built
 

@@ -1,4 +1,5 @@
-"""Rows that only balances tell from other lines: interest without a date, and payments that were never booked. Pure."""
+"""Rows that only balances tell from other lines: interest without a date, payments that were never booked, and tables
+below the closing balance. Pure."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from processors.statements.checks.links import Link, find_links
 from processors.statements.notation.amounts import parse_amount
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.records import Statement, Unread
-from processors.statements.table.raw import RawRow, UndatedRow
+from processors.statements.table.raw import RawFigure, RawRow, UndatedRow
 
 _MOST = 8  # lines, all combinations of which are tried
 _NEARLY_ALL = 0.9  # of the rows
@@ -78,3 +79,14 @@ def find_apart(items: Sequence[Item]) -> list[RawRow]:
     others = [row for row in rows if row.section_number in numbers]
     are_balanced = sum("balance" in row.money for row in others) >= _NEARLY_ALL * len(others)
     return apart if others and are_balanced and len(apart) < len(others) else []
+
+
+def find_beyond(items: Sequence[Item]) -> list[RawRow]:
+    """The rows below the last closing balance, such as a calculation of interest, or installments to come."""
+    last = max((at for at, item in enumerate(items) if isinstance(item, RawFigure) and item.name == "closing"), default=0)
+    beyond = [item for item in items[last:] if isinstance(item, RawRow)]
+    return beyond if 2 * len(beyond) < sum(isinstance(item, RawRow) for item in items) else []
+
+
+def has_text(row: RawRow) -> bool:
+    return any(char.isalpha() for text in (*row.text, *row.reference) for char in text)

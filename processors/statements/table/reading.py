@@ -228,6 +228,9 @@ class _PageReader:
                 self._report_unread(parts.line, "an amount whose first digits may be missing")
             if parts.money and special in ("debits", "credits"):
                 rows.total_bottom = parts.line.bottom
+            if special in ("opening", "carried"):
+                rows.last_date = parts.date or rows.last_date  # that of the rows below that print none
+                rows.carried_bottom = parts.line.bottom
             if parts.money:
                 self.document.figure_lines.append((self._accounts.current, parts.line))
                 self._add_figure(
@@ -269,6 +272,8 @@ class _PageReader:
             self._read_undated(parts, height)
         elif rows.is_further_text(parts, self._headings, height):
             rows.extend_by_text(parts)
+        elif rows.is_first_text(parts, self._headings, height):
+            rows.keep_for_next(parts)
         else:
             rows.end_at_heading(parts.line.page)
             self.document.not_rows.append((self._accounts.current, parts.line))

@@ -25,6 +25,7 @@ class RowBuilder:
         self.row: RawRow | None = None  # that further lines may belong to
         self.last_date: PrintedDate | None = None
         self.total_bottom = float("-inf")  # of the last line with a total of a direction, on the page
+        self.carried_bottom = float("-inf")  # of the last line with a balance brought forward, on the page
         self._document = document
         self._accounts = accounts
         self._row_lines = row_lines
@@ -35,7 +36,8 @@ class RowBuilder:
         self._page_of_heading = 0  # of a line between rows that is not a row; below it, a new section begins
 
     def begin_page(self) -> None:
-        self.row, self._page_of_heading, self.total_bottom = None, 0, float("-inf")
+        self.row, self._page_of_heading = None, 0
+        self.total_bottom = self.carried_bottom = float("-inf")
 
     def end_section(self) -> None:
         self._section = None
@@ -51,6 +53,10 @@ class RowBuilder:
             self._pending.append(parts)
         else:
             self.extend(parts)
+
+    def keep_for_next(self, parts: LineParts) -> None:
+        """Keep the first lines of the next row, whose amount is on its last line."""
+        self._pending.append(parts)
 
     def end_at_heading(self, page: int) -> None:
         """End the row at a line between rows that is not a row."""
@@ -107,7 +113,10 @@ class RowBuilder:
 
     def end(self) -> None:
         for parts in self._pending:
-            self.extend(parts)
+            if self.row:
+                self.extend(parts)
+            else:
+                self._document.not_rows.append((self._accounts.current, parts.line))
         self._pending = []
         self._drop_if_empty()
         self.row = None
@@ -204,6 +213,14 @@ class RowBuilder:
         left = self.row.text_left
         is_below = left is not None and abs(text_left(parts.line) - left) < height
         return is_below or starts_in_text(parts.line, headings, height)
+
+    def is_first_text(self, parts: LineParts, headings: Sequence[Heading], height: float) -> bool:
+        """True for text right below a balance brought forward, if amounts are on the last lines of rows."""
+        if self.row is not None or not self._row_lines.amounts_are_last:
+            return False
+        above = self._pending[-1].line.bottom if self._pending else self.carried_bottom
+        is_close = -height < parts.line.top - above < CLOSE * height
+        return is_close and bool(parts.text) and starts_in_text(parts.line, headings, height)
 
     def is_below_total(self, parts: LineParts, height: float) -> bool:
         is_near = -height < parts.line.top - self.total_bottom < _FAR * height

@@ -295,3 +295,71 @@ def test_short_amount_without_decimals_has_the_mark_of_the_others():
         2025.04.05   JOVAIRAS                  30.829      223.412
     """)
     assert [row[2] for row in _rows(document)] == ["-11177", "-611", "-12037", "30829"]
+
+
+def test_date_and_text_below_a_balance_brought_forward_are_those_of_the_next_row():
+    document = read_typed("""
+        Statement starts 21 December 2024      Statement ends 20 January 2025
+
+        Date           Particulars                      Debits       Credits       Balance
+        21 Dec 2024    Brought forward                                            1,000.00
+        24 Dec 2024    V4471 21/12 Dan Murphys
+                       560815384137                     100.00
+                       Internet Transfer
+                       Kelly Marsh                       50.00                      850.00
+        27 Dec 2024    V4471 27/12 Coles
+                       849354585606                      20.00
+                       V4471 27/12 Woolworths
+                       973855774386                      30.00                      800.00
+        8 Jan 2025     V4471 07/01 Coles
+                       849354585606                      20.00
+                       Carried forward                                              780.00
+
+        Date           Particulars                      Debits       Credits       Balance
+        8 Jan 2025     Brought forward                                              780.00
+                       V4471 08/01 Bunnings
+                       558754059629                      30.00                      750.00
+        10 Jan 2025    Fee                                3.00                      747.00
+    """)
+    assert _rows(document)[-2] == ("2025-01-08", "V4471 08/01 Bunnings 558754059629", "-30.00")
+    assert not reasons(document)
+
+
+def test_calculation_of_interest_below_the_closing_balance_is_left_out():
+    document = read_typed("""
+        PERIODO DAL 01/01/2025 AL 31/03/2025        CONTO N. 001042287715
+
+        DATA         VALUTA       ADDEBITI      ACCREDITI    DESCRIZIONE OPERAZIONI
+        01/01/25                                 1.000,00    SALDO INIZIALE
+        03/01/25     02/01/25        45,00                   PAGAMENTO POS
+        10/01/25     09/01/25        92,00                   ADDEBITO DIRETTO
+        27/01/25     26/01/25                      500,00    BONIFICO
+        28/01/25     27/01/25        63,00                   PRELIEVO
+        31/01/25     30/01/25       100,00                   CANONE
+        31/03/25                                 1.200,00    SALDO FINALE
+
+        PROSPETTO SCALARE PER IL CALCOLO DEGLI INTERESSI
+        VALUTA          SALDI PER VALUTA       GIORNI   NUMERI
+        02/01/25                    955,00          7    66,85
+        09/01/25                    863,00         17   146,71
+    """)
+    assert len(document.rows) == 5
+    assert not reasons(document)
+
+
+def test_rows_below_the_closing_balance_that_may_be_those_of_another_account_are_reported():
+    document = read_typed("""
+        Account 123456      1 March 2026 to 31 March 2026
+
+        Date          Description          Money out    Money in     Balance
+                      Opening balance                               1,000.00
+        2 Mar 2026    Bakery                   10.00
+        3 Mar 2026    Rent                    500.00
+        9 Mar 2026    Salary                               900.00
+        12 Mar 2026   Grocer                   40.00                1,350.00
+                      Closing balance                               1,350.00
+        Savings
+        4 Mar 2026    Transfer                              25.00
+    """)
+    assert len(document.rows) == 4
+    assert reasons(document) == ["the balances exclude 1 row on page 1, which inboxd left out"]

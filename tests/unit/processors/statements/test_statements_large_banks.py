@@ -130,7 +130,7 @@ def test_payments_that_were_reverted_are_no_rows():
     document = read_typed(REVERTED)
     assert [row[1] for row in _rows(document)] == ["Glovia", "Amazing", "Netstream", "Refund"]
     assert not reasons(document)
-    assert any("not part of the balances" in note for note in document.notes)
+    assert any("the balances exclude 1 row" in note for note in document.notes)
 
 
 def test_rows_without_balances_stay_if_the_closing_balance_needs_them():
