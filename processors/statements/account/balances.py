@@ -135,6 +135,7 @@ def choose_total(
     outside: set[Decimal],
     ends: Sequence[Decimal | None],
     sections: Sequence[int],
+    others: Sequence[Decimal | None],
 ) -> Decimal | None:
     """The printed total of one direction: the one to which the rows add up, or the sum of the totals of several
     sections.
@@ -143,15 +144,19 @@ def choose_total(
     as a total.
     ends: the opening and closing balance, which a column's total may include.
     sections: those of the values; a printed total may be that of one section.
+    others: the values of the other direction, such as returns, which the total of a section may exclude.
     """
     total = sum((value for value in values if value), Decimal(0))
     is_outside = sum(value is not None for value in values) >= _LEAST_ROWS and total in outside
     includes_end = any(end is not None and total + abs(end) in printed for end in ends)
     is_sum = total in printed or total in (sum(printed), sum(set(printed)))
-    sums: dict[int, Decimal] = {}  # by section
-    for value, section in zip(values, sections, strict=True):
+    sums, against = dict[int, Decimal](), dict[int, Decimal]()  # by section
+    for value, other, section in zip(values, others, sections, strict=True):
         sums[section] = sums.get(section, Decimal(0)) + (value or Decimal(0))
+        against[section] = against.get(section, Decimal(0)) + (other or Decimal(0))
     is_sum = is_sum or (len(sums) > 1 and set(printed) <= set(sums.values()))
+    net = sum((value - against[section] for section, value in sums.items() if value), Decimal(0))
+    is_sum = is_sum or (net in printed and set(printed) <= {*sums.values(), *against.values(), net})
     if not printed or is_outside or includes_end or is_sum:
         return total if printed else None
     return printed[-1]

@@ -19,6 +19,7 @@ _CELL_GAP = 1.2  # line heights between the words of one cell
 _DISPROVEN = (NO_DATE, IN_SENTENCE)  # why lines were not read that balances may prove to be no rows
 _MOST_DISPROVEN = 3  # such lines; more may be the rows of another account
 _DISPROVEN_SHARE = 0.1  # of the rows
+_MOST_SECTIONS = 20  # with sums that a summary may print
 
 
 def drop_explained(unread: Sequence[Unread], statement: Statement, mark: DecimalMark) -> list[Unread]:
@@ -39,9 +40,9 @@ def drop_pages_without_rows(document: StatementDocument, reading: RawDocument, m
     if not _is_complete(document):
         return document.unread
     shapes = {shape_of(item.date.text) for item in reading.items if isinstance(item, RawRow) and item.date}
-    daily = set().union(*(_daily_balances(each) for each in document.statements if each.rows))
+    known = set().union(*(_daily_balances(each) | _sums_of_sections(each) for each in document.statements if each.rows))
     lines = [line for line in reading.lines if _looks_like_row(line, shapes)]
-    dated = {line.page for line in lines if not (found := _printed_on(line, mark)) or not found <= daily}
+    dated = {line.page for line in lines if not (found := _printed_on(line, mark)) or not found <= known}
     return [each for each in document.unread if each.why != NO_ROWS or each.page in dated]
 
 
@@ -61,6 +62,19 @@ def _daily_balances(statement: Statement) -> set[Decimal]:
         balance += factor * sum((row.change for row in day), Decimal(0))
         found.add(balance)
     return found
+
+
+def _sums_of_sections(statement: Statement) -> set[Decimal]:
+    """The debits and the credits of each section, and of sections that follow each other, as a summary prints them."""
+    sections = [list(rows) for _, rows in itertools.groupby(statement.rows, key=lambda row: row.section)]
+    found = set[Decimal]()
+    for start in range(min(len(sections), _MOST_SECTIONS)):
+        debits = credits = Decimal(0)
+        for rows in sections[start : start + _MOST_SECTIONS]:
+            debits += sum((row.debit for row in rows if row.debit), Decimal(0))
+            credits += sum((row.credit for row in rows if row.credit), Decimal(0))
+            found |= {debits, credits, -debits, -credits}
+    return found - {Decimal(0)}
 
 
 def _printed_on(line: TextLine, mark: DecimalMark) -> set[Decimal]:

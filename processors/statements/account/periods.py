@@ -68,6 +68,12 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
     everything = [line.text for _, line in reading.outside]
     order = detect_date_order(printed, None, known)
     found = _best_period(own, printed, order) or _best_period(everything, printed, order)
+    if (
+        found
+        and 2 * _count_inside(printed, found) < len(printed)
+        and _closing_period(own or everything, printed, order)
+    ):
+        found = None  # from the day on which this statement was closed to that of the next one
     if not found and (month := _month_of_rows(own or everything, printed)):
         return Dates(order, month, True, _order_notes(printed, order))
     if found:

@@ -163,8 +163,9 @@ def _build(account: Account, items: Sequence[Item], doubts: list[str]) -> BuiltS
     ends = statement.opening, statement.closing
     rows = statement.rows
     sections = [row.section for row in rows]
-    statement.printed_debits = choose_total(totals["debits"], [row.debit for row in rows], values, ends, sections)
-    statement.printed_credits = choose_total(totals["credits"], [row.credit for row in rows], values, ends, sections)
+    debits, credits = [row.debit for row in rows], [row.credit for row in rows]
+    statement.printed_debits = choose_total(totals["debits"], debits, values, ends, sections, credits)
+    statement.printed_credits = choose_total(totals["credits"], credits, values, ends, sections, debits)
     marks = [each.amount.sign or each.amount.side if each.amount else None for each in amounts]
     is_plain = reading.is_net or 2 * marks.count("-") > len(marks)  # on a card, few rows have a minus
     infer_ends(

@@ -18,11 +18,25 @@ from processors.statements.table.raw import RawFigure, RawRow
 
 Item = RawRow | RawFigure
 
+_MANY_ROWS = 8  # the sum of so many rows is no chance, whatever the words beside it
 _LEAST_ROWS = 3  # the sum of fewer rows may equal another amount by chance
 _LEAST_TURNOVERS = 2  # fewer turnovers may agree by chance
 _LEAST_ALIKE = 3  # the sum of this many rows counts as a subtotal even without words of a total
 _MOST_LEADING = 3  # different texts of totals above their rows
-_TOTALS = ("total", "summe", "gesamt", "totaal", "totale", "suma", "razem", "summa", "sum ", "toplam", "subtotal")
+_TOTALS = (
+    "total",
+    "summe",
+    "gesamt",
+    "totaal",
+    "totale",
+    "suma",
+    "razem",
+    "summa",
+    "sum ",
+    "toplam",
+    "subtotal",
+    "συνολο",
+)
 _TOTAL = re.compile(r"\b(?:sub ?-?totals?|totals?|zwischensumme|sous-total)\b\W*$")  # "Card 4471 Withdrawals Subtotal"
 
 
@@ -177,12 +191,14 @@ def _value(row: RawRow, column: Column, mark: DecimalMark) -> Decimal:
 
 def count_trailing_totals(raw: Sequence[RawRow], amounts: Sequence[RowAmounts]) -> int:
     """How many of the last rows are totals: without a date or balance of their own, each is the sum of the debits or of
-    the credits of the rows above, which have both a date and a balance, unless a word names the total."""
+    the credits of the rows above, which have both a date and a balance, unless they are many or a word names the
+    total."""
     named = _count_last(_names_total(each) for each in reversed(raw))
     is_row = ("balance" in each.money or not each.date_is_inherited for each in reversed(raw))
     count = named or _count_last(not is_one for is_one in is_row)
     rows, last = amounts[: len(raw) - count], amounts[len(raw) - count :]
-    if not count or len(rows) < _LEAST_ROWS or not (named or all(row.balance is not None for row in rows)):
+    is_sure = named or len(rows) >= _MANY_ROWS or all(row.balance is not None for row in rows)
+    if not count or len(rows) < _LEAST_ROWS or not is_sure:
         return 0
     sums = {sum((row.value for row in rows if row.direction == side), Decimal(0)) for side in (-1, 1)}
     return count if all(row.value in sums for row in last) else 0

@@ -83,7 +83,9 @@ def find_apart(items: Sequence[Item]) -> list[RawRow]:
 
 def find_beyond(items: Sequence[Item]) -> list[RawRow]:
     """The rows below the last closing balance, such as a calculation of interest, or installments to come."""
-    last = max((at for at, item in enumerate(items) if isinstance(item, RawFigure) and item.name == "closing"), default=0)
+    last = max(
+        (at for at, item in enumerate(items) if isinstance(item, RawFigure) and item.name == "closing"), default=0
+    )
     beyond = [item for item in items[last:] if isinstance(item, RawRow)]
     return beyond if 2 * len(beyond) < sum(isinstance(item, RawRow) for item in items) else []
 

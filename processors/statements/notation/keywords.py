@@ -17,13 +17,13 @@ Section = Literal["debits", "credits"]
 _COLUMNS: dict[Column, str] = {
     "value_date": r"value\.?(?: (?:date|dt\.?))?|val\.(?: date)?|val date|valuta|wert(?:stellung|datum|tag)?"
     r"|rentedatum|rentedato|rantedag|arvopv|arvopaiva|valutadato|valutadatum|data valuta"
-    r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
+    r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date|τοκισμος(?: απο)?|ημ/νια αξιας|αξια",
     "date": r"date|(?:transaction|posting|posted|booking|trans\.?|txn|post|process(?:ing)?|entry) date|date posted"
     r"|(?:ver)?buchung(?:s?(?:tag|datum))?|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
     r"|boekdatum|bokfort|bogfort|bokforingsdag|bokforingsdato|kirjauspaiva|paiva"
     r"|data(?: (?:contabile|operazione|mov\.?|registrazione))?"
     r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag"
-    r"|bu\.? ?-?tag|(?:date d')?execution|uitvoering(?:sdatum)?|ausfuhrung(?:sdatum)?",
+    r"|bu\.? ?-?tag|(?:date d')?execution|uitvoering(?:sdatum)?|ausfuhrung(?:sdatum)?|ημ/νια(?: κινησης)?|ημερομηνια(?: κινησης| συναλλαγης)?",
     "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
     r"|memo|payee|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang"
     r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle(?: (?:de l'|des )?operations?)?"
@@ -34,7 +34,7 @@ _COLUMNS: dict[Column, str] = {
     r"|descriere"
     r"|contrepartie|communications?|tegenpartij|gegenpartei|counterparty|contraparte|contropart[ei]|motpart|modpart"
     r"|wir haben fur sie gebucht|buchungsdetails"
-    r"|remarks?|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
+    r"|remarks?|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger|αιτιολογια|περιγραφη(?: συναλλαγης)?",
     "reference": r"ref(?:erence)?\.?(?: no\.?| number)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?"
     r"|check(?: no\.?| number)?"
     r"|type d'operation|type de transaction|soort transactie|buchungsart"
@@ -44,16 +44,16 @@ _COLUMNS: dict[Column, str] = {
     r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debitos?|cargos?|debe|retraits?|depenses?"
     r"|retiros?|egresos?|saques?"
     r"|(?:bedrag )?af|ut(?: (?:av|fra) konto)?|ud|afschrijving(?:en)?|debet|dare|addebit[io]|uscite|adeudos?|salidas?"
-    r"|(?:debit|withdrawal) (?:amount|amt\.?)",
+    r"|(?:debit|withdrawal) (?:amount|amt\.?)|χρεωση|χρεωσεις",
     "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
     r"|(?:bedrag )?bij|inn?(?: pa konto)?|ind|bijschrijving(?:en)?|avere|accredit[io]|entrate|depots?"
     r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?"
     r"|creditos?|depositos?"
-    r"|(?:credit|deposit) (?:amount|amt\.?)|paid into",
+    r"|(?:credit|deposit) (?:amount|amt\.?)|paid into|πιστωση|πιστωσεις",
     "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?"
-    r"|bedrag|importo|belopp?|beloe?b|maara|kwota(?: (?:operacji|transakcji))?|castka|osszeg|tutar|valor",
+    r"|bedrag|importo|belopp?|beloe?b|maara|kwota(?: (?:operacji|transakcji))?|castka|osszeg|tutar|valor|ποσο(?: συναλλαγης)?",
     "balance": r"(?:account |running |new |daily |closing )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
-    r"|restguthaben|bal\.?|saldo (?:disponible|contable|po (?:operacji|transakcji|ksiegowaniu))",
+    r"|restguthaben|bal\.?|saldo (?:disponible|contable|po (?:operacji|transakcji|ksiegowaniu))|(?:λογιστικο )?υπολοιπο",
 }
 
 
@@ -132,7 +132,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|ausgange)|tota(?:al|le) (?:af(?:geschreven|schrijvingen)?|debet|dare|addebiti|uscite)"
         r"|withdrawals and (?:other )?debits|mutasi db|total salidas"
         r"|terhelesek osszesen|otot yhteensa|sum ut|total de (?:saidas|retiros)"
-        rf"|{_TURNOVER} (?:po )?(?:deb|dugov|дебет)\w*",
+        rf"|{_TURNOVER} (?:po )?(?:deb|dugov|дебет)\w*|συνολο χρεωσεων",
     ),
     (
         "credits",
@@ -141,7 +141,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|tota(?:al|le) (?:bij(?:geschreven|schrijvingen)?|credit|avere|accrediti|entrate)"
         r"|deposits and (?:other )?credits|mutasi cr|total entradas|jovairasok osszesen|panot yhteensa|sum inn?"
         r"|total de (?:entradas|depositos)"
-        rf"|{_TURNOVER} (?:po )?(?:[kc]red|potraz|кредит)\w*",
+        rf"|{_TURNOVER} (?:po )?(?:[kc]red|potraz|кредит)\w*|συνολο πιστωσεων",
     ),
     (
         "total",

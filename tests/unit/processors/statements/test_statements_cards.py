@@ -87,3 +87,45 @@ def test_tables_side_by_side_are_known_by_their_repeated_headings(misread):
     rows = [(str(row.date)[5:], row.description, str(row.debit)) for row in document.rows]
     assert rows[0] == ("02-04", "MERCADO", "34.29") and rows[-1] == ("02-17", "MUSICA", "384.48")
     assert len(rows) == 8
+
+
+def test_day_of_the_next_closing_is_not_the_end_of_the_period():
+    document = read_typed("""
+        Blue Harbor Card             Closing Date 03/07/25      Next Closing Date 04/07/25
+        Account Ending 4-21006       Credit Limit $12,000.00
+        Previous Balance      $100.00
+        Payment Due Date 04/01/25    New Charges  +$80.00
+        New Balance           $80.00
+
+        Payments                                       Amount
+        02/21/25      MOBILE PAYMENT - THANK YOU      -$100.00
+        New Charges                                    Amount
+        02/07/25      SPOTIFY USA                       $20.00
+        02/08/25      WHOLE FOODS                       $30.00
+        02/10/25      ANALOG COFFEE                     $25.00
+        03/02/25      REI SEATTLE                        $5.00
+    """)
+    assert str(document.statements[0].end) == "2025-03-07"
+    assert not reasons(document)
+
+
+def test_total_of_purchases_less_returns_is_right():
+    document = read_typed("""
+        Orchard Credit Card                               Dec 1 - Dec 31, 2023
+        New Balance         $185.00
+        Previous Balance    $100.00
+
+        Payments
+        Date            Description                    Amount
+        12/04/2023      ACH Deposit                   -$70.00
+        12/29/2023      ACH Deposit                   -$30.00
+        Total payments for this period               -$100.00
+        Transactions
+        Date            Description                    Amount
+        12/02/2023      Noodle in a haystack           $72.00
+        12/03/2023      Oil                            $88.00
+        12/19/2023      Orchard store (return)        -$15.00
+        12/22/2023      Orchard store                  $40.00
+        Total charges, credits and returns            $185.00
+    """)
+    assert not reasons(document)

@@ -97,3 +97,22 @@ def test_months_of_further_languages_are_known(locale):
     assert [parse_date(f"5 {name} 2024") for name in names.values()] == [
         PrintedDate(5, month, 2024, None, len(f"5 {name} 2024")) for month, name in names.items()
     ]
+
+
+def test_greek_statement_with_letters_for_direction_is_read():
+    document = read_typed("""
+        Από 01/01/2025 Έως 28/02/2025           Προηγούμενο υπόλοιπο   1.000,00
+        Λογαριασμός: 218-00-2002-007714         Νέο υπόλοιπο           2.050,00
+
+        Ημ/νία       Αιτιολογία             Τοκισμός       Ποσό         Πρόσημο
+                                            από                         ποσού
+        7/1/2025     ΑΓΟΡΑ ΣΚΛΑΒΕΝΙΤΗΣ      08/01/2025       50,00      Χ
+        20/1/2025    ΑΓΟΡΑ EKO              22/01/2025       60,00      Χ
+        30/1/2025    ΜΙΣΘΟΔΟΣΙΑ             30/01/2025    1.200,00      Π
+        4/2/2025     ΠΑΓΙΑ ΕΝΤΟΛΗ           05/02/2025       40,00      Χ
+                     Σύνολο Χρεώσεων (Χ)                    150,00
+                     Σύνολο Πιστώσεων (Π)                 1.200,00
+    """)
+    assert [str(row.change) for row in document.rows] == ["-50.00", "-60.00", "1200.00", "-40.00"]
+    assert str(document.rows[0].date) == "2025-01-07"
+    assert not reasons(document)
