@@ -62,7 +62,7 @@ def _days() -> re.Pattern[str]:
 @cache
 def _month() -> re.Pattern[str]:
     return re.compile(  # at the end of a line, of no date: "Periode: Maret 2025", "2025年3月分"
-        rf"(?<![^\W_])(?<!\d[ .-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?(?P<y>(?:19|20)\d\d)"
+        rf"(?<![^\W_])(?<!\d[ .-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?/?(?P<y>(?:19|20)\d\d)"
         r"|(?P<y2>20\d\d)\s?[年년]\s?(?P<m>\d{1,2})\s?[月월][分度]?)\W*$",
         re.IGNORECASE,
     )
@@ -71,7 +71,7 @@ def _month() -> re.Pattern[str]:
 @cache
 def _any_month() -> re.Pattern[str]:
     return re.compile(  # anywhere, of no date: "Extracto de marzo de 2025 IBAN …", "Auszug 03/2025"
-        rf"(?<![^\W_])(?<!\d[ ./-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?(?:de |del )?(?P<y>(?:19|20)\d\d)"
+        rf"(?<![^\W_])(?<!\d[ ./-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?/?(?:de |del )?(?P<y>(?:19|20)\d\d)"
         r"(?!\d|[ ,]*[/-] ?\d)|(?P<m>0?[1-9]|1[0-2])[/-](?P<y2>20\d\d)(?![\d/.-]))",
         re.IGNORECASE,
     )

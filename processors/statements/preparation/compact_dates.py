@@ -4,9 +4,10 @@ document is read. Pure."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 
 from processors.statements.notation.dates import PrintedDate, parse_date
-from processors.statements.notation.keywords import match_column
+from processors.statements.notation.keywords import match_column, normalize
 from processors.statements.notation.words import PageWord, PageWords, TextLine, group_lines, line_height
 
 _ALIGNED = 0.7  # line heights by which the left edges of one column differ
@@ -18,6 +19,11 @@ _NEARLY_ALL = 0.8
 _USUAL = 0.6  # of the lines of a column that begin with a date: fewer begin with a number that looks like one
 _LEAP_YEAR = 2024
 _PAIR_GAP = 0.9  # line heights between the two words of a date; to other words, it is wider
+_WIDE_GAP = 3.0  # the same below headings for the day and the month
+_DAY_AND_MONTH = {
+    *(("day", "month"), ("dia", "mes"), ("tag", "monat"), ("jour", "mois"), ("giorno", "mese"), ("dag", "maand")),
+    *(("dd", "mm"), ("dag", "manad"), ("dag", "maned"), ("dzien", "miesiac"), ("gun", "ay")),
+}
 _BELOW = 3.0  # line heights by which the left edges of a date and of its heading differ
 
 
@@ -47,7 +53,8 @@ def _join_pairs(page: PageWords) -> PageWords:
     lines = group_lines(page)
     height = line_height(lines)
     lefts = _lefts_of_dates(lines)
-    pairs = [pair for line in lines for pair in _find_pairs(line.words, height)]
+    gap = _WIDE_GAP if _has_day_and_month(lines) else _PAIR_GAP
+    pairs = [pair for line in lines for pair in _find_pairs(line.words, height, gap)]
     pairs = [pair for pair in pairs if any(abs(pair[0].left - left) <= _BELOW * height for left in lefts)]
     firsts, seconds = ([int(pair[at].text) for pair in pairs] for at in (0, 1))
     is_month_first = len(set(firsts)) <= len(set(seconds))
@@ -72,11 +79,17 @@ def _lefts_of_dates(lines: Sequence[TextLine]) -> list[float]:
     return [word.left for line in lines for word in line.words if match_column(word.text) in ("date", "value_date")]
 
 
-def _find_pairs(words: Sequence[PageWord], height: float) -> Iterator[tuple[PageWord, PageWord]]:
-    """Two words of two digits each, close to each other and far from all others."""
+def _has_day_and_month(lines: Sequence[TextLine]) -> bool:
+    """True if a day and a month have headings of their own, side by side."""
+    texts = [[normalize(word.text) for word in line.words] for line in lines]
+    return any((a, b) in _DAY_AND_MONTH or (b, a) in _DAY_AND_MONTH for each in texts for a, b in pairwise(each))
+
+
+def _find_pairs(words: Sequence[PageWord], height: float, gap: float) -> Iterator[tuple[PageWord, PageWord]]:
+    """Two words of two digits each, at most `gap` line heights apart, and far from all others."""
     for before, first, second, after in zip([None, *words], words, words[1:], [*words[2:], None], strict=False):
         is_pair = all(len(word.text) == 2 and word.text.isdecimal() for word in (first, second))
-        is_near = 0 <= second.left - first.right < _PAIR_GAP * height
+        is_near = 0 <= second.left - first.right < gap * height
         is_apart = (before is None or first.left - before.right > _PAIR_GAP * height) and (
             after is None or after.left - second.right > _PAIR_GAP * height
         )

@@ -363,3 +363,21 @@ def test_rows_below_the_closing_balance_that_may_be_those_of_another_account_are
     """)
     assert len(document.rows) == 4
     assert reasons(document) == ["the balances exclude 1 row on page 1, which inboxd left out"]
+
+
+def test_day_and_month_in_columns_of_their_own_are_one_date():
+    document = read_typed("""
+        INFORME DEL MES:    MARZO /2024           CUENTA DE AHORROS 0550 4410 0071 2288
+        Saldo Anterior      $       683,412.17
+        Nuevo Saldo         $     2,542,008.84
+
+        Fecha                           Valor       Doc.      Clase de Movimiento
+        Dia   Mes
+        06    03     $               22.67-         7915      Cobro Gravamen
+        08    03     $           90,000.00-         5269      Retiro En Cajero
+        09    03     $          201,380.66-         8895      Pago De Servicios
+        15    03     $        2,150,000.00+         1336      Abono Nomina
+    """)
+    assert [row[0] for row in _rows(document)] == [f"2024-03-{day}" for day in ("06", "08", "09", "15")]
+    assert [row[2] for row in _rows(document)] == ["-22.67", "-90000.00", "-201380.66", "2150000.00"]
+    assert not reasons(document)
