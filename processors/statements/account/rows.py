@@ -1,15 +1,19 @@
 """Rows of a statement from the raw rows of its pages, each with the doubts about it. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 
 from processors.statements.account.periods import Dates
 from processors.statements.notation.amounts import parse_amount, parse_amount_with_any_mark
 from processors.statements.notation.dates import PrintedDate, resolve_date
 from processors.statements.notation.debit_credit import RowAmounts
 from processors.statements.notation.decimal_mark import DecimalMark
+from processors.statements.notation.installments import is_installment
 from processors.statements.records import Row
 from processors.statements.table.raw import RawRow
 
+_MOST_YEARS = 3  # from a purchase to its last installment
 _UNNAMED = "in an amount column without a heading"
 _NEARLY_ALL_DATED = 0.9  # of the rows
 _NEARLY_ALL = 0.8  # of the rows: such a column may be that of the balances
@@ -19,6 +23,7 @@ def row_of(raw: RawRow, dates: Dates) -> Row:
     when, value_date = (
         resolve_date(each, dates.order, dates.period) if each else None for each in (raw.date, raw.value_date)
     )
+    when = when or _day_of_purchase(raw, dates)
     row = Row(raw.page, when, " ".join(raw.text), " ".join(raw.reference), value_date=value_date)
     row.section, row.confidence, row.box = raw.section_number, raw.confidence, raw.box
     if row.date is None:
@@ -31,6 +36,16 @@ def row_of(raw: RawRow, dates: Dates) -> Row:
     if raw.unnamed:
         row.flags.append(f"{_UNNAMED}: {' '.join(raw.unnamed)}")
     return row
+
+
+def _day_of_purchase(raw: RawRow, dates: Dates) -> date | None:
+    """The day of a purchase of which an installment is paid, if its year is not printed."""
+    if not raw.date or raw.date.year or not dates.period:
+        return None
+    end = dates.period[1]
+    years = [replace(raw.date, year=year) for year in range(end.year - _MOST_YEARS, end.year + 1)]
+    days = [day for each in years if (day := resolve_date(each, dates.order, None))]
+    return next((day for day in days if is_installment(" ".join(raw.text), day, end)), None)
 
 
 def doubt_lost_dates(rows: Sequence[Row], raw: Sequence[RawRow]) -> None:

@@ -39,6 +39,7 @@ from processors.statements.account.rows import (
 )
 from processors.statements.account.subtotals import Item, count_trailing_totals
 from processors.statements.account.undated_rows import (
+    are_repeated,
     date_last,
     find_apart,
     find_beyond,
@@ -94,14 +95,16 @@ def build_statement(account: Account, items: Sequence[Item], document: Statement
             document.notes.append(date_last(other.statement))
             document.unread = without_rows(document.unread, lacking)
             return other
-    for apart in (find_apart(items), find_beyond(items)):
+    listed = find_apart(items)
+    for apart in (listed, *find_beyond(items)):
         other = _build(account, without_items(items, apart), document.doubts) if apart else built
         if is_complete(other.statement):
+            drop_unnamed(other.statement.rows)
             pages = ", ".join(str(page) for page in sorted({row.page for row in apart}))
             count = "1 row" if len(apart) == 1 else f"{len(apart)} rows"
             note = f"the balances exclude {count} on page {pages}, which inboxd left out"
-            is_other = any(has_text(row) for row in apart) and not find_apart(items)  # maybe rows of another account
-            (document.doubts if is_other else document.notes).append(note)
+            is_explained = apart is listed or not any(map(has_text, apart)) or are_repeated(apart, items)
+            (document.notes if is_explained else document.doubts).append(note)
             return other
     return built
 

@@ -118,19 +118,21 @@ def _section_of(group: _Leading) -> Section | None:
 
 
 def drop_subtotals(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
-    """The items, in which each line that prints the sum of the rows right before it becomes a total."""
+    """The items, in which each line that prints the sum of the rows before it becomes a total."""
     found: list[Item] = []
-    run: list[Decimal] = []
+    run: list[Decimal] = []  # since the total before
+    rows: list[Decimal] = []
     for item in items:
         value = single_value(item, mark)
         if not isinstance(item, RawRow) or value is None:
             found.append(item)
             run = []
-        elif item.date_is_inherited and _is_sum(value, run, item):
+        elif item.date_is_inherited and (_is_sum(value, run, item) or _is_sum(value, rows, item)):
             found.append(as_figure(item, "total"))
             run = []
         else:
             run.append(value)
+            rows.append(value)
             found.append(item)
     return found
 

@@ -2,7 +2,7 @@
 below the closing balance. Pure."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from processors.statements.account.subtotals import Item
@@ -81,13 +81,27 @@ def find_apart(items: Sequence[Item]) -> list[RawRow]:
     return apart if others and are_balanced and len(apart) < len(others) else []
 
 
-def find_beyond(items: Sequence[Item]) -> list[RawRow]:
-    """The rows below the last closing balance, such as a calculation of interest, or installments to come."""
-    last = max(
-        (at for at, item in enumerate(items) if isinstance(item, RawFigure) and item.name == "closing"), default=0
-    )
-    beyond = [item for item in items[last:] if isinstance(item, RawRow)]
-    return beyond if 2 * len(beyond) < sum(isinstance(item, RawRow) for item in items) else []
+def find_beyond(items: Sequence[Item]) -> Iterator[list[RawRow]]:
+    """The rows below the last closing balance, or below the last total, such as a calculation of interest, or
+    installments to come."""
+    count = sum(isinstance(item, RawRow) for item in items)
+    for names in (("closing",), ("total", "debits", "credits")):
+        places = [at for at, item in enumerate(items) if isinstance(item, RawFigure) and item.name in names]
+        beyond = [item for item in items[places[-1] :] if isinstance(item, RawRow)] if places else []
+        if beyond and 2 * len(beyond) < count:
+            yield beyond
+
+
+def are_repeated(rows: Sequence[RawRow], items: Sequence[Item]) -> bool:
+    """True if each row repeats another one but for its number: a list of installments to come."""
+    others = [item for item in items if isinstance(item, RawRow) and not any(item is row for row in rows)]
+    known = {_without_numbers(row) for row in others}
+    return all(_without_numbers(row) in known for row in rows)
+
+
+def _without_numbers(row: RawRow) -> tuple[str, tuple[str, ...]]:
+    text = "".join(char for part in (*row.text, *row.reference) for char in part if char.isalpha())
+    return text, tuple(cell.text for cell in row.money.values())
 
 
 def has_text(row: RawRow) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from processors.statements.checks.sequences import find_out_of_order
+from processors.statements.notation.installments import is_installment
 from processors.statements.records import Row, Statement
 
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the statement does not list its rows by date
@@ -23,10 +24,13 @@ _VALUE_SLACK = 1  # days by which a value date may be further from its booking d
 
 def check_dates(statement: Statement, today: date | None = None) -> None:
     """Flag the rows with doubtful dates. `today`: None if unknown."""
+    end = statement.end or date.max
     dated = [row for row in statement.rows if row.date]
+    purchases = [row for row in dated if row.date and is_installment(row.description, row.date, end)]
     for section in sorted({row.section for row in dated}):
         for run in _split_at_restarts([row for row in dated if row.section == section]):
             _check_order(run)
+    dated = [row for row in dated if not any(row is each for each in purchases)]
     for row, day in _days(dated):
         if statement.start and statement.end and not statement.start <= day <= statement.end:
             row.flags.append(f"its date {day} is outside the period {statement.start} to {statement.end}")

@@ -14,7 +14,10 @@ _PURCHASE = (
     r"|operacion|operacao|acquisto|operazione|transacti\w*|transakti\w*|transakcji|transaccion|transacao|operacji"
     r"|kjops?\w*|kobs?\w*|kops?\w*|ostos?\w*|islem|transaksi|vasarlas\w*|transak"
 )
-_VALUE = r"value|val|valeur|valor|valuta\w*|wert\w*|rente\w*|ranta\w*|ranted\w*|arvo\w*|waluty|effective|eff|ertek\w*|valer|τοκισμος|αξιας?"
+_VALUE = (
+    r"value|val|valeur|valor|valuta\w*|wert\w*|rente\w*|ranta\w*|ranted\w*|arvo\w*|waluty"
+    r"|effective|eff|ertek\w*|valer|τοκισμος|αξιας?"
+)
 _DAY = r"dates?|datum|data|fecha|dato|dag|tag|day|pvm|tarihi|tanggal|ημ/νια|ημερομηνια"
 _IDEOGRAPHS: dict[DateName, str] = {  # no space between words
     "booking": "記帳|记账|入帳|入账|기장",

@@ -17,13 +17,15 @@ Section = Literal["debits", "credits"]
 _COLUMNS: dict[Column, str] = {
     "value_date": r"value\.?(?: (?:date|dt\.?))?|val\.(?: date)?|val date|valuta|wert(?:stellung|datum|tag)?"
     r"|rentedatum|rentedato|rantedag|arvopv|arvopaiva|valutadato|valutadatum|data valuta"
-    r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date|τοκισμος(?: απο)?|ημ/νια αξιας|αξια",
+    r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date"
+    r"|τοκισμος(?: απο)?|ημ/νια αξιας|αξια",
     "date": r"date|(?:transaction|posting|posted|booking|trans\.?|txn|post|process(?:ing)?|entry) date|date posted"
     r"|(?:ver)?buchung(?:s?(?:tag|datum))?|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
     r"|boekdatum|bokfort|bogfort|bokforingsdag|bokforingsdato|kirjauspaiva|paiva"
     r"|data(?: (?:contabile|operazione|mov\.?|registrazione))?"
     r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag"
-    r"|bu\.? ?-?tag|(?:date d')?execution|uitvoering(?:sdatum)?|ausfuhrung(?:sdatum)?|ημ/νια(?: κινησης)?|ημερομηνια(?: κινησης| συναλλαγης)?",
+    r"|bu\.? ?-?tag|(?:date d')?execution|uitvoering(?:sdatum)?|ausfuhrung(?:sdatum)?"
+    r"|ημ/νια(?: κινησης)?|ημερομηνια(?: κινησης| συναλλαγης)?",
     "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
     r"|memo|payee|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang"
     r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle(?: (?:de l'|des )?operations?)?"
@@ -34,7 +36,8 @@ _COLUMNS: dict[Column, str] = {
     r"|descriere"
     r"|contrepartie|communications?|tegenpartij|gegenpartei|counterparty|contraparte|contropart[ei]|motpart|modpart"
     r"|wir haben fur sie gebucht|buchungsdetails"
-    r"|remarks?|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger|αιτιολογια|περιγραφη(?: συναλλαγης)?",
+    r"|remarks?|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger"
+    r"|αιτιολογια|περιγραφη(?: συναλλαγης)?",
     "reference": r"ref(?:erence)?\.?(?: no\.?| number)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?"
     r"|check(?: no\.?| number)?"
     r"|type d'operation|type de transaction|soort transactie|buchungsart"
@@ -51,9 +54,11 @@ _COLUMNS: dict[Column, str] = {
     r"|creditos?|depositos?"
     r"|(?:credit|deposit) (?:amount|amt\.?)|paid into|πιστωση|πιστωσεις",
     "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?"
-    r"|bedrag|importo|belopp?|beloe?b|maara|kwota(?: (?:operacji|transakcji))?|castka|osszeg|tutar|valor|ποσο(?: συναλλαγης)?",
+    r"|bedrag|importo|belopp?|beloe?b|maara|kwota(?: (?:operacji|transakcji))?|castka|osszeg|tutar|valor"
+    r"|ποσο(?: συναλλαγης)?",
     "balance": r"(?:account |running |new |daily |closing )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
-    r"|restguthaben|bal\.?|saldo (?:disponible|contable|po (?:operacji|transakcji|ksiegowaniu))|(?:λογιστικο )?υπολοιπο",
+    r"|restguthaben|bal\.?|saldo (?:disponible|contable|po (?:operacji|transakcji|ksiegowaniu))"
+    r"|(?:λογιστικο )?υπολοιπο",
 }
 
 
@@ -93,7 +98,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|onceki (?:donem|hesap ozeti|ekstre) (?:borc|bakiye)[a-z]*|onceki bakiye[a-z]*|pradinis likutis"
         r"|sakuma atlikums|sakotnejais atlikums|algsaldo|saldo (?:e/c|estratto conto|periodo|mese) precedente"
         r"|saldo (?:der )?(?:vorperiode|vormonat)|(?:forrige|foregaende) saldo|forra (?:fakturan|saldot)"
-        r"|fatura anterior|saldo (?:da )?fatura anterior|вхіднии залишок|входящии остаток"
+        r"|(?:total (?:da )?)?fatura anterior|saldo (?:da )?fatura anterior|вхіднии залишок|входящии остаток"
         r"|(?:залишок|баланс|остаток) на (?:початок|начало)|начално салдо|zaciatocny zostatok|pociatocny zostatok"
         r"|zacetno stanje|pocetno stanje|prethodno stanje|υπολοιπο εκ μεταφορας|προηγουμενο υπολοιπο|upphafsstada"
         r"|ยอดยกมา|期初余额|前期繰越|이월잔액",
@@ -150,6 +155,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|mezisoucet|celkem|reszosszeg|osszesen|valisumma|yhteensa|delsumma?|sidesum|i alt|totalt|toplam|ara toplam"
         r"|jumlah|total (?:de (?:la )?page|(?:de la )?pagina|pagina)|totale pagina|paginatotaal|小計|合計|소계|합계)$"
         r"|(?:sub[ -]?)?total (?:for|fur|pour|voor)\b|sumas?\b"
+        r"|total d[aeo]s? (?:lancamentos|pagamentos|compras|gastos|operaciones|operacoes|transac(?:oes|ciones))"
         r"|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)"
         r"|total (?:[a-z]+ ){1,3}(?:in (?:19|20)\d\d|(?:for )?this (?:period|year)|year.to.date)",
     ),

@@ -87,9 +87,14 @@ class PageFrame:
     height: float
     slope: float = 0.0  # of its lines, in radians: deskewing rotated it by this angle about the upper left corner
     rotation: int = 0  # degrees clockwise by which the page was rotated upright: 0, 90, 180 or 270
+    folded_at: float = math.inf  # below it are the words of the right column, from the top of the page on
+    folded_by: float = 0.0  # added to the left edges of these words
 
     def to_fractions(self, box: Box) -> Box:
         """The place on the page that a viewer shows, in fractions of its width and height, from 0 to 1."""
+        if box[1] >= self.folded_at:
+            left, top, right, bottom = box
+            box = left - self.folded_by, top - self.folded_at, right - self.folded_by, bottom - self.folded_at
         corners = [self._fraction(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
         xs, ys = zip(*corners, strict=True)
         left, top, right, bottom = (round(min(max(side, 0.0), 1.0), 4) for side in (min(xs), min(ys), max(xs), max(ys)))

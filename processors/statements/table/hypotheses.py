@@ -16,6 +16,7 @@ from processors.statements.notation.words import PageWords, group_lines, line_he
 from processors.statements.records import Row, Statement, StatementDocument
 from processors.statements.table.columns import CellLine, Layout, find_cells, find_layouts
 from processors.statements.table.headings import Heading
+from processors.statements.table.page_columns import unfold_columns
 from processors.statements.table.reading import TableModel
 from processors.statements.table.table import find_tables
 
@@ -63,6 +64,8 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
     if has_tables_beside(pages):
         apart = find_hypotheses(without_tables_beside(pages))
         others += [replace(model, keeps_beside=True) for model in (*apart, *hypotheses)]
+    if folded := unfold_columns(pages):
+        others += [replace(model, is_folded=True) for model in (TableModel(), *find_hypotheses(folded))]
     others += hypotheses
     for model in others:
         other = read(model)

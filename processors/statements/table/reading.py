@@ -23,6 +23,7 @@ from processors.statements.table.header import (
 from processors.statements.table.headings import Heading
 from processors.statements.table.line_dates import take_date
 from processors.statements.table.lines import LineParts, find_impossible_dates, split_line
+from processors.statements.table.page_columns import unfold_columns
 from processors.statements.table.raw import IN_SENTENCE, NO_DATE, NO_ROWS, RawDocument, RawFigure, RawRow
 from processors.statements.table.row_builder import CLOSE, RowBuilder
 from processors.statements.table.row_lines import LineCounts, RowLines, find_below_table
@@ -42,6 +43,7 @@ class TableModel:
 
     headings: tuple[Heading, ...] = ()  # of all tables; empty: each has its own
     keeps_beside: bool = False  # tables side by side have their own headings nevertheless
+    is_folded: bool = False  # the right column of a page continues the left one
     is_net: bool = False  # of three amounts in each row, the last one is the sum or the difference of the others
     balances_alone: bool = False  # a line with a balance and no other amount is not a row
     row_lines: RowLines = RowLines()
@@ -50,6 +52,7 @@ class TableModel:
 
 def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> RawDocument:
     """Read the tables of all pages; read them again if their rows turn out to have another structure."""
+    pages = (unfold_columns(pages) if model.is_folded else None) or pages
     reader = _read_pages(pages, model)
     found = reader.line_counts.decide()
     return (_read_pages(pages, replace(model, row_lines=found)) if found != model.row_lines else reader).document
