@@ -31,6 +31,7 @@ _LOWEST = 1.5  # times `_LEAST_LETTER`; lower letters may be specks, which do no
 _LARGEST = 0.3  # of the page's height
 _RULE = 12  # times as long as wide: a ruling line
 _MANY = 6000  # letters; more than this are the texture of a picture
+_REACH = 3.9  # letter heights to the next letter of a line, at most, whatever its height
 _LINE_GAP, _LINE_SHIFT, _LINE_SIZE = 1.3, 0.5, 2.2  # letter heights; the last is the greatest ratio of two heights
 _LEAST_GLYPHS = 3  # of a line
 _RIM = 0.1  # of the height of a box: above and below its text
@@ -144,30 +145,27 @@ def find_lines_outside(ink: Ink, boxes: Sequence[Bounds]) -> list[Bounds]:
     letters = ink.letters[~covered]
     if len(letters) > _MANY:
         return []
-    lines: list[list[np.ndarray]] = []
-    open_lines: list[list[np.ndarray]] = []
-    for letter in letters[np.argsort(letters[:, 0])]:
-        open_lines = [line for line in open_lines if _reaches(line[-1], letter)]
-        beside = [line for line in open_lines if _is_beside(line[-1], letter)]
+    lines: list[list[Bounds]] = []
+    open_lines: list[tuple[float, list[Bounds]]] = []  # how far right the next letter of the line may begin; the line
+    for letter in map(tuple, letters[np.argsort(letters[:, 0])].tolist()):
+        open_lines = [each for each in open_lines if letter[0] < each[0]]
+        beside = [line for _, line in open_lines if _is_beside(line[-1], letter)]
         best = max(beside, key=lambda line: line[-1][2], default=None)
         if best is None:
-            lines.append([letter])
-            open_lines.append(lines[-1])
+            best = []
+            lines.append(best)
         else:
-            best.append(letter)
+            open_lines = [each for each in open_lines if each[1] is not best]
+        best.append(letter)
+        open_lines.append((letter[2] + _REACH * (letter[3] - letter[1]), best))
     found = [np.array(line) for line in lines if len(line) >= _LEAST_GLYPHS]
     return [(*line[:, :2].min(axis=0), *line[:, 2:].max(axis=0)) for line in found if _is_writing(line)]
 
 
-def _reaches(letter: np.ndarray, after: np.ndarray) -> bool:
-    return bool(after[0] - letter[2] < _LINE_GAP * 3 * (letter[3] - letter[1]))
-
-
-def _is_beside(a: np.ndarray, b: np.ndarray) -> bool:
-    heights = a[3] - a[1], b[3] - b[1]
+def _is_beside(a: Bounds, b: Bounds) -> bool:
+    low, high = sorted((a[3] - a[1], b[3] - b[1]))
     shift = min(abs(a[3] - b[3]), abs(a[1] + a[3] - b[1] - b[3]) / 2)
-    is_near = -min(heights) / 2 < b[0] - a[2] < _LINE_GAP * max(heights)
-    return bool(is_near and shift < _LINE_SHIFT * min(heights) and max(heights) < _LINE_SIZE * min(heights))
+    return shift < _LINE_SHIFT * low and high < _LINE_SIZE * low and -low / 2 < b[0] - a[2] < _LINE_GAP * high
 
 
 def _is_writing(line: np.ndarray) -> bool:
