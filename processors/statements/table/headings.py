@@ -16,7 +16,6 @@ _LEAST_HEADINGS = 3
 _NAMED_SHARE = 0.6  # of a heading row's words that must be headings
 _HEADING_GAP = 0.9  # line heights between words of one heading
 _PAYMENTS = re.compile(r"payments?\b")
-_BEFORE_IN = frozenset({"money", "paid"})
 _LEAST_RATIO = 0.8  # of the letters of two headings
 _MOST_CACHED = 1 << 12  # lines; a document is read several times
 
@@ -61,9 +60,9 @@ def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
 
 
 def _continues_heading(words: Sequence[PageWord], at: int, height: float) -> bool:
-    """True for "in" right after another word: "Amount in", above "EUR"."""
+    """True for "in" right after the heading of amounts: "Amount in", above "EUR"."""
     is_close = at > 0 and words[at].left - words[at - 1].right <= _HEADING_GAP * height
-    return is_close and words[at].text.lower() == "in" and normalize(words[at - 1].text) not in _BEFORE_IN
+    return is_close and words[at].text.lower() == "in" and match_column(words[at - 1].text) == "amount"
 
 
 def _is_valor(heading: Heading, words: Sequence[PageWord]) -> bool:

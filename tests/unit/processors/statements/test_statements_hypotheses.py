@@ -465,3 +465,18 @@ def test_sections_without_headings_are_read_beside_tables_side_by_side():
     changes = [str(row.change) for row in document.rows]
     assert changes == ["300.00", "200.00", "-100.00", "-50.00", "-60.00", "-90.00", "-45.00", "-10.00"]
     assert not reasons(document)
+
+
+def test_in_after_a_sign_of_a_currency_is_a_heading_of_its_own():
+    document = read_typed("""
+        Account 07391824         1 January 2025 to 31 January 2025
+        Start balance    £1,000.00
+        End balance      £1,020.00
+
+        Date       Description         £ Out        £ In     £ Balance
+        2 Jan      Bakery              30.00                    970.00
+        3 Jan      Salary                          50.00      1,020.00
+    """)
+    assert [str(row.change) for row in document.rows] == ["-30.00", "50.00"]
+    assert document.statements[0].closing == 1020
+    assert not reasons(document)
