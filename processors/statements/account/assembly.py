@@ -15,6 +15,7 @@ from processors.statements.account.subtotals import Item, drop_subtotals, drop_t
 from processors.statements.layouts.recall import LayoutMemory, read_with_layouts
 from processors.statements.notation.amounts import detect_decimal_mark
 from processors.statements.notation.conventions import Conventions, join_conventions
+from processors.statements.notation.currency_accounts import number_of
 from processors.statements.notation.words import PageWords, group_lines
 from processors.statements.preparation.prepare import prepare_pages
 from processors.statements.records import StatementDocument, Unread
@@ -49,8 +50,9 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
     if list(accounts) == [""] and reading.last_account:
         _reassign(reading, "", reading.last_account)
         accounts = dict.fromkeys([reading.last_account])
-    if "" in accounts and (len(accounts) == 2 or (len(accounts) > 2 and not _has_rows(reading, ""))):
-        _reassign(reading, "", next(name for name in accounts if name))  # the number is printed further below
+    numbered = [name for name in accounts if number_of(name)]
+    if "" in accounts and numbered and (len(accounts) == 2 or not _has_rows(reading, "")):
+        _reassign(reading, "", numbered[0])  # the number is printed further below
         del accounts[""]
     for name in accounts:
         items = [item for item in reading.items if item.account == name]

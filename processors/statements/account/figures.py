@@ -102,7 +102,8 @@ def _add_balance(statement: Statement, anchor: PrintedBalance, *, in_table: bool
     """
     if not in_table and anchor.name == "opening" and anchor.balance == statement.opening:
         return
-    if in_table and anchor.name == "opening" and anchor.at == 0 and not statement.anchors:
+    is_first = all(each.name == "closing" for each in statement.anchors)
+    if in_table and anchor.name == "opening" and anchor.at == 0 and is_first:
         statement.opening = anchor.balance  # a summary above may list the balances at the end
         return
     if not in_table and anchor.name == "closing":

@@ -66,15 +66,12 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
     own_lines = [line for account, line in reading.outside if account == items[0].account]
     own = [line.text for line in own_lines]
     everything = [line.text for _, line in reading.outside]
+    dated = own if any(each.year for text in own for each in find_dates(text)) else everything
     order = detect_date_order(printed, None, known)
     found = _best_period(own, printed, order) or _best_period(everything, printed, order)
-    if (
-        found
-        and 2 * _count_inside(printed, found) < len(printed)
-        and _closing_period(own or everything, printed, order)
-    ):
+    if found and 2 * _count_inside(printed, found) < len(printed) and _closing_period(dated, printed, order):
         found = None  # from the day on which this statement was closed to that of the next one
-    if not found and (month := _month_of_rows(own or everything, printed)):
+    if not found and (month := _month_of_rows(dated, printed)):
         return Dates(order, month, True, _order_notes(printed, order))
     if found:
         order = detect_date_order(printed, found, known)
@@ -82,7 +79,7 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
         doubt = "the year may be wrong: the period is longer than a year" if end - start > _YEAR else ""
         return Dates(order, (start, end), True, _order_notes(printed, order), doubt)
     notes = _order_notes(printed, order)
-    if closing := _closing_period(own or everything, printed, order):
+    if closing := _closing_period(dated, printed, order):
         others = [item.value_date for item in items if isinstance(item, RawRow) and item.value_date]
         days = [day for each in others if (day := resolve_date(each, order, closing)) and day >= closing[1] - _BACK]
         return Dates(order, (min([closing[0], *days]), closing[1]), True, notes)
@@ -96,14 +93,14 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
         days = [day for each in printed if (day := resolve_date(each, order, around))]
         is_period = is_period and around is not None and around[1] - max(days) <= _LAST_ROW
         return Dates(order, around if is_period else None, is_period, notes)
-    single, doubt = _single_date(own or everything, order)
-    dated = dict.fromkeys([*_lines_of_balances(own), *_lines_of_balances(cells), *figures])
-    if found := _period_by_balances(items, list(dated), order, single):
+    single, doubt = _single_date(dated, order)
+    lines = dict.fromkeys([*_lines_of_balances(own), *_lines_of_balances(cells), *figures])
+    if found := _period_by_balances(items, list(lines), order, single):
         return Dates(order, found, found[1] - found[0] != _BACK, notes)
     if single is None:
-        month = _month_of_rows(own or everything, printed, anywhere=True)
+        month = _month_of_rows(dated, printed, anywhere=True)
         return Dates(order, month, month is not None, notes)
-    if period := _yearless_period(own or everything, printed, order, (single - _BACK, single)):
+    if period := _yearless_period(dated, printed, order, (single - _BACK, single)):
         return Dates(order, period, True, notes, doubt)
     note = f"no period is printed; years are inferred from the date {single}"
     return Dates(order, (single - _BACK, single), False, (note, *notes), doubt)

@@ -35,10 +35,15 @@ def with_currency(account: str, code: str) -> str:
     return f"{number_of(account)}{_SEPARATOR}{code}"
 
 
+def with_title(account: str, code: str, title: str) -> str:
+    """The name of a further account with the same number; `code`: its currency, or "" if unknown."""
+    return f"{number_of(account)}{_SEPARATOR}{code}{_SEPARATOR}{title}"
+
+
 def number_of(account: str) -> str:
     return account.partition(_SEPARATOR)[0]
 
 
 def currency_of_account(account: str) -> str:
     """The currency of an account that is one of several with the same number; "" if it is not."""
-    return account.partition(_SEPARATOR)[2]
+    return account.partition(_SEPARATOR)[2].partition(_SEPARATOR)[0]

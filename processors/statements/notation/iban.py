@@ -40,9 +40,10 @@ def is_iban(text: str) -> bool:
 
 
 def is_iban_of(iban: str, number: str) -> bool:
-    """True if an IBAN contains the digits of an account number."""
-    digits = re.sub(r"\D", "", number).lstrip("0")
-    return len(digits) >= _LEAST_SHARED and digits in re.sub(r"\D", "", iban[4:])
+    """True if an IBAN contains the digits of an account number, whose groups it may fill with zeros in front."""
+    groups = [group.lstrip("0") for group in re.findall(r"\d+", number)]
+    pattern = "0*".join(filter(None, groups))
+    return sum(map(len, groups)) >= _LEAST_SHARED and re.search(pattern, re.sub(r"\D", "", iban[4:])) is not None
 
 
 def currency_of(iban: str) -> str:

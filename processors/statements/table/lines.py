@@ -100,6 +100,8 @@ class LineParts:
     @property
     def special(self) -> str | None:
         text = LEADING_YEAR.sub("", self.text)
+        first, _, rest = text.partition(" ")
+        text = rest if first in CODES else text  # from a column of currencies
         found = match_special(text) or match_special(" ".join(w.text for w in self.reference + self.description))
         return found or (self._label_beside if self.money and not self.date else None)
 

@@ -4,20 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from processors.statements.notation.conventions import Conventions
+from processors.statements.notation.currencies import CODES
 from processors.statements.notation.currency_accounts import find_currencies
 from processors.statements.notation.dates import PrintedDate, parse_date
 from processors.statements.notation.keywords import Column, Section, turns_page
 from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height, unite
 from processors.statements.records import Unread
+from processors.statements.table.account_numbers import find_account_below, find_title, separate_cells
+from processors.statements.table.accounts import AccountTracker
 from processors.statements.table.booking_dates import exchange_dates, find_headings_around, is_second_booked
 from processors.statements.table.columns import add_first_dates, add_second_dates, find_first_row, widen_text
 from processors.statements.table.header import (
-    AccountTracker,
-    find_account_below,
     find_page_number,
     find_section,
     find_summary,
-    separate_cells,
     separate_summaries,
 )
 from processors.statements.table.headings import Heading
@@ -59,10 +59,11 @@ def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> 
 
 
 def _read_pages(pages: Sequence[PageWords], model: TableModel) -> "_PageReader":
-    reader = _PageReader(model, find_currencies(pages))
+    is_exact = all(page.source == "text layer" for page in pages)
+    reader = _PageReader(model, AccountTracker(find_currencies(pages), is_exact=is_exact))
     reader.document.are_columns_named = not model.headings
     reader.document.is_net = model.is_net
-    reader.document.is_exact = all(page.source == "text layer" for page in pages)
+    reader.document.is_exact = is_exact
     reader.document.frames = {page.number: page.frame for page in pages if page.frame}
     for page in pages:
         reader.read_page(page)
@@ -70,11 +71,11 @@ def _read_pages(pages: Sequence[PageWords], model: TableModel) -> "_PageReader":
 
 
 class _PageReader:
-    def __init__(self, model: TableModel, currencies: frozenset[str]):
+    def __init__(self, model: TableModel, accounts: AccountTracker):
         self.document = RawDocument()
         self.line_counts = LineCounts()
         self._model = model
-        self._accounts = AccountTracker(currencies)
+        self._accounts = accounts
         self._headings: Sequence[Heading] = ()
         self._is_second_booked: bool | None = None  # of the columns of dates of the last table
         self._gaps: list[float] = []  # between the lines of rows
@@ -94,6 +95,9 @@ class _PageReader:
         for table in tables:
             end = min((each.top for each in tables if each.top > table.top), default=len(lines))
             headings = lines[table.top : table.start]
+            self._accounts.begin_table(
+                find_title(lines, table.top, line_height(lines)), _first_currency(lines[table.start : end])
+            )
             self.document.not_rows += [(self._accounts.current, line) for line in headings]
             if table is not tables[0] and not table.is_beside_another:
                 self._end_section_above(lines[table.top - 1], line_height(lines))
@@ -154,8 +158,9 @@ class _PageReader:
         return beside if start is None else [Table(start, start, headings), *beside]
 
     def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
-        for line, below in zip(lines, [*lines[1:], None], strict=False):
-            self._accounts.update(separate_cells(line, height), below=find_account_below(line, below, height))
+        for at, line in enumerate(lines):
+            number = find_account_below(line, lines[at + 1 :], height)
+            self._accounts.update(separate_cells(line, height), below=number)
             self._rows.begin_section(find_section(line, height))
         self.document.outside += [(self._accounts.current, line) for line in lines]
         self.document.not_rows += [(self._accounts.current, line) for line in lines]
@@ -201,8 +206,9 @@ class _PageReader:
         self.document.lines = [part for each in rest for part in each]
         beside = [part for line in headings if (part := box.cut(line))]
         beside += [each[1] for each in parts.values() if each[1]]
-        for line, below in zip(beside, [*beside[1:], None], strict=True):
-            self._accounts.update(separate_cells(line, height), below=find_account_below(line, below, height))
+        for at, line in enumerate(beside):
+            number = find_account_below(line, beside[at + 1 :], height)
+            self._accounts.update(separate_cells(line, height), below=number)
         self.document.outside += [(self._accounts.current, line) for line in beside]
         self.document.not_rows += [(self._accounts.current, line) for line in beside]
         return [each[0] for each in parts.values() if each[0]]
@@ -347,21 +353,39 @@ class _PageReader:
     ) -> None:
         money: dict[str, str] = {column: cell.text for column, cell in cells.items()}
         if name == "opening" and self._is_of_another_account(money):
-            self._accounts.begin_numbered()
+            self._accounts.begin_other()
+        elif name == "opening" and "" not in money:
+            self._accounts.keep_title()
         elif name == "closing":
             self._accounts.numbered = ""  # the number of the next account is further below
         box = unite(cell.box for cell in cells.values() if cell.box)
         self.document.items.append(RawFigure(page, self._accounts.current, name, money, date, box))
 
     def _is_of_another_account(self, money: Mapping[str, str]) -> bool:
-        """True for an opening balance that is not the closing balance printed last."""
+        """True for an opening balance that is not the closing balance printed last, or, in a table with another title,
+        not that of the last row."""
         last = next((item for item in reversed(self.document.items) if isinstance(item, RawFigure)), None)
         is_closed = last is not None and last.name == "closing" and last.account == self._accounts.current
-        return is_closed and last is self.document.items[-1] and not set(money.values()) & set(last.money.values())
+        if is_closed and last is self.document.items[-1] and not set(money.values()) & set(last.money.values()):
+            return True
+        own = [item for item in self.document.items if item.account == self._accounts.current]
+        balances = [item.money["balance"].text for item in own if isinstance(item, RawRow) and "balance" in item.money]
+        is_other = bool(balances) and "balance" in money and _digits(money["balance"]) != _digits(balances[-1])
+        return is_other and self._accounts.has_other_title
 
     def _report_unread(self, line: TextLine, why: str) -> None:
         self.document.unread.append(Unread(line.page, line.text, why, line.box))
         self.document.not_rows.append((self._accounts.current, line))
+
+
+def _digits(text: str) -> str:
+    return "".join(char for char in text if char.isdigit())
+
+
+def _first_currency(lines: Sequence[TextLine]) -> str:
+    """The currency with which the first line of a table begins, in a column of its own."""
+    first = lines[0].words[0].text if lines else ""
+    return first if first in CODES else ""
 
 
 def _is_row_beside(line: TextLine, beside: Sequence[Table]) -> bool:

@@ -7,7 +7,7 @@ from processors.statements.notation.dates import PrintedDate
 from processors.statements.notation.keywords import Section
 from processors.statements.notation.words import unite
 from processors.statements.records import Unread
-from processors.statements.table.header import AccountTracker
+from processors.statements.table.accounts import AccountTracker
 from processors.statements.table.headings import Heading
 from processors.statements.table.lines import LineParts, starts_in_text, text_left
 from processors.statements.table.raw import NO_AMOUNT, RawDocument, RawRow, UndatedRow
