@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from processors.statements.account.balances import take_summary
 from processors.statements.account.eras import take_years_of_reiwa
-from processors.statements.account.figures import printed_amounts
+from processors.statements.account.figures import drop_summary, printed_amounts
 from processors.statements.account.leftovers import drop_disproven, drop_explained, drop_pages_without_rows
 from processors.statements.account.periods import decide_dates
 from processors.statements.account.places import find_places, to_fractions
@@ -57,6 +57,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
     for name in accounts:
         items = [item for item in reading.items if item.account == name]
         drop_columns_of_text([item for item in items if isinstance(item, RawRow)])
+        items = items if len(accounts) == 1 else drop_summary(items)
         items = take_running_balances(take_leading_totals(take_summary(items, mark), mark), mark)
         items = _report_below_totals(items, document)
         items = drop_turnovers(drop_subtotals(items, mark), mark)

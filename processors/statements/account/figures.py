@@ -26,6 +26,16 @@ def printed_values(reading: RawDocument, account: str, mark: DecimalMark) -> lis
     return [amount.signed for text in texts if (amount := parse_amount(text, mark))]
 
 
+def drop_summary(items: Sequence[RawRow | RawFigure]) -> list[RawRow | RawFigure]:
+    """The items without the balances above the tables of several accounts, which may be those of any of them, if the
+    account's own table prints both."""
+    figures = [item for item in items if isinstance(item, RawFigure)]
+    names = {item.name for item in figures if "" not in item.money}
+    outside = [item for item in figures if "" in item.money and item.name in ("opening", "closing")]
+    dropped = {id(item) for item in outside} if {"opening", "closing"} <= names else set()
+    return [item for item in items if id(item) not in dropped]
+
+
 def swap_ends(items: Sequence[RawRow | RawFigure]) -> list[RawRow | RawFigure]:
     """The items, oldest first, in which a balance of a table below all rows is the closing one and a balance above
     them is the opening one: names by position were given newest first."""

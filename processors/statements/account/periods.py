@@ -25,6 +25,7 @@ Period = tuple[date, date]
 _LONGEST = timedelta(days=400)  # from the first to the last balance of a statement
 _FIRST = {"dmy": "day", "mdy": "month", "ymd": "year"}
 _LAST_ROW = timedelta(days=16)  # before the end of a statement; a later date is that of the next statement
+_DAY = timedelta(days=1)
 _YEAR = timedelta(days=366)
 _BACK = timedelta(days=62)  # before a statement's date, if no other date is printed
 _LEAST_ROWS = 3  # if none of so many rows is within a period, the period is a pair of other dates
@@ -214,7 +215,8 @@ def _period_by_balances(
     if not dates or dates[-1] - dates[0] > _LONGEST:
         return None
     if dates[0] < dates[-1]:
-        return dates[0], dates[-1]
+        is_end = (dates[0] + _DAY).day == 1  # the balance at the end of a month opens the next one
+        return dates[0] + is_end * _DAY, dates[-1]
     is_first = isinstance(items[0], RawFigure)
     return (dates[0], dates[0] + _BACK) if is_first else (dates[0] - _BACK, dates[0])
 

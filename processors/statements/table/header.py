@@ -11,6 +11,7 @@ from processors.statements.notation.words import PageWord, TextLine, join_words,
 from processors.statements.table.table import AmountCell, find_amounts
 
 _LEAST_COLUMNS = 2  # headings beside the name of a section
+_LEAST_LABELS = 3  # side by side, of which only one names a balance
 _LEAST_SUMMARY = 2  # labels side by side; a single one may be the text of a row
 _LABEL_GAP = 1.2  # line heights between the words of one label
 _PAGE_OF = re.compile(r"(?:page|seite|pagina|blatt|feuillet|p\.)?\s*(\d{1,3})\s?(?:of|/|von|sur|de)\s?(\d{1,3})")
@@ -26,7 +27,8 @@ def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[
             continue
         inside = find_amounts(cell, height)
         following = find_amounts(_next_cell(cells[at + 1 :]), height)
-        under = _under(cell[0].left, cell[-1].right, below, height)
+        end = cells[at + 1][0].left if at + 1 < len(cells) else float("inf")
+        under = _under(cell, end, below, height)
         amounts = inside or following or under
         if amounts:
             found.append((name, amounts[0]))
@@ -59,13 +61,21 @@ def separate_summaries(
     while at < len(lines):
         line, below = lines[at], lines[at + 1] if at + 1 < len(lines) else None
         named = [] if find_amounts(line.words, height) else find_summary(line, below, height)
-        if below and len(named) >= _LEAST_SUMMARY and not parse_date(below.text):
+        is_summary = len(named) >= _LEAST_SUMMARY or (named and _is_line_of_labels(line, height))
+        if below and is_summary and not parse_date(below.text):
             found += [(line.page, name, amount) for name, amount in named]
             at += 2
         else:
             rest.append(line)
             at += 1
     return rest, found
+
+
+def _is_line_of_labels(line: TextLine, height: float) -> bool:
+    """True if all cells but one name something that has no number, as above the values of a box."""
+    cells = [join_words(cell) for cell in split_cells(line.words, _LABEL_GAP * height)]
+    numbered = [cell for cell in cells if any(char.isdigit() for char in cell) and not match_special(cell)]
+    return len(cells) >= _LEAST_LABELS and not numbered
 
 
 def find_page_number(lines: Sequence[TextLine]) -> tuple[int, int] | None:
@@ -80,8 +90,10 @@ def find_page_number(lines: Sequence[TextLine]) -> tuple[int, int] | None:
     return None
 
 
-def _under(left: float, right: float, below: TextLine | None, height: float) -> list[AmountCell]:
+def _under(label: Sequence[PageWord], end: float, below: TextLine | None, height: float) -> list[AmountCell]:
+    """The amounts below a label, or else those right of its left edge and left of `end`, where the next cell begins."""
     if below is None:
         return []
-    cells = find_amounts(below.words, height)
-    return [cell for cell in cells if cell.left < right and left < cell.right and looks_like_amount(cell.text)]
+    cells = [cell for cell in find_amounts(below.words, height) if looks_like_amount(cell.text)]
+    under = [cell for cell in cells if cell.left < label[-1].right and label[0].left < cell.right]
+    return under or [cell for cell in cells if label[0].left <= cell.left and cell.right <= end]

@@ -120,3 +120,34 @@ def test_cards_in_one_table():
         ("4265-8840-1177-3021", Decimal("100.00"), Decimal("190.00")),
         ("5413-0021-7733-8840", Decimal("300.00"), Decimal("510.00")),
     ]
+
+
+def test_summary_of_all_accounts_is_that_of_none():
+    page = """
+        Some Title
+        Total balance       9,999.00
+        Card Name             Card No.                       Balance
+        ONE CARD              4265-8840-1177-3021             896.86
+        OTHER CARD            5413-0021-7733-8840             623.37
+
+        Date        Description                         Amount
+                    4265-8840-1177-3021 JOHN MARSH
+                    Previous balance                    100.00
+        02/01/2025  COFFEE                               20.00
+        03/01/2025  TEA                                  30.00
+        04/01/2025  BOOKS                                40.00
+                    Total balance                       190.00
+
+                    5413-0021-7733-8840 JOHN MARSH
+                    Previous balance                    300.00
+        05/01/2025  SHOES                                60.00
+        06/01/2025  SOCKS                                70.00
+        07/01/2025  HATS                                 80.00
+                    Total balance                       510.00
+        """
+    document = read_typed(page)
+    found = [(each.account, each.opening, each.closing) for each in document.statements]
+    assert found == [
+        ("4265-8840-1177-3021", Decimal("100.00"), Decimal("190.00")),
+        ("5413-0021-7733-8840", Decimal("300.00"), Decimal("510.00")),
+    ]

@@ -133,3 +133,32 @@ def test_account_is_that_of_the_heading_not_of_somebody_in_a_row(line, account):
 def test_account_number_below_the_rows_is_that_of_all_of_them():
     (statement,) = read_typed(LEFT_TEXT.format("") + "\n\n\n        IBAN: DE41 1001 1001 2620 7144 33").statements
     assert statement.account == "DE41100110012620714433"
+
+
+def test_balances_right_below_their_labels_in_boxes():
+    page = """
+        Auszug    Seite     IBAN                          Alter Saldo per 31.12.2024
+        3         1 von 3   DE39 1007 7777 0412 8856 00   EUR                          + 1.000,00
+
+        Datum       Text                     Betrag
+        02.01.2025  KARTE                    -20,00
+        14.01.2025  GEHALT                 2.000,00
+        15.01.2025  MIETE                   -880,00
+        16.01.2025  TELEFON                 -100,00
+
+        Filialnummer    Kontonummer    Kredit          Neuer Saldo per 31.01.2025
+        777             412885600      EUR 3.000,00    EUR                          + 2.000,00
+    """
+    (statement,) = read_typed(page).statements
+    assert (statement.opening, statement.closing) == (Decimal("1000.00"), Decimal("2000.00"))
+
+
+def test_period_from_the_balance_at_the_end_of_a_month():
+    page = f"""
+        Account number 11112222
+        Opening balance on 31/12/2024      1,000.00
+        Closing balance on 31/01/2025      2,000.00
+{ROWS}
+    """
+    (statement,) = read_typed(page).statements
+    assert (str(statement.start), str(statement.end)) == ("2025-01-01", "2025-01-31")
