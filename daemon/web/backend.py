@@ -13,6 +13,7 @@ from daemon.config.settings import Settings
 from daemon.core.errors import NotRunning, UsageError
 from daemon.queue.reader import JobLog
 from daemon.server import api, client
+from daemon.web import job_log
 from daemon.web.auth import Access
 from daemon.web.errors import WebError
 from daemon.web.events import EventHub
@@ -50,21 +51,12 @@ class Backend:
         self.receiver = Receiver(settings)
         self.previews = Previews(settings)
         self.searcher = Searcher(settings)
-        self.events = EventHub(self)
+        self.events = EventHub(settings)
         self._to_daemon = CapacityLimiter(_CONNECTIONS)
 
     async def read(self, query: Callable[[JobLog], T]) -> T:
-        """Run a query on the job log, in a thread.
-
-        Raises:
-            UsageError, StorageError, StoreError: see `JobLog`.
-        """
-
-        def run() -> T:
-            with JobLog(self.settings.database) as log:
-                return query(log)
-
-        return await to_thread.run_sync(run)
+        """See `job_log.read`."""
+        return await job_log.read(self.settings.database, query)
 
     async def reviews(self) -> int:
         """The number of results that still need a review; 0 while there is no job log."""

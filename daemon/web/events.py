@@ -12,17 +12,15 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
 from daemon.core.job import JobState
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import JobRow, NumberedEventRow
 from daemon.server import api, client, feed_lines
+from daemon.web import job_log
 from daemon.web.errors import WebError
-
-if TYPE_CHECKING:
-    from daemon.web.backend import Backend
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +70,8 @@ class Listener:
 class EventHub:
     """Subscribes to the events of the daemon, and passes them on to all listeners."""
 
-    def __init__(self, backend: "Backend", *, clock: Callable[[], float] = time.monotonic):
-        self._backend = backend
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic):
+        self._settings = settings
         self._clock = clock
         self._listeners: set[Listener] = set()
         self._waiters: dict[str, set[asyncio.Event]] = {}  # by job
@@ -86,7 +84,7 @@ class EventHub:
         """Subscribe to the daemon, and subscribe again after errors, until cancelled."""
         while True:
             try:
-                async with contextlib.aclosing(client.subscribe(self._backend.settings.socket, self._last)) as lines:
+                async with contextlib.aclosing(client.subscribe(self._settings.socket, self._last)) as lines:
                     async for line in lines:
                         await self._receive(line)
             except InboxdError as error:
@@ -121,7 +119,7 @@ class EventHub:
     async def _catch_up(self, after: int, last: int) -> None:
         """Read the events from the job log that were too many for the daemon to send, and pass them on."""
         while after < last:
-            rows = await self._backend.read(functools.partial(_events_after, after))
+            rows = await job_log.read(self._settings.database, functools.partial(_events_after, after))
             for row in rows:
                 self._pass_on(row["job"], row["event"], row["number"], json.dumps(row))
             if not rows:
@@ -189,7 +187,7 @@ class EventHub:
     async def _past(self, after: int) -> AsyncIterator[Message]:
         """Yield the events in the job log after number `after`."""
         while True:
-            rows = await self._backend.read(functools.partial(_events_after, after))
+            rows = await job_log.read(self._settings.database, functools.partial(_events_after, after))
             for row in rows:
                 after = row["number"]
                 yield Message(kind="job", data=json.dumps(row), number=after)
@@ -208,7 +206,7 @@ class EventHub:
         try:
             while True:
                 changed.clear()
-                row = await self._backend.read(lambda log: log.find(job_id))
+                row = await job_log.read(self._settings.database, lambda log: log.find(job_id))
                 left = until - self._clock()
                 if row["state"] in _ENDED or left <= 0:
                     return row
