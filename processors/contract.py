@@ -75,9 +75,6 @@ RecipeT = TypeVar("RecipeT", bound=RecipeOptions, default=RecipeOptions)
 RecipeT_co = TypeVar("RecipeT_co", bound=RecipeOptions, default=RecipeOptions, covariant=True)
 
 
-# ---------------------------------------------------------------------------------------------- the work
-
-
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """A recipe that processes the text of a job's result: one of `RecipeOptions.then`. See `processors.steps`."""
