@@ -147,3 +147,11 @@ def _between(quad: Quad, start: float, end: float) -> Quad:
 
     ends = [at(start, upper_left, upper_right), at(end, upper_left, upper_right)]
     return [*ends, at(end, lower_left, lower_right), at(start, lower_left, lower_right)]
+
+
+def padded(line: ink.Bounds, size: tuple[int, int]) -> Quad:
+    """The box of a line with a margin, within an image of this size."""
+    margin = 0.25 * (line[3] - line[1])
+    left, top = max(0.0, line[0] - margin), max(0.0, line[1] - margin)
+    right, bottom = min(float(size[0]), line[2] + margin), min(float(size[1]), line[3] + margin)
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]

@@ -11,12 +11,13 @@ from PIL import Image as PillowImage
 from PIL import ImageOps, ImageStat
 from rapidocr.ch_ppocr_rec.typings import TextRecOutput
 
-from processors.ocr import check_boxes, orientation
-from processors.ocr.boxes import Quad, bounds_of, separate
+from processors.ocr import check_boxes, orientation, stamps
+from processors.ocr.boxes import Quad, bounds_of, padded, separate
 from processors.ocr.bundled_models import find_model, model_name
 from processors.ocr.coverage import count_unknown, count_unread
 from processors.ocr.ink import Ink, find_ink, find_lines_outside
 from processors.ocr.recognition import Recognized, recognize
+from processors.ocr.regions import shift
 from processors.ocr.sessions import open_rapidocr
 from processors.ocr.text_lines import TextBox
 from processors.pages.check_boxes import Square
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from rapidocr.ch_ppocr_det import TextDetector
     from rapidocr.ch_ppocr_rec import TextRecognizer
 
-_GOOD_CONFIDENCE = 0.85  # of upright text: 0.95 and more; upside down: 0.5 to 0.8
-_FEW_CHARACTERS = 20  # too few to judge the orientation
 _MAX_PIXELS = 3_500_000  # in which lines are detected: 1.8 s on one thread and 1 GB
 _SHORT_SIDE = 736  # pixels; detection was trained on images that are not smaller
 _DETECTED_LETTERS = 9.0  # pixels high: detection finds as many lines as with letters of any other height up to 40
@@ -59,6 +58,7 @@ class OcrResult:
     rotation: int  # degrees clockwise by which it was rotated
     unread: int = 0  # lines of ink that did not become text
     unknown: int = 0  # lines with characters that the model does not know
+    is_stamped: bool = False  # a colored stamp covers text
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class _Found:
     uncertain: list[TextBox]
     unread: int
     unknown: int
+    is_stamped: bool = False
 
 
 class RapidOcrEngine:
@@ -114,7 +115,7 @@ class RapidOcrEngine:
         if may_be_rotated or image.width > image.height:
             return self._read_rotated(image, self._find_rotation(image))
         upright = self._read_rotated(image, 0)
-        if _is_poor(upright.boxes) and (rotation := self._find_rotation(image)):
+        if orientation.is_poor(upright.boxes) and (rotation := self._find_rotation(image)):
             return self._read_rotated(image, rotation)
         return upright
 
@@ -135,8 +136,22 @@ class RapidOcrEngine:
 
     def _read_rotated(self, image: "Image.Image", rotation: int) -> OcrResult:
         image = orientation.rotate(image, rotation)
-        found = self._read(image)
-        return OcrResult(found.boxes, found.uncertain, image, rotation, found.unread, found.unknown)
+        found = self._read_layers(image)
+        return OcrResult(found.boxes, found.uncertain, image, rotation, found.unread, found.unknown, found.is_stamped)
+
+    def _read_layers(self, image: "Image.Image") -> "_Found":
+        """The text of an upright image, and that of stamps over it."""
+        layers = stamps.separate(image)
+        if layers is None:
+            return self._read(image)
+        text, stamped = self._read(layers.text), self._read(layers.stamps)
+        return _Found(
+            text.boxes + [shift(box, *layers.place) for box in stamped.boxes],
+            text.uncertain + [shift(box, *layers.place) for box in stamped.uncertain],
+            text.unread + stamped.unread,
+            text.unknown + stamped.unknown,
+            is_stamped=True,
+        )
 
     def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
         return self._detect_in(image, (0, 0, *image.size), _SHORT_SIDE / min(image.size))
@@ -173,10 +188,11 @@ class RapidOcrEngine:
         models = [self._recognizer, *self._others]
         read: list[Recognized] = []
         for start in range(0, len(boxes), _LINES_AT_ONCE):
-            self.pulse()
+            if start:
+                self.pulse()
             read += recognize(models, pixels, boxes[start : start + _LINES_AT_ONCE], ink)
         missed = find_lines_outside(ink, [bounds_of(box) for box in boxes])[:_MOST_MISSED]
-        second = recognize(models, pixels, [_padded(line, image.size) for line in missed], ink)
+        second = recognize(models, pixels, [padded(line, image.size) for line in missed], ink)
         read += [each for each in second if each.box.confidence >= _SURE and each.box.text.strip()]
         unread = [each for each in second if not (each.box.confidence >= _SURE and each.box.text.strip())]
         found = _sort(read, unread)
@@ -247,13 +263,6 @@ def _scale(ink: Ink, area: Area) -> float:
     return min(max(_LEAST_SCALE, min(1.0, _DETECTED_LETTERS / letters), for_part), _LARGE_LETTERS / letters)
 
 
-def _padded(line: tuple[float, float, float, float], size: tuple[int, int]) -> Quad:
-    margin = 0.25 * (line[3] - line[1])
-    left, top = max(0.0, line[0] - margin), max(0.0, line[1] - margin)
-    right, bottom = min(float(size[0]), line[2] + margin), min(float(size[1]), line[3] + margin)
-    return [(left, top), (right, top), (right, bottom), (left, bottom)]
-
-
 def _sort(read: Sequence[Recognized], missed: Sequence[Recognized]) -> _Found:
     boxes = [each.box for each in read if each.box.text.strip()]
     used = [box for box in boxes if box.confidence >= _LEAST_CONFIDENCE]
@@ -278,18 +287,3 @@ def _in_shape(image: "Image.Image") -> tuple["Image.Image", np.ndarray]:
 def _bgr(image: "Image.Image") -> np.ndarray:
     """Convert to OpenCV's channel order: uint8, shape (height, width, 3)."""
     return np.asarray(image)[:, :, ::-1].copy()
-
-
-def _is_poor(boxes: list[TextBox]) -> bool:
-    """True if the page may not be upright. This check costs nothing for an upright page."""
-    boxes = [box for box in boxes if box.text not in (check_boxes.CHECKED, check_boxes.EMPTY)]
-    characters = sum(len(box.text) for box in boxes)
-    if characters < _FEW_CHARACTERS:
-        return True
-    vertical = sum(_is_vertical(box) for box in boxes) > len(boxes) / 2
-    return vertical or sum(box.confidence * len(box.text) for box in boxes) / characters < _GOOD_CONFIDENCE
-
-
-def _is_vertical(box: TextBox) -> bool:
-    xs, ys = [x for x, _ in box.corners], [y for _, y in box.corners]
-    return max(ys) - min(ys) > 1.5 * (max(xs) - min(xs))

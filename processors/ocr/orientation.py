@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from processors.ocr.text_lines import Point
+from processors.ocr import check_boxes
+from processors.ocr.text_lines import Point, TextBox
 from processors.pages.page import reduce
 
 if TYPE_CHECKING:
@@ -20,11 +21,28 @@ Box = Sequence[Point]
 Detect = Callable[["Image.Image"], Sequence[Box]]  # boxes of lines, in any order
 Recognize = Callable[["Image.Image"], tuple[str, float]]  # the text of the image of one line, and its confidence
 
+_GOOD_CONFIDENCE = 0.85  # of upright text: 0.95 and more; upside down: 0.5 to 0.8
+_FEW_CHARACTERS = 20  # too few to judge the orientation
 _TRIAL_PIXELS = 500_000  # lines are still separate: 8 point text is 8 pixels high on A4
 _LINES = 8  # read both ways
 _LEAST_LENGTH = 3.0  # times its height: a shorter line has no direction
 _PADDING = 0.15  # of a line's height, so that a skewed line is within its level box
 _CLEARLY_BETTER = 1.3  # factor by which the rotated lines must have more certain characters
+
+
+def is_poor(boxes: Sequence[TextBox]) -> bool:
+    """True if the page that was read may not be upright. This check costs nothing for an upright page."""
+    boxes = [box for box in boxes if box.text not in (check_boxes.CHECKED, check_boxes.EMPTY)]
+    characters = sum(len(box.text) for box in boxes)
+    if characters < _FEW_CHARACTERS:
+        return True
+    vertical = sum(_is_high(box) for box in boxes) > len(boxes) / 2
+    return vertical or sum(box.confidence * len(box.text) for box in boxes) / characters < _GOOD_CONFIDENCE
+
+
+def _is_high(box: TextBox) -> bool:
+    xs, ys = [x for x, _ in box.corners], [y for _, y in box.corners]
+    return max(ys) - min(ys) > 1.5 * (max(xs) - min(xs))
 
 
 def find_rotation(image: "Image.Image", detect: Detect, recognize: Recognize) -> int:

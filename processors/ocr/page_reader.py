@@ -29,6 +29,7 @@ _SURE = 0.75  # confidence of OCR that overrides a text layer
 _SAME_PLACE = 0.5  # of the area of a box
 _MARGIN = 4  # pixels around a word
 _TILTED = 5.0  # degrees
+_STAMPED = "a stamp or a colored line covers text, whose words may be wrong there"
 _TURNED = 11.5  # degrees
 _LEAST_SHARE = 0.2  # of the length of a tilted word that its box shows
 _AS_HIGH = 1.8  # times as high as wide: a letter
@@ -107,6 +108,7 @@ class PageReader:
             unread=found.unread,
             unknown=found.unknown,
             source=_source(words, found.boxes),
+            warnings=(*page.warnings, _STAMPED) if found.is_stamped else page.warnings,
         )
         return read, [*(rotate(_text_box(word), image.size, found.rotation) for word in words), *found.boxes]
 
