@@ -62,7 +62,13 @@ def read_html(text: str, document: TextDocument) -> None:
         document.review.append(
             "The page is nested too deeply: the text may contain hidden parts, and lack form fields."
         )
-    if found.hidden and document.format not in (MAIL, OUTLOOK):  # in an email message, no script can show it
+    is_mail = document.format in (MAIL, OUTLOOK)  # its own pictures are parts of it, which are read
+    if found.pictures and not is_mail:
+        document.review.append(
+            f"The page shows {counted(found.pictures, 'picture')}, whose text was not read. "
+            "Print the page to a PDF file and drop that."
+        )
+    if found.hidden and not is_mail:  # in an email message, no script can show it
         document.review.append(f"Parts that the page hides were left out ({len(found.hidden)}): {found.excerpt}.")
     if found.frames:
         document.review.append(f"The page shows {counted(found.frames, 'other page')}, which inboxd does not fetch.")

@@ -32,6 +32,9 @@ _BUTTONS = ("submit", "reset", "button", "image")
 _MARKS = ("checkbox", "radio")
 _SECRET = ("password", "file", "color", "range")
 _EXCERPT = 60
+_PIXELS = re.compile(r"\d{1,6}")
+_LEAST_SIDE = 20  # pixels; a smaller picture is an icon, a rule or a beacon
+_ICON = 2000  # characters of its data; an icon has fewer
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Visible:
     html: str
     hidden: list[str] = field(default_factory=list)  # the texts that style sheets hide
     frames: int = 0  # other pages within it
+    pictures: int = 0  # as large as a line of text, or larger
     is_too_deep: bool = False  # nothing was changed
 
     @property
@@ -74,7 +78,7 @@ def find_visible(page: str) -> Visible:
         node.decompose()
     found.frames = _replace_frames(tree)
     _write_fields(tree)
-    _replace_drawings(tree)
+    found.pictures = _replace_drawings(tree)
     for node in tree.css("[style]"):
         del node.attrs["style"]
     found.html = _RENAMED_TAG.sub(lambda tag: f"{tag[1]}{_RENAMED[tag[2].lower()]}", tree.html or "")
@@ -239,13 +243,20 @@ def _write_fields(tree: "LexborHTMLParser") -> None:
         node.replace_with(f" {', '.join(' '.join(option.text(deep=True).split()) for option in chosen)} ")
 
 
-def _replace_drawings(tree: "LexborHTMLParser") -> None:
-    """The text of drawings and formulas, and no data of pictures."""
+def _replace_drawings(tree: "LexborHTMLParser") -> int:
+    """Replace drawings and formulas by their text, and remove the data of pictures; return the number of pictures."""
     for node in tree.css("svg"):
         texts = [" ".join(each.text(deep=True, separator=" ").split()) for each in node.css("text")]
         node.replace_with(f" {' '.join(texts)} " if any(texts) else "")
     for node in tree.css("math"):
         node.replace_with(node.attributes.get("alttext") or node.text(deep=True))
+    count = 0
     for node in tree.css("img"):
-        if (node.attributes.get("src") or "").startswith("data:"):
+        source = node.attributes.get("src") or ""
+        is_data = source.startswith("data:")
+        given = (_PIXELS.match(node.attributes.get(name) or "") for name in ("width", "height"))
+        is_small = any(int(side[0]) < _LEAST_SIDE for side in given if side) or is_data and len(source) < _ICON
+        count += bool(source) and not is_small
+        if is_data:
             node.attrs["src"] = "picture"
+    return count

@@ -3,6 +3,8 @@ computed formulas."""
 
 import re
 import zipfile
+from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,9 @@ _MAX_CELLS = 2_000_000
 _MAX_COLUMNS = 2_000
 _HIDDEN = re.compile(rb'<(?:row|col)\b[^>]*\bhidden="(?:1|true)"[^>]*>')
 _MIN, _MAX = re.compile(rb'\bmin="(\d{1,5})"'), re.compile(rb'\bmax="(\d{1,5})"')
+_HEADER = re.compile(rb"<((?:odd|even|first)(?:Header|Footer))>(.*?)</", re.S)  # ECMA-376-1, 18.3.1.46
+_CODE = re.compile(r'&(?:"[^"]*"|K[0-9A-F]{6}|K\d\d[+-]\d{3}|\d{1,3}|[LCRPNDTAFZGBIUESXYH])')
+_END_BYTES = 64 * 1024  # of a sheet, in which its headers are
 _DAMAGED = "This workbook is damaged. Open it on your computer, export it as PDF or CSV and drop that."
 
 
@@ -43,6 +48,8 @@ def read(source: Path, document: TextDocument) -> None:
             document.review.append("No cell of the workbook has a value.")
         with zipfile.ZipFile(source) as archive:
             for title, text in drawings.find_text(archive):
+                document.write(f"**{title}:** {text}\n\n")
+            for title, text in dict.fromkeys(_headers_and_footers(archive)):
                 document.write(f"**{title}:** {text}\n\n")
         _review(book, names, source, document)
     except (
@@ -96,6 +103,21 @@ def _text(cell: "Cell") -> str:
     if cell.value is None:
         return ""
     return " ".join(show(cell.value, cell.number_format).replace("|", "\\|").split())
+
+
+def _headers_and_footers(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+    """What the sheets print above and below each page, without page numbers and dates."""
+    for name in archive.namelist():
+        if not name.startswith("xl/worksheets/sheet"):
+            continue
+        end = b""
+        with archive.open(name) as part:
+            while chunk := part.read(1 << 20):
+                end = (end + chunk)[-_END_BYTES:]
+        for tag, content in _HEADER.findall(end):
+            text = unescape(content.decode("utf-8", "replace"))
+            if words := " ".join(_CODE.sub(" ", text).split()):
+                yield ("Header" if tag.endswith(b"Header") else "Footer"), words
 
 
 def _review(book: "Workbook", names: list[str], source: Path, document: TextDocument) -> None:

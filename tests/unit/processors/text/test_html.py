@@ -63,3 +63,18 @@ def test_time_is_proportional_to_the_number_of_hidden_parts():
     started = time.process_time()
     assert len(find_visible('<p style="display:none">x' * 30_000).hidden) == 30_000
     assert time.process_time() - started < 5, "of CPU time; 20 if each is compared with all others"
+
+
+@pytest.mark.parametrize(
+    ("picture", "count"),
+    [
+        ('<img src="scan_files/page1.jpg">', 1),
+        ('<img src="scan.png" width="800" height="1100">', 1),
+        (f'<img src="data:image/png;base64,{"A" * 4000}">', 1),
+        (f'<img src="data:image/png;base64,{"A" * 400}">', 0),
+        ('<img src="beacon.gif" width="1" height="1">', 0),
+        ("<img>", 0),
+    ],
+)
+def test_pictures_that_may_have_text_are_counted(picture: str, count: int):
+    assert find_visible(f"<p>Text</p>{picture}").pictures == count

@@ -243,6 +243,18 @@ def test_cells_are_read_as_the_workbook_shows_them(tmp_path: Path):
     assert "hide values, which were left out: 1." in found.review
 
 
+def test_headers_and_footers_of_sheets_are_read(tmp_path: Path):
+    book, content = openpyxl.Workbook(), io.BytesIO()
+    for sheet in (book.active, book.create_sheet()):
+        sheet["A1"] = "Rent"
+        sheet.oddHeader.center.text = "Larkfield & Sons"
+        sheet.oddFooter.left.text = "Page &P of &N, draft 3"
+    book.save(content)
+    found = read(tmp_path, "rent.xlsx", content.getvalue())
+    assert found.text.count("**Header:** Larkfield & Sons") == 1
+    assert found.text.count("**Footer:** Page of , draft 3") == 1
+
+
 def test_hidden_rows_and_columns_are_reported(tmp_path: Path):
     book, content = openpyxl.Workbook(), io.BytesIO()
     sheet = book.active
