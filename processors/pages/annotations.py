@@ -137,6 +137,10 @@ def _missing(annotation: "FPDF_ANNOTATION", subtype: int) -> str:
         return f"a form field without a picture was not read: {value[:_LONGEST_COMMENT]}" if value else ""
     if subtype == raw.FPDF_ANNOT_FILEATTACHMENT:
         return f"an attached file was not read: {_attached(annotation) or excerpt or 'unnamed'}"
+    if subtype == raw.FPDF_ANNOT_REDACT:
+        return "text is marked for redaction, but still in the file and in this result: apply the redaction"
+    if subtype in (raw.FPDF_ANNOT_MOVIE, raw.FPDF_ANNOT_SOUND, raw.FPDF_ANNOT_RICHMEDIA, raw.FPDF_ANNOT_THREED):
+        return f"a video, sound or 3D drawing was not read: {excerpt or 'unnamed'}"
     return ""
 
 

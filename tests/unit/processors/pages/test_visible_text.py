@@ -96,6 +96,21 @@ def test_free_text_annotation_is_read(read, has_appearance: bool):
     assert text.splitlines() == ["Invoice 117", "PAID 12 March"] and review == ()
 
 
+@pytest.mark.parametrize(
+    ("subtype", "reported"),
+    [
+        ("Redact", "text is marked for redaction, but still in the file and in this result: apply the redaction"),
+        ("RichMedia", "a video, sound or 3D drawing was not read: Tour of the flat"),
+        ("3D", "a video, sound or 3D drawing was not read: Tour of the flat"),
+        ("Link", ""),
+    ],
+)
+def test_annotation_without_text_is_reported(read, subtype: str, reported: str):
+    note = f"<< /Type /Annot /Subtype /{subtype} /Rect [50 730 300 760] /F 4 /Contents (Tour of the flat) >>".encode()
+    text, review = read(one_page(show(LINES[0]), note, page=b"/Annots [6 0 R]"))
+    assert text == f"{LINES[0]}\n" and review == ((f"page 1: {reported}",) if reported else ())
+
+
 def test_comment_is_reported(read):
     note = b"<< /Type /Annot /Subtype /Text /Rect [300 500 320 520] /Contents (Please pay twice) >>"
     text, review = read(one_page(show("Invoice 117"), note, page=b"/Annots [6 0 R]"))
