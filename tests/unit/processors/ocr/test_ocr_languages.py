@@ -109,13 +109,13 @@ def test_model_of_a_language_reads_what_the_built_in_one_cannot(tmp_path: Path, 
     stored.parent.mkdir()
     shutil.copy(find_model("rec"), stored)
     ocr = _ocr(tmp_path)
-    run, blind = recognition._run, []
+    read, blind = recognition._read, []
 
-    def run_blind(model, crops):
+    def read_blind(model, crop):
         blind.append(model) if not blind else None
-        return [("", 0.0, [])] * len(crops) if model is blind[0] else run(model, crops)
+        return ("", 0.0, []) if model is blind[0] else read(model, crop)
 
-    monkeypatch.setattr(recognition, "_run", run_blind)
+    monkeypatch.setattr(recognition, "_read", read_blind)
     finished = ocr.process_one(_work(tmp_path), Progress(lambda message: None))
     assert (tmp_path / "page.txt").read_text() == "Balance 1003 is 12.50\n" and finished.review == ()
 

@@ -43,7 +43,7 @@ def a_pdf(unicode: bytes, text: str = f"{LINE} *") -> bytes:
 
 
 def read(ocr: Ocr, source: Path, outputs: Path, **options: object):
-    work = work_on(source, outputs=outputs, media_type="application/pdf", stem="page", options=ReadOptions(**options))
+    work = work_on(source, outputs=outputs, stem="page", options=ReadOptions(**options))
     return ocr.process_one(work, Progress(lambda message: None))
 
 
@@ -158,7 +158,7 @@ def test_page_with_an_unexpected_error_fails_alone(ocr: Ocr, tmp_path: Path, fai
     fails_on(2)
     source = scans(tmp_path / "x.tif")
     with caplog.at_level(logging.ERROR):
-        finished = read(ocr, source, tmp_path / "out", media_type="image/tiff", task=task)
+        finished = read(ocr, source, tmp_path / "out", task=task)
     (reason,) = [reason for reason in finished.review if "page 2" in reason.lower()]
     assert "could not be read" in reason and "Internal error" in reason and "tile" not in reason
     assert finished.pages == 3
@@ -176,7 +176,7 @@ def test_page_that_ocr_cannot_read_fails_alone(ocr: Ocr, tmp_path: Path, monkeyp
 
     real = ocr._engine.read_upright
     monkeypatch.setattr(ocr._engine, "read_upright", read_upright)
-    finished = read(ocr, scans(tmp_path / "x.tif"), tmp_path / "out", media_type="image/tiff")
+    finished = read(ocr, scans(tmp_path / "x.tif"), tmp_path / "out")
     assert [reason.split(":")[0] for reason in finished.review] == [
         "page 1",
         "page 2 could not be read",
@@ -187,7 +187,7 @@ def test_page_that_ocr_cannot_read_fails_alone(ocr: Ocr, tmp_path: Path, monkeyp
 def test_file_without_a_readable_page_is_bad_input(ocr: Ocr, tmp_path: Path, fails_on):
     fails_on(1, 2, 3)
     with pytest.raises(BadInput, match="Internal error"):
-        read(ocr, scans(tmp_path / "x.tif"), tmp_path / "out", media_type="image/tiff")
+        read(ocr, scans(tmp_path / "x.tif"), tmp_path / "out")
 
 
 def test_second_reading_that_fails_is_reported(ocr: Ocr, tmp_path: Path, monkeypatch):
@@ -256,7 +256,7 @@ def test_page_of_any_shape_takes_bounded_memory(ocr: Ocr, size: tuple[int, int])
 
 def test_page_of_one_pixel_has_no_text(ocr: Ocr, tmp_path: Path):
     Image.new("RGB", (1, 1), "white").save(tmp_path / "x.png")
-    finished = read(ocr, tmp_path / "x.png", tmp_path / "out", media_type="image/png")
+    finished = read(ocr, tmp_path / "x.png", tmp_path / "out")
     assert finished.review == ("page 1: no text was found",)
 
 
