@@ -66,8 +66,8 @@ web: $(INSTALLED)  ## show the results of `make demo` in the console, which also
 run: $(INSTALLED)  ## run the daemon in the foreground with ./config.toml; Ctrl-C stops it
 	$(INBOXD) run
 
-check: lint  ## lint, and run the unit tests that load no model (under a minute on 2 cores)
-	$(IN_MEMORY) $(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long" tests/unit
+check: lint  ## lint, and run the unit tests that load no model and start few programs (about a minute on 2 cores)
+	$(IN_MEMORY) $(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long and not programs" tests/unit
 
 test: $(DEVELOP)  ## run the unit and integration tests and a short round of each rig; list what was skipped, and why (5 minutes on 2 cores)
 	$(VENV)/bin/python -m pytest -rs -n 4 $(BY_MODULE) -m "not slow and not long"  # more processes than cores: they often wait for a daemon

@@ -13,6 +13,8 @@ from works import work_on
 from processors import protocol, registry
 from processors.contract import BadInput, FailureKind, Kind, RecipeOptions, Work
 
+pytestmark = pytest.mark.programs
+
 
 def _work(folder: Path, text: str, name: str = "x.txt") -> Work:
     outputs = folder / f"{name}.out"

@@ -11,6 +11,8 @@ from web_site import Site
 from daemon.queue.reader import JobLog
 from daemon.results import corrections, result_files
 
+pytestmark = pytest.mark.programs
+
 RECEIPT = {"shop": "Larder", "items": [{"page": 1, "description": "Milk", "price": "1.50"}], "total": "1.50"}
 LADDER = {"fields": {"shop": "Ladder"}}
 DAEMON_USER = 4242

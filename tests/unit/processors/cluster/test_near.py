@@ -19,6 +19,8 @@ from processors.cluster.far import FarHalf
 from processors.cluster.transfer import CHUNK_BYTES
 from processors.contract import FailureKind, Work
 
+pytestmark = pytest.mark.programs
+
 Start = Callable[..., RemoteWorker]
 
 

@@ -12,6 +12,8 @@ from processors.cluster import node_models
 from processors.cluster.far import FarHalf
 from processors.cluster.node_models import OnLine
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture
 def link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

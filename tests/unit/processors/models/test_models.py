@@ -22,6 +22,8 @@ from processors import models_cli
 from processors.models import hub, storage
 from processors.whisper.weights import catalog, source
 
+pytestmark = pytest.mark.programs
+
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
 # Fetches that must not succeed are kept from the networks that they would find on a developer's machine.
 OFFLINE = {"HTTPS_PROXY": NOWHERE, "https_proxy": NOWHERE, "HF_ENDPOINT": NOWHERE, "PIP_INDEX_URL": f"{NOWHERE}/simple"}

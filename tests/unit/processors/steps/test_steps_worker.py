@@ -15,6 +15,8 @@ from processors.contract import FailureKind, Step, Work
 from processors.plaintext import CountOptions
 from processors.steps.runner import step_stem
 
+pytestmark = pytest.mark.programs
+
 STEP = Step(
     recipe="obey",
     processor="fakes.misbehaving",

@@ -19,6 +19,8 @@ from processors.contract import FailureKind, NotReady, Progress, Runnable, Unava
 from processors.remote import child, client
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
+pytestmark = pytest.mark.programs
+
 FAKE = ("env", "PORT={port}", "KEY={key}", sys.executable, "-m", "fakes.model_server")
 
 
