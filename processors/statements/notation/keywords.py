@@ -155,6 +155,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|mezisoucet|celkem|reszosszeg|osszesen|valisumma|yhteensa|delsumma?|sidesum|i alt|totalt|toplam|ara toplam"
         r"|jumlah|total (?:de (?:la )?page|(?:de la )?pagina|pagina)|totale pagina|paginatotaal|小計|合計|소계|합계)$"
         r"|(?:sub[ -]?)?total (?:for|fur|pour|voor)\b|sumas?\b"
+        r"|(?:zwischensumme|sub ?total|sous-total|subtotaal|subtotale|delsumma?) (?:[x*]+ ?)?\d{4}$"
         r"|total d[aeo]s? (?:lancamentos|pagamentos|compras|gastos|operaciones|operacoes|transac(?:oes|ciones))"
         r"|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)"
         r"|total (?:[a-z]+ ){1,3}(?:in (?:19|20)\d\d|(?:for )?this (?:period|year)|year.to.date)",

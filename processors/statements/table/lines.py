@@ -65,7 +65,7 @@ class LineParts:
     date_like: str = ""  # at the position of the date, in the shape of the other dates, but not a calendar date
     text_follows: bool = False  # close below, without date and amount: the line belongs to a row
     is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
-    is_below_table: bool = False  # further below the last row than any lines of the table are apart
+    is_below_table: bool = False  # further below a row than lines of the table are apart
 
     @property
     def text(self) -> str:

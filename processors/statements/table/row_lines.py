@@ -14,6 +14,9 @@ _CLOSER = 0.1  # line heights by which text must be nearer to one row than to th
 _FULL = 0.9  # of the width of the text
 _LEAST_CLOSER = 2  # such texts; OCR may misplace a single one
 _LEAST_GAPS = 3  # between lines; fewer show no rule
+_LEAST_USUAL = 10  # the same for what nearly all of them are
+_USUAL_GAPS = 0.9
+_FAR_APART = 0.5  # line heights by which a heading between rows is further below than nearly all lines
 _APART = 0.25  # line heights by which a footnote is further below than the lines of rows
 
 
@@ -150,7 +153,8 @@ def find_start_left(lines: Sequence[LineParts | None], height: float) -> float |
 
 
 def find_below_table(lines: Sequence[LineParts], gaps: list[float], height: float) -> None:
-    """Mark the text that is further below the last row than any lines of the rows are apart, such as a footnote.
+    """Mark the text that is further below the last row than any lines of the rows are apart, such as a footnote, and
+    the text between rows that is further below a row than nearly all lines are, such as the name of another card.
 
     gaps: between the lines of rows so far, to which those of these lines are added.
     """
@@ -161,7 +165,21 @@ def find_below_table(lines: Sequence[LineParts], gaps: list[float], height: floa
     gaps += distances[rows[0] : rows[-1]]
     if len(gaps) < _LEAST_GAPS:
         return
+    _mark_text_between(lines[: rows[-1] + 1], distances, gaps, height)
     is_below = False
     for parts, distance in zip(lines[rows[-1] + 1 :], distances[rows[-1] :], strict=True):
         is_below = is_below or distance > max(gaps) + _APART * height
         parts.is_below_table = is_below
+
+
+def _mark_text_between(
+    lines: Sequence[LineParts], distances: Sequence[float], gaps: Sequence[float], height: float
+) -> None:
+    if len(gaps) < _LEAST_USUAL:
+        return
+    usual = sorted(gaps)[int(_USUAL_GAPS * len(gaps))]
+    is_apart = False
+    for parts, distance in zip(lines[1:], distances, strict=False):
+        is_text = not parts.date and not parts.money
+        is_apart = is_text and (is_apart or distance > usual + _FAR_APART * height)
+        parts.is_below_table = is_apart

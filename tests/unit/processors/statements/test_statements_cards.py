@@ -129,3 +129,25 @@ def test_total_of_purchases_less_returns_is_right():
         Total charges, credits and returns            $185.00
     """)
     assert not reasons(document)
+
+
+def test_name_of_another_card_set_apart_begins_a_list_of_its_own():
+    def line(day: int, name: str, side: str = "Af") -> str:
+        return f"        {day:02}-12-2024  {day + 1:02}-12-2024  {name:20}{day:>3},50  {side}"
+
+    document = read_typed(
+        "\n".join(
+            [
+                "        Kaartservice    Periode 01-12-2024 - 31-12-2024",
+                "",
+                "        Datum       Datum       Omschrijving        Bedrag",
+                "        transactie  boeking                            EUR",
+                *(line(day, "WINKEL") for day in range(2, 9)),
+                line(9, "INCASSO", "Bij"),
+                "\n\n\n                                Uw Card met als laatste vier cijfers 7730",
+                *(line(day, "KIOSK") for day in range(3, 7)),
+            ]
+        )
+    )
+    assert document.rows[7].description == "INCASSO"
+    assert len({row.section for row in document.rows}) == 2
