@@ -9,6 +9,7 @@ from processors.statements.notation.iban import find_ibans, is_iban
 from processors.statements.notation.keywords import normalize
 from processors.statements.notation.words import PageWord, TextLine, join_words, split_cells
 from processors.statements.table.headings import find_headings
+from processors.statements.table.holder_words import LABEL
 from processors.statements.table.table import find_amounts
 
 _LABEL_GAP = 1.2  # line heights between the words of one label
@@ -20,6 +21,7 @@ _ACCOUNT_LABEL = (
     r"|account ending(?: in)?|номер счета"
     r"|(?!referenz|gegen)[^\W\d_]{0,9}konto\s?(?:nummer|-nr\.?|nr\.?|no\.?)|kontonr\.?"
     r"|(?:numero|n°|no\.?|nº) (?:de |do |del? |di )?(?:compte|cuenta|conta|conto)|n° compte"
+    r"|(?:compte|cuenta|conta|conto)(?: [^\W\d_]+){1,3} (?:n°|nº|n\.|no\.?|numero|nr\.?)"
     r"|(?:compte(?: de depots?| courant| cheques?)?|cuenta(?: corriente| de ahorros?| vista)?"
     r"|conta(?: corrente| simples|(?: de)?(?: depositos?)? a ordem)?|conto(?: corrente)?)"
     r"(?: (?:n°|nº|n\.?o?\.?|no\.?|numero|nr\.?))?"
@@ -99,6 +101,8 @@ def find_in_cells(text: str) -> list[tuple[str, str]]:
     cells = text.split(BETWEEN_CELLS)
     found = [each for cell in cells for each in _find_numbers(cell)]
     for pair in itertools.pairwise(cells):
+        if LABEL.fullmatch(normalize(pair[0])):
+            continue  # "Titulaire du compte      35000 RENNES"
         found += [each for each in _find_numbers(" ".join(pair)) if any(each[1] in compact(cell) for cell in pair)]
     return found + [("iban", iban) for iban in find_ibans(" ".join(cells)) if is_iban(iban)]
 

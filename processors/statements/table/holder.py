@@ -30,6 +30,7 @@ from processors.statements.table.holder_words import (
     ONLY_ADDRESSES,
     PRODUCT,
     TITLE,
+    TITLE_FOR,
 )
 from processors.statements.table.names import is_address, is_company, is_labelled_name, is_name, is_place
 
@@ -43,6 +44,7 @@ _NEAR = 1.2  # line heights between the names of joint holders
 _NEAR_LABEL = 3  # lines from a label to what is below it
 _NEAR_NAME = 2  # lines from a name to the first line of its address
 _MOST_JOINT = 2  # further lines with names
+_LEAST_STEM = 5  # letters of a surname without its ending
 _LEAST_SURNAME = 3  # letters of a word that two names share
 _MOST_NAME_WORDS = 6  # with an honorific
 
@@ -62,6 +64,7 @@ def find_holder(lines: Sequence[TextLine]) -> str:
         addressed,
         _beside_account(rows),
         _before_product(rows),
+        _in_title(rows),
         _greeted(rows),
         _companies(rows),
     )
@@ -72,7 +75,7 @@ def _without_form_of_address(name: str) -> str:
     """The name without a form of address that is no part of it, such as "Herrn"."""
     title = ONLY_ADDRESSES.match(_plain(name))
     rest = name[title.end() :].strip() if title else ""
-    return rest if is_name(rest, least=1) else name
+    return rest if rest[:1].isupper() else name
 
 
 def _named_by_label(rows: Rows, height: float) -> Iterator[str]:
@@ -127,13 +130,18 @@ def _join(rows: Rows, at: int, cell: Cell, height: float, *, label: Cell | None 
             break
         names.append(text)
     joined = " ".join(names)
-    return joined if len(names) > 1 else re.sub(rf"\s{AND}$", "", joined, flags=re.IGNORECASE)
+    return joined if len(names) > 1 else _without_and(joined)
+
+
+def _without_and(name: str) -> str:
+    return re.sub(rf"\s{AND}$", "", name, flags=re.IGNORECASE)
 
 
 def _is_of_firm(name: str, other: str) -> bool:
     """True if the first is a firm's name, or if both share a surname."""
     words = [{word for word in _plain(each).split() if len(word) >= _LEAST_SURNAME} for each in (name, other)]
-    return is_company(name) or bool(words[0] & words[1])
+    stems = [{word[:-1] for word in each if len(word) > _LEAST_STEM} for each in words]  # Kowalski, Kowalska
+    return is_company(name) or bool(words[0] & words[1] or stems[0] & stems[1])
 
 
 def _is_field(rows: Rows, cell: Cell, label: Cell) -> bool:
@@ -166,7 +174,7 @@ def _addressed(rows: Rows, height: float) -> Iterator[str]:
             elif BARE_TITLE.fullmatch(_plain(text)):
                 named = [each for each in below if _is_aligned(cell, each, height) and is_name(_text(each))]
                 yield from (_join(rows, at + 1, each, height) for each in named)
-            elif title and CAPITAL.match(text) and is_name(rest, least=1):
+            elif title and CAPITAL.match(text) and is_name(_without_and(rest), least=1):
                 yield text.removesuffix(number) if number else _join(rows, at, cell, height)
 
 
@@ -221,6 +229,14 @@ def _before_product(rows: Rows) -> Iterator[str]:
             is_mail = bool(at) and bool(name) and _plain(name).split()[-1] in user
             if (is_mail or PRODUCT.search(_plain(behind))) and is_name(name):
                 yield name
+
+
+def _in_title(rows: Rows) -> Iterator[str]:
+    """The names in titles such as "Statement for Maria Clark"."""
+    for cell in itertools.chain.from_iterable(rows):
+        if match := TITLE_FOR.match(_plain(_text(cell))):
+            name = " ".join(_text(cell).split()[len(match[0].split()) :])
+            yield from [name] if is_name(name) else []
 
 
 def _greeted(rows: Rows) -> Iterator[str]:

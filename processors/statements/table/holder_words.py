@@ -22,12 +22,12 @@ _LABEL_WORDS = (
 LABEL = re.compile(rf"{_LABEL_WORDS}(?: ?/ ?{_LABEL_WORDS})?\s?:?")  # maybe in two languages
 LABELLED = re.compile(rf"(?P<label>{_LABEL_WORDS})(?:\s*:\s*|\s+)(?P<name>[^\W\d_]\D+)")
 TITLE = re.compile(
-    r"(?:mr|mrs|ms|miss|mdm|madam|dr|herrn?|frau|m|mme|mlle|melle|monsieur|madame|sr|sra|srta|messrs|mevr|mevrouw|mw|dhr"
+    r"(?:hr/mw|dhr/mw|mr/mrs|mr|mrs|ms|miss|mdm|madam|dr|herrn?|frau|m|mme|mlle|melle|monsieur|madame|sr|sra|srta|messrs|mevr|mevrouw|mw|dhr"
     r"|de heer|sig|sig\.ra|gent\.ma|pan|pani|hr|fru|bapak|ibu|encik|puan|sayin)\b\.?"
     r"(?:\s?(?:ou|et|et/ou|&|and|und|en|e|i)\s(?:mr|mrs|ms|mme|melle|frau|herrn?|mevr|sra|pani)\b\.?)?"
 )
 ONLY_ADDRESSES = re.compile(  # a form of address in letters, but no part of a name
-    r"(?:herrn?|frau|de heer|mevr|mevrouw|mw|dhr|sig|sig\.ra|gent\.ma|sayin)\b\.?"
+    r"(?:hr/mw|dhr/mw|herrn?|frau|de heer|mevr|mevrouw|mw|dhr|sig|sig\.ra|gent\.ma|sayin)\b\.?"
     r"(?:\s?(?:und|en|e)\s(?:frau|herrn?|mevr|mevrouw)\b\.?)?"
 )
 CAPITAL = re.compile(r"[^\W\d_a-z]")
@@ -41,7 +41,7 @@ CARD = re.compile(r"(?: (?=[\dXx*•]{4} ?[Xx*•]{4})[\dXx*• -]+)?$")  # the 
 NEXT_LABEL = re.compile(r"\s+[^\W\d_]{2,}\s?:")  # behind the name
 NUMBER_BEHIND = re.compile(r" ?[(\[][\d\s-]{5,}[)\]]$")  # of a person or a firm, behind the name
 HONORIFIC = re.compile(r"\s?(?:様|殿|御中)$")
-AND = r"(?:&|and|or|und|oder|et/ou|et|ou|e|y|en|of|och|og|ja|i)"
+AND = r"(?:&|and/or|and|or|und/oder|und|oder|en/of|e/o|y/o|et/ou|et|ou|e|y|en|of|och|og|ja|i)"
 ENDS_WITH_AND = re.compile(rf".*\s{AND}")
 BEGINS_WITH_AND = re.compile(rf"{AND}\s+")
 NAMES_ACCOUNT = re.compile(r"\b(?:account|acct|konto|compte|cuenta|conta|conto)\b.*\d")
@@ -50,6 +50,7 @@ OF_PERSON = re.compile(  # the number that a country gives to each person
     r"\b(?:cpf|cnpj|nif|nie|dni|rut|rfc|curp|cuil|cuit|cedula|codice fiscale|cod\. ?fisc|c\.f\.|tckn|pesel|bsn|nric)\b"
 )
 PRODUCT = re.compile(r"^[^\W\d_]*(?:konto|account|compte|cuenta|conta|conto|rekening)$")
+TITLE_FOR = re.compile(r"(?:account )?(?:statement|summary) (?:for|of)\s?:?|(?:konto)?auszug fur|releve de")
 GREETING = re.compile(
     r"(?:hello|hi|dear|hallo|liebe[r]?|guten tag|bonjour|cher|chere|hola|ola|caro|cara|estimad[oa]|ciao|hej|hei|beste)"
     r",? (?P<name>[^\W\d_]{3,})[,.!]?$"

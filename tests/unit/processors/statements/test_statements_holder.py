@@ -102,6 +102,10 @@ def test_second_account_of_a_document_has_the_same_holder():
         (("JOHN BAKER", "ROSE COTTAGE", "12 MILL LANE"), "JOHN BAKER"),  # the name of a house
         (("JOHN BAKER", "BAKER STREET 221B", "LONDON NW1 6XE"), "JOHN BAKER"),
         (("MR JOHN BAKER", "ST MARYS LODGE", "12 MILL LANE"), "MR JOHN BAKER"),
+        (("Hr/Mw J de Vries en/of", "Mw A Bakker", "Dorpsstraat 4"), "J de Vries en/of Mw A Bakker"),
+        (("Posiadacz rachunku", "JAN KOWALSKI", "ANNA KOWALSKA", "UL. LIPOWA 4"), "JAN KOWALSKI ANNA KOWALSKA"),
+        (("Statement for Amelia Clarke     Sort code 04-00-75",), "Amelia Clarke"),
+        (("Statement of Standard Terms 4",), ""),
         (("Intestato a:", "BELLINI FRANCA", "MARINI STEFANO"), "BELLINI FRANCA MARINI STEFANO"),
         (("Account holders", "JOHN BAKER", "ROSE GARTH", "12 MILL LANE"), "JOHN BAKER"),
         (("TITULARES", "MARTIN SORIA, BEATRIZ", "OLMO GIL, RAFAEL"), "MARTIN SORIA, BEATRIZ OLMO GIL, RAFAEL"),
