@@ -15,7 +15,10 @@ from processors.statements.table.table import find_amounts
 _LABEL_GAP = 1.2  # line heights between the words of one label
 BETWEEN_CELLS = " | "
 _SUB_ACCOUNT = r"(?:-[a-z]{1,3}\d{0,3}(?![a-z0-9]))?"  # "48213-S70", "041287-EOP"
-_NUMBER = rf"(?P<number>(?:[a-z]{{1,4}}-)?[a-z]{{0,2}}[\dx*][\dx* \-/.]{{3,32}}[\dx*](?![a-z0-9]){_SUB_ACCOUNT})"
+_NUMBER = (
+    r"(?P<number>(?:[a-z]{1,4}-)?[a-z]{0,2}[\dx*][\dx* \-/.]{3,32}[\dx*](?:[a-z](?![a-z0-9]))?"
+    rf"(?![a-z0-9]|[./-]\d){_SUB_ACCOUNT})"
+)
 _ACCOUNT_LABEL = (
     r"(?:account|acct\.?|member(?:ship)?)(?: ?(?:number|no\.?|nr\.?|num\.?|id|#))+|a/c(?: no\.?)?"
     r"|account ending(?: in)?|номер счета"

@@ -199,17 +199,15 @@ def _above_address(rows: Rows, height: float) -> Iterator[str]:
 def _above_account(rows: Rows, height: float, addressed: Sequence[str]) -> Iterator[str]:
     """The names right above the number of a person, or above the number of the account if they share a word with a
     name in an address: otherwise, they may be those of a product."""
-    known = {word for name in addressed for word in _plain(name).split() if len(word) >= _LEAST_SURNAME}
+    others = {each: {word for word in _plain(each).split() if len(word) >= _LEAST_SURNAME} for each in addressed}
     for at, cells in enumerate(rows):
         for cell in cells:
             name = _text(cell)
             _, below = _find_below(rows, at, cell, height) if is_name(name) else (0, ())
-            near = [
-                each for each in below if 0 < each[0].top - cell[0].bottom < _NEAR * height and _overlap(cell, each)
-            ]
-            texts = [_plain(_text(each)) for each in near]
-            is_known = bool(known & set(_plain(name).split())) and any(map(ACCOUNT_LINE.match, texts))
-            if is_known or any(map(OF_PERSON.search, texts)):
+            near = [each for each in below if 0 < each[0].top - cell[0].bottom < _NEAR * height]
+            texts = [_plain(_text(each)) for each in near if _overlap(cell, each)]
+            is_known = any(each != name and words & set(_plain(name).split()) for each, words in others.items())
+            if (is_known and any(map(ACCOUNT_LINE.match, texts))) or any(map(OF_PERSON.search, texts)):
                 yield name
 
 

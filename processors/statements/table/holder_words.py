@@ -33,7 +33,7 @@ ONLY_ADDRESSES = re.compile(  # a form of address in letters, but no part of a n
 CAPITAL = re.compile(r"[^\W\d_a-z]")
 BARE_TITLE = re.compile(
     r"herrn?|frau|herrn? und frau|frau und herrn?|eheleute|familie|firma|monsieur|madame|(?:gent\.ma )?signora?"
-    r"|de heer|mevrouw|de heer en mevrouw"
+    r"|de heer|mevrouw|de heer en mevrouw|(?:madame|mme) et (?:monsieur|m\.?)|(?:monsieur|m\.?) et (?:madame|mme)"
     r"|sig\.?(?:ra)?|gent\.?ma|egr(?:egio)?\.?(?: sig\.?)?|spett(?:abi)?\.?le|senor(?:a|es)?|sres\.?"
     r"|(?:apreciad|estimad)[oa](?:\(?[ao]\)?)? (?:cliente|senor)(?:\(?a\)?)?"
 )

@@ -32,7 +32,8 @@ _NO_NAME = re.compile(
     r"|tahapan|penyata|akaun|resumen|movimientos|oficina|sucursal|filiale|agence|agencia|periodo|divisa|moneda)\b|:$"
 )
 _NO_ADDRESS = re.compile(
-    r"\b(?:account|acct|card|iban|bic|swift|page|seite|statement|period|balance|ending|number|no|nr|n°|tel|phone|fax"
+    r"\b(?:account|acct|bsb|sort code|branch code|transit|routing"
+    r"|card|iban|bic|swift|page|seite|statement|period|balance|ending|number|no|nr|n°|tel|phone|fax"
     r"|konto|rekening|compte|cuenta|conta|conto|total|ref|id|date|due|vat|tax|www|from|to|du|au|del|al)\b|[:@*#=]|/.*/"
 )
 

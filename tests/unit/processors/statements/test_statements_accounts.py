@@ -47,6 +47,7 @@ def _both(first, second):
         ("                    ACCOUNT #\n        J. MARSH\n                   0214887763", "0214887763"),
         ("Het saldo wordt van uw rekening afgeschreven:\n        NL91 ABNA 0417 1643 00   Minimaal € 30,00", ""),
         ("Der Betrag wird von Ihrem Konto DE89 3704 0044 0532 0130 00 abgebucht", ""),
+        ("Compte n° 240.123456.01A", "24012345601A"),
         ("Statement date    123456789", ""),
         ("Titulaire du compte            35000 RENNES", ""),
         ("Compte courant professionnel n° 00044718822", "00044718822"),

@@ -106,6 +106,8 @@ def test_second_account_of_a_document_has_the_same_holder():
         (("Posiadacz rachunku", "JAN KOWALSKI", "ANNA KOWALSKA", "UL. LIPOWA 4"), "JAN KOWALSKI ANNA KOWALSKA"),
         (("Statement for Amelia Clarke     Sort code 04-00-75",), "Amelia Clarke"),
         (("Statement of Standard Terms 4",), ""),
+        (("Smart Saver Plus", "BSB 062-000", "", "MS WEI ZHANG", "UNIT 4", "77 KENT ST"), "MS WEI ZHANG"),
+        (("Madame et Monsieur", "Claire et Paul Favre", "Chemin des Vignes 3"), "Claire et Paul Favre"),
         (("Intestato a:", "BELLINI FRANCA", "MARINI STEFANO"), "BELLINI FRANCA MARINI STEFANO"),
         (("Account holders", "JOHN BAKER", "ROSE GARTH", "12 MILL LANE"), "JOHN BAKER"),
         (("TITULARES", "MARTIN SORIA, BEATRIZ", "OLMO GIL, RAFAEL"), "MARTIN SORIA, BEATRIZ OLMO GIL, RAFAEL"),
