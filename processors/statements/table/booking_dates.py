@@ -14,7 +14,7 @@ from processors.statements.notation.words import TextLine
 from processors.statements.records import Row
 from processors.statements.table.headings import Heading
 from processors.statements.table.raw import RawRow
-from processors.statements.table.table import find_amounts
+from processors.statements.table.table import find_amounts, without_box
 
 DOUBT = "each row prints two dates, and neither headings nor their order show which one is that of its booking"
 
@@ -33,7 +33,7 @@ def is_second_booked(headings: Sequence[Heading], lines: Sequence[TextLine], hei
 
     lines: the heading row, or what is above the rows; a line with amounts is none of them.
     """
-    lines = [line for line in lines if not find_amounts(line.words, height)]
+    lines = [line for each in lines if not find_amounts((line := without_box(each, height)).words, height)]
     first, second = (_heading_of(headings, column) for column in ("date", "value_date"))
     if first is None or second is None:
         return False

@@ -5,13 +5,13 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from processors.statements.notation import currencies
 from processors.statements.notation.amounts import looks_like_amount
 from processors.statements.notation.dates import parse_date
-from processors.statements.notation.keywords import Column
-from processors.statements.notation.words import PageWord, TextLine, WordRun, split_cells
+from processors.statements.notation.keywords import Column, match_column
+from processors.statements.notation.words import PageWord, TextLine, WordRun, join_words, split_cells
 from processors.statements.table.headings import MONEY, Heading, find_headings, find_side_by_side
 
 _DIGIT_GAP = 0.55  # between groups of digits of one amount
@@ -76,9 +76,10 @@ def _find_tables(lines: tuple[TextLine, ...], height: float) -> tuple[Table, ...
             found += beside
             at = beside[0].start
             continue
-        used, headings = 1, find_headings(lines[at], height)
+        line = without_box(lines[at], height)
+        used, headings = 1, find_headings(line, height)
         if at + 1 < len(lines) and lines[at + 1].top - lines[at].bottom < height:
-            both = find_headings(join_lines(lines[at], lines[at + 1]), height)
+            both = find_headings(join_lines(line, lines[at + 1]), height)
             lower = find_headings(lines[at + 1], height)
             if both and _is_better(both, headings, lower) and not find_amounts(lines[at + 1].words, height):
                 used, headings = 2, both
@@ -88,6 +89,15 @@ def _find_tables(lines: tuple[TextLine, ...], height: float) -> tuple[Table, ...
             found.append(Table(at, at + used, headings))
         at += used if headings else 1
     return tuple(found)
+
+
+def without_box(line: TextLine, height: float) -> TextLine:
+    """The line without a label and its amount right of it: no headings, but a box beside the table."""
+    cells = split_cells(line.words, _BOX_GAP * height)
+    for label, amount in zip(cells[1:], cells[2:], strict=False):
+        if looks_like_amount(join_words(amount)) and not match_column(join_words(label)):
+            return replace(line, words=tuple(word for word in line.words if word.left < label[0].left))
+    return line
 
 
 def _tables_beside(lines: Sequence[TextLine], at: int, height: float) -> list[Table]:

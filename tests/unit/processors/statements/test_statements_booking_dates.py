@@ -111,3 +111,28 @@ def test_words_for_direction_apply_though_a_summary_prints_them_elsewhere():
     """)
     assert _dates(document) == ["2025-01-03", "2025-01-05", "2025-01-07", "2025-01-08"]
     assert [str(row.change) for row in document.rows] == ["84.16", "-50.00", "-14.12", "-25.88"]
+
+
+def test_box_in_the_line_of_the_headings_is_no_heading():
+    document = read_typed("""
+  Visa Preferred 4510 15** **** 7732
+  Statement from Dec 12, 2024 to Jan 11, 2025                     Previous balance         $100.00
+  TRANSACTION   POSTING    ACTIVITY DESCRIPTION     AMOUNT ($)    Payments & credits      -$100.00
+  DATE          DATE
+                                                                  Purchases & debits       $162.65
+  DEC 10        DEC 13     AMZN Mktp Books             $122.75    Fees                       $0.00
+  DEC 14        DEC 17     METRO Kanata                 $17.22
+                                                                  New balance              $162.65
+  DEC 12        DEC 18     TIM HORTONS Gatineau         $10.02
+  DEC 17        DEC 20     PAYMENT - THANK YOU        -$100.00    If you make only the
+  DEC 21        DEC 20     CANVA Camden                 $12.66
+                                                                  minimum payment
+""")
+    assert [(str(row.date), str(row.value_date), row.description) for row in document.rows] == [
+        ("2024-12-13", "2024-12-10", "AMZN Mktp Books"),
+        ("2024-12-17", "2024-12-14", "METRO Kanata"),
+        ("2024-12-18", "2024-12-12", "TIM HORTONS Gatineau"),
+        ("2024-12-20", "2024-12-17", "PAYMENT - THANK YOU"),
+        ("2024-12-20", "2024-12-21", "CANVA Camden"),
+    ]
+    assert [str(row.debit or row.credit) for row in document.rows] == ["122.75", "17.22", "10.02", "100.00", "12.66"]
