@@ -36,6 +36,7 @@ class RawRow:
     doubts: list[str] = field(default_factory=list)  # why a person should look at it
     bottom: float = 0.0
     text_left: float | None = None  # left edge of the text on its first line
+    word_lefts: tuple[float, ...] = ()  # left edges of the words of its first line
     lines: int = 0
     box: Box | None = None  # of its lines; None if it has no place
 

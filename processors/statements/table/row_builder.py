@@ -1,6 +1,7 @@
 """Rows from the lines of a table: which line begins one, continues it or ends it. Pure; interprets no notation yet."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from processors.statements.notation.dates import PrintedDate
@@ -15,6 +16,7 @@ from processors.statements.table.row_lines import RowLines
 
 CLOSE = 0.8  # line heights between a row and its further lines; an account begins further below
 _FAR = 3.2  # line heights between the lines of one row; a line further below is not part of it
+_NUMBER = re.compile(r"\d[\d./-]{4,}")  # of a document, which some banks print below the date
 _LEAST_UNDATED = 2  # this many rows without a date show that not every row has one
 
 
@@ -74,6 +76,7 @@ class RowBuilder:
         self.row.is_below_total = is_below_total
         self.row.section_number = self._section_number
         self.row.text_left = parts.text_left
+        self.row.word_lefts = tuple(word.left for word in parts.description)
         self.row.date_is_inherited, self.row.date_like = inherited, parts.date_like
         self.last_date = date
         self._document.items.append(self.row)
@@ -211,6 +214,10 @@ class RowBuilder:
         if self.row is None or parts.is_below_table or not self.is_near(parts, height):
             return False
         left = self.row.text_left
+        first, *others = parts.line.words
+        lefts = [each for each in self.row.word_lefts if each > first.right]
+        if lefts and _NUMBER.fullmatch(first.text) and (not others or _is_aligned(others[0].left, lefts, height)):
+            return True
         is_below = left is not None and abs(text_left(parts.line) - left) < height
         return is_below or starts_in_text(parts.line, headings, height)
 
@@ -225,3 +232,7 @@ class RowBuilder:
     def is_below_total(self, parts: LineParts, height: float) -> bool:
         is_near = -height < parts.line.top - self.total_bottom < _FAR * height
         return bool(is_near and parts.has_amount and parts.text and self.last_date)
+
+
+def _is_aligned(left: float, others: Iterable[float], height: float) -> bool:
+    return any(abs(left - each) < height for each in others)

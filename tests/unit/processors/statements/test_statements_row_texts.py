@@ -83,3 +83,24 @@ def test_further_date_before_the_text_of_all_rows_is_removed():
     """)
     texts = [row.description for row in document.rows]
     assert texts == ["Apoteket Duvan", "Bensin Klövern", "Swish skickad", "Överföring"]
+
+
+def test_line_with_a_document_number_below_the_date_is_part_of_the_row():
+    document = read_typed("""
+  So tai khoan 0071001288456 VND
+  No. TNX Date       Debit       Credit      Balance       Transactions in detail
+      Opening balance                        1,000,000
+  1   01/04/2025     884,500                   115,500     VNPAY QR thanh toan WINMART
+      5366.90214
+  2   03/04/2025                 826,000       941,500     MBVCB.8811025562.NGUYEN chuyen
+      5907.89513                                           0071001288456 NGUYEN toi TR
+                                                           AN VAN MINH
+  3   04/04/2025      41,500                   900,000     CTY TNHH SAO MAI
+      Closing balance                          900,000
+""")
+    texts = [f"{row.reference} {row.description}" for row in document.rows]
+    assert "5366.90214" in texts[0] and "VNPAY QR thanh toan WINMART" in texts[0]
+    assert all(
+        each in texts[1] for each in ("5907.89513", "MBVCB.8811025562", "0071001288456 NGUYEN toi TR AN VAN MINH")
+    )
+    assert [row.flags for row in document.rows] == [[], [], []]
