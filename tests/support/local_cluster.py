@@ -77,6 +77,9 @@ class LocalLink:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+_END = b"the end"
+
+
 class RemoteWorker:
     """A near half, as the daemon sees it: messages in and out, and its exit status."""
 
@@ -137,11 +140,14 @@ class RemoteWorker:
     def _read(self) -> None:
         with contextlib.suppress(OSError):
             while (line := self._reader.next(wait=True)) is not None:
-                self.messages.put(protocol.decode(line))
+                self.messages.put(None if line.strip() == _END else protocol.decode(line))
 
     def _end(self, status: int) -> NoReturn:
         if self.status is None:
             self.status = status
-            self.messages.put(None)
+            try:
+                os.write(self._replies, _END + b"\n")  # behind all messages, of which some may be unread
+            except BrokenPipeError:
+                self.messages.put(None)
         threading.Event().wait()  # the thread never goes on, as after os._exit
         raise AssertionError
