@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from processors.statements.checks.confirmation import confirmation, is_confirmed, is_sure, rate
 from processors.statements.layouts.learn import describe_layout
 from processors.statements.layouts.match import Candidate, find_candidates, others_of_bank
 from processors.statements.layouts.pages import FirstPages
@@ -18,7 +19,7 @@ from processors.statements.layouts.store import Damaged, LayoutStore
 from processors.statements.notation.conventions import Conventions
 from processors.statements.notation.words import PageWords
 from processors.statements.records import StatementDocument
-from processors.statements.table.hypotheses import confirmation, find_best, is_confirmed, is_sure, rate
+from processors.statements.table.hypotheses import find_best
 from processors.statements.table.reading import TableModel
 
 log = logging.getLogger(__name__)

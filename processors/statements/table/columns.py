@@ -7,7 +7,7 @@ import functools
 import re
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from processors.statements.notation.dates import parse_date
@@ -20,20 +20,17 @@ from processors.statements.notation.words import (
     line_height,
     split_cells,
 )
-from processors.statements.table.headings import MONEY, Heading
 from processors.statements.table.line_dates import TIME_AFTER
 from processors.statements.table.table import AmountCell, find_amounts, is_in_sentence
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
 _DAY_AND_MONTH = re.compile(r"\d\d?[.,]\d\d")  # looks like an amount, but is left of all text
-_DATES_ALIGNED = 1.5  # line heights by which the left edges of one column differ
+DATES_ALIGNED = 1.5  # line heights by which the left edges of one column differ
 _AMOUNTS_ALIGNED = 1.0  # the same for right edges of amounts
-_TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text
-_ABOVE = 2.5  # line heights between a balance above the first row and that row
-_MOST_DAY_WORDS = 2  # before the date of a day
-_LEAST_DATES = 3
-_ALIKE = 0.9  # of the longest column of dates
+TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text
+LEAST_DATES = 3
+ALIKE = 0.9  # of the longest column of dates
 _MOST_DATE_COLUMNS = 3
 _MOST_AMOUNT_COLUMNS = 5
 _LEAST_SHARE = 0.03  # of the rows that have an amount in a column
@@ -76,7 +73,7 @@ class Layout:
 
     def is_row(self, line: CellLine) -> bool:
         """True if the line has a date in the column of dates."""
-        return any(abs(cell.left - self.date[0]) <= _DATES_ALIGNED * self.height for cell in line.dates)
+        return any(abs(cell.left - self.date[0]) <= DATES_ALIGNED * self.height for cell in line.dates)
 
     def column_of(self, cell: AmountCell) -> int | None:
         """The position in `amounts` of the column that the amount is aligned with."""
@@ -100,127 +97,19 @@ def find_layouts(lines: Sequence[CellLine]) -> list[Layout]:
     first."""
     height = line_height([each.line for each in lines])
     dated = [(cell.left, cell) for line in lines for cell in line.dates]
-    clusters = _cluster(dated, _DATES_ALIGNED * height)
+    clusters = cluster(dated, DATES_ALIGNED * height)
     with_amounts = {id(cell) for line in lines if line.amounts for cell in line.dates}
     sizes = {id(cells): sum(id(cell) in with_amounts for cell in cells) for cells in clusters}
-    if max(sizes.values(), default=0) < _LEAST_DATES:  # the dates are on lines of their own
+    if max(sizes.values(), default=0) < LEAST_DATES:  # the dates are on lines of their own
         sizes = {id(cells): len(cells) for cells in clusters}
-    most = _ALIKE * max(sizes.values(), default=0)
+    most = ALIKE * max(sizes.values(), default=0)
     columns = sorted(clusters, key=lambda cells: (-min(sizes[id(cells)], most), cells[0].left))[:_MOST_DATE_COLUMNS]
-    layouts = [_layout(lines, column, columns, height) for column in columns if len(column) >= _LEAST_DATES]
+    layouts = [_layout(lines, column, columns, height) for column in columns if len(column) >= LEAST_DATES]
     return [layout for layout in layouts if layout]
 
 
-def find_first_row(lines: Sequence[TextLine], headings: Sequence[Heading], height: float) -> int | None:
-    """The first line of a table without a heading row: the first line with an amount, and with a date in its column; or
-    the line with only a day above the rows of that day; or lines with balances right above one of these. None: there is
-    no such line."""
-    left = next(heading.left for heading in headings if heading.column == "date")
-    dated = [_has_date_at(line, left, height) for line in lines]
-    for at, line in enumerate(lines):
-        if not dated[at]:
-            continue
-        starts_day = at + 1 < len(lines) and not dated[at + 1] and _are_near(line, lines[at + 1], headings, height)
-        is_below = at > 0 and _is_balance_above(lines[at - 1], line, headings, height)
-        if is_below or starts_day or find_amounts(line.words, height):
-            while at and _is_balance_above(lines[at - 1], lines[at], headings, height):
-                at -= 1
-            return at
-    return None
-
-
-def add_first_dates(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
-    """The headings with a column of dates left of the one that is named, if nearly all rows begin with one.
-
-    Whatever its heading, the first date is that of the row, and the other one is the value date.
-    """
-    named = next((heading for heading in headings if heading.column == "date"), None)
-    if named is None or any(heading.column == "value_date" for heading in headings):
-        return headings
-    firsts, rows = [], 0
-    for line in lines:
-        dates = _find_dates(line, height)
-        rows += any(abs(cell.left - named.left) <= _DATES_ALIGNED * height for cell in dates)
-        if dates and dates[0].words[0] is line.words[0] and named.left - dates[0].right > _TEXT_GAP * height:
-            following = line.words[len(dates[0].words) :]
-            firsts += [dates[0]] if following and following[0].left - dates[0].right > _TEXT_GAP * height else []
-    aligned = max(_cluster([(cell.left, cell) for cell in firsts], _DATES_ALIGNED * height), key=len, default=[])
-    if len(aligned) < max(_LEAST_DATES, _ALIKE * rows):
-        return headings
-    left, right = min(cell.left for cell in aligned), max(cell.right for cell in aligned)
-    others = [Heading("value_date", h.left, h.right) if h is named else h for h in headings]
-    return (Heading("date", left, right), *others)
-
-
-def add_second_dates(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
-    """The headings with a column of dates right of the only one that is named, if nearly all rows have one there."""
-    named = next((heading for heading in headings if heading.column == "date"), None)
-    if named is None or any(heading.column == "value_date" for heading in headings):
-        return headings
-    seconds, rows = [], 0
-    for line in lines:
-        dates = [cell for cell in _find_dates(line, height) if cell.left >= named.left - _DATES_ALIGNED * height]
-        if not dates or dates[0].left - named.left > _DATES_ALIGNED * height:
-            continue
-        rows += 1
-        cells = [cell[0] for cell in split_cells(line.words, _TEXT_GAP * height)]
-        ends = [cell[-1] for cell in split_cells(line.words, _TEXT_GAP * height)]
-        seconds += [cell for cell in dates[1:2] if cell.words[0] in cells and cell.words[-1] in ends]
-    aligned = max(_cluster([(cell.left, cell) for cell in seconds], _DATES_ALIGNED * height), key=len, default=[])
-    if len(aligned) < max(_LEAST_DATES, _ALIKE * rows):
-        return headings
-    left, right = min(cell.left for cell in aligned), max(cell.right for cell in aligned)
-    return tuple(sorted((*headings, Heading("value_date", left, right)), key=lambda heading: heading.left))
-
-
-def widen_text(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
-    """The headings with that of the text as far left as the text itself, if it is centered above its column."""
-    text = next((heading for heading in headings if heading.column == "description"), None)
-    lefts = [left for line in lines if text and (left := _left_of_cell_below(line, text, height)) is not None]
-    if text is None or len(lefts) < _LEAST_DATES:
-        return headings
-    left = statistics.median(lefts)
-    is_between = any(left - height < heading.left < text.left for heading in headings if heading is not text)
-    if left > text.left - 2 * height or is_between:
-        return headings
-    return tuple(replace(heading, left=left) if heading is text else heading for heading in headings)
-
-
-def _left_of_cell_below(line: TextLine, heading: Heading, height: float) -> float | None:
-    """The left edge of the text of a row that is below a heading."""
-    dates = {id(word) for cell in _find_dates(line, height) for word in cell.words}
-    words = [word for word in line.words if id(word) not in dates]
-    if not dates or not find_amounts(words, height):
-        return None
-    cells = split_cells(words, _TEXT_GAP * height)
-    below = (cell for cell in cells if cell[0].left < heading.right and heading.left < cell[-1].right)
-    return next((cell[0].left for cell in below if any(char.isalpha() for word in cell for char in word.text)), None)
-
-
-def _has_date_at(line: TextLine, left: float, height: float) -> bool:
-    return any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height))
-
-
-def _are_near(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:
-    """True if the line right below a line with only a day has an amount in a column."""
-    dates = _find_dates(line, height)
-    is_day = len(dates) == 1 and len(line.words) - len(dates[0].words) <= _MOST_DAY_WORDS
-    is_close = below.top - line.bottom < _ABOVE * height
-    return is_day and is_close and not find_amounts(line.words, height) and _has_amount(below, headings, height)
-
-
-def _is_balance_above(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:
-    return below.top - line.bottom < _ABOVE * height and _has_amount(line, headings, height)
-
-
-def _has_amount(line: TextLine, headings: Sequence[Heading], height: float) -> bool:
-    rights = [heading.right for heading in headings if heading.column in MONEY]
-    cells = find_amounts(line.words, height)
-    return any(abs(cell.right - right) < _DATES_ALIGNED * height for cell in cells for right in rights)
-
-
 def _find_cells(line: TextLine, height: float) -> CellLine:
-    dates = _find_dates(line, height)
+    dates = find_dates(line, height)
     taken = {id(word) for cell in dates for word in cell.words}
     rest = [word for word in line.words if id(word) not in taken]
     amounts = [cell for cell in find_amounts(rest, height) if not is_in_sentence(cell, rest, height)]
@@ -228,7 +117,7 @@ def _find_cells(line: TextLine, height: float) -> CellLine:
 
 
 @functools.lru_cache(1 << 12)  # lines; a document is read several times
-def _find_dates(line: TextLine, height: float) -> tuple[DateCell, ...]:
+def find_dates(line: TextLine, height: float) -> tuple[DateCell, ...]:
     found, at, starts_line = [], 0, True
     amounts = {id(word) for cell in find_amounts(line.words, height) for word in cell.words}
     while at < len(line.words):
@@ -290,7 +179,7 @@ def _amount_columns(rows: Sequence[CellLine], lines: Sequence[CellLine], height:
     least = max(1.0, _LEAST_SHARE * len(rows))
     if len(own) < 0.3 * len(rows):
         own = [(cell.right, cell) for line in _lines_above(rows, lines) for cell in line.amounts]
-    groups = [group for group in _cluster(own, _AMOUNTS_ALIGNED * height) if len(group) >= least]
+    groups = [group for group in cluster(own, _AMOUNTS_ALIGNED * height) if len(group) >= least]
     kept = sorted(groups, key=len, reverse=True)[:_MOST_AMOUNT_COLUMNS]
     columns = [
         AmountColumn(
@@ -319,13 +208,13 @@ def _text_left(rows: Sequence[CellLine], taken: set[int], height: float) -> floa
     edges = []
     for row in rows:
         words = [w for w in row.line.words if id(w) not in taken and any(char.isalpha() for char in w.text)]
-        cells = split_cells(words, _TEXT_GAP * height)
+        cells = split_cells(words, TEXT_GAP * height)
         if cells:
             edges.append(max(cells, key=lambda cell: sum(len(word.text) for word in cell))[0].left)
     return statistics.median_low(edges) if edges else None
 
 
-def _cluster(values: Sequence[tuple[float, _CellT]], gap: float) -> list[list[_CellT]]:
+def cluster(values: Sequence[tuple[float, _CellT]], gap: float) -> list[list[_CellT]]:
     """Cells whose edges follow each other within `gap`."""
     groups: list[list[tuple[float, _CellT]]] = []
     for value in sorted(values, key=lambda pair: pair[0]):

@@ -8,12 +8,22 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from processors.statements.checks.links import find_links, is_complete
+from processors.statements.checks.confirmation import (
+    DOUBT,
+    FURTHER_ROW,
+    LEAST_LINKS,
+    is_confirmed,
+    is_plausible,
+    is_sure,
+    most_possible,
+    rate,
+)
+from processors.statements.checks.links import is_complete
 from processors.statements.notation.amounts import Amount, detect_decimal_mark, parse_amount
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.keywords import Column
 from processors.statements.notation.words import PageWords, group_lines, line_height
-from processors.statements.records import Row, Statement, StatementDocument
+from processors.statements.records import StatementDocument
 from processors.statements.table.columns import CellLine, Layout, find_cells, find_layouts
 from processors.statements.table.headings import Heading
 from processors.statements.table.page_columns import unfold_columns
@@ -21,16 +31,9 @@ from processors.statements.table.reading import TableModel
 from processors.statements.table.table import find_tables
 
 _MOST_READ = 4  # hypotheses that are read as tables
-LEAST_LINKS = 3  # balances that must follow from the amounts before them to confirm a reading …
-_LEAST_ROWS = 5  # … or rows between an opening and a closing balance
 _BETTER = 0.5  # confirmed rows by which a hypothesis must exceed the reading by heading words
 _BETTER_SHARE = 0.1  # the same as a share of all rows, so that a misread digit does not make another column better
-_FURTHER_ROW = 0.5  # the weight of each further row before one balance, because a balance for each row proves more
 _PROVEN_SHARE = 0.8  # of the rows, as `rate` counts them, that end the search
-_DOUBT = 0.3  # the cost of a row without date or direction, in confirmed rows
-_CONTRADICTED = 0.02  # the value of a row whose balance does not follow: at least it was read
-_UNREAD_AMOUNT = 0.2
-_SURE_SHARE = 0.1  # of rows or lines that may lack a check
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
             best = other
             if model.headings:
                 _tell_inferred(best)
-        if is_sure(best) and best is other and rate(best) >= _PROVEN_SHARE * _most_possible(best):
+        if is_sure(best) and best is other and rate(best) >= _PROVEN_SHARE * most_possible(best):
             break
     return best
 
@@ -81,7 +84,7 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
 def _is_better(other: StatementDocument, best: StatementDocument) -> bool:
     """True if balances confirm more rows of `other`. If they confirm none, `other` must not replace any rows."""
     if not best.rows:
-        return bool(other.rows) and rate(other) > rate(best) - _DOUBT * len(other.rows)
+        return bool(other.rows) and rate(other) > rate(best) - DOUBT * len(other.rows)
     confirmed = [is_confirmed(each) for each in other.statements]
     proves = any(confirmed) and all(confirmed[at] or is_plausible(each) for at, each in enumerate(other.statements))
     least = _BETTER if is_sure(other) and not is_sure(best) else max(_BETTER, _BETTER_SHARE * len(other.rows))
@@ -128,7 +131,7 @@ def find_hypotheses(pages: Sequence[PageWords]) -> list[TableModel]:
         net = find_net(events)
         for number, assignment in enumerate(_assignments(len(layout.amounts))):
             is_net = assignment == Assignment(amount=net) and net is not None
-            score = max(_score(events, assignment, loose), _FURTHER_ROW * len(events) * is_net)
+            score = max(_score(events, assignment, loose), FURTHER_ROW * len(events) * is_net)
             model = TableModel(headings=_headings(layout, assignment), balances_alone=True, is_net=is_net)
             scored.append((-score, rank, number, model))
     best = [model for *_, model in sorted(scored, key=lambda each: each[:3])[:_MOST_READ]]
@@ -146,78 +149,6 @@ def _with_first_date(model: TableModel) -> list[TableModel]:
     names: dict[Column, Column] = {"date": "value_date", "value_date": "date"}
     swapped = [replace(each, column=names.get(each.column, each.column)) for each in model.headings]
     return [replace(model, headings=tuple(swapped))]
-
-
-def rate(document: StatementDocument) -> float:
-    """The degree to which a reading is confirmed: about the number of rows that follow from printed balances."""
-    return sum(_rate(statement) for statement in document.statements) - _UNREAD_AMOUNT * _unread_amounts(document)
-
-
-def _most_possible(document: StatementDocument) -> float:
-    """What `rate` comes to if all balances follow from the rows."""
-    return sum(1 if row.balance is not None else _FURTHER_ROW for row in document.rows)
-
-
-def is_sure(document: StatementDocument) -> bool:
-    """True if nothing contradicts a reading and nearly all of it is confirmed: no other can be better."""
-    if not document.rows or _unread_amounts(document) > _SURE_SHARE * len(document.rows):
-        return False
-    if sum(map(_has_odd_amount, document.rows)) > _SURE_SHARE * len(document.rows):
-        return False
-    confirmed = [confirmation(statement) for statement in document.statements]
-    return all(row.date for row in document.rows) and all(
-        not each.contradicted and each.rows and each.loose <= max(1, _SURE_SHARE * (each.rows + each.loose))
-        for each in confirmed
-    )
-
-
-def is_confirmed(statement: Statement) -> bool:
-    """True if the arithmetic of a statement proves the assumed meaning of its columns."""
-    found = confirmation(statement)
-    enough = found.links >= LEAST_LINKS or (found.links and found.rows >= _LEAST_ROWS)
-    return bool(enough) and found.rows > found.contradicted
-
-
-def is_plausible(statement: Statement) -> bool:
-    """True for a statement of too few rows to be confirmed, if its balances follow from them."""
-    found = confirmation(statement)
-    return len(statement.rows) < _LEAST_ROWS and bool(found.links) and not found.contradicted and not found.loose
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    links: int  # balances that follow from amounts before them
-    rows: int  # between them
-    weight: float  # of the rows; each further row before a balance weighs less than the first
-    contradicted: int  # rows before balances that do not follow
-    loose: int  # rows that no balance covers
-
-
-def confirmation(statement: Statement) -> Confirmation:
-    """What the printed balances show about a statement's rows."""
-    links, loose = find_links(statement)
-    good = [link for link in links if link.gap == 0 and any(row.change for row in link.rows)]
-    bad = [link for link in links if link.gap != 0]
-    rows = sum(len(link.rows) for link in good)
-    weight = len(good) + _FURTHER_ROW * (rows - len(good))
-    return Confirmation(len(good), rows, weight, sum(max(1, len(link.rows)) for link in bad), len(loose))
-
-
-def _rate(statement: Statement) -> float:
-    found = confirmation(statement)
-    undated = sum(row.date is None for row in statement.rows)
-    undirected = sum((row.debit is None) == (row.credit is None) for row in statement.rows)
-    odd = sum(map(_has_odd_amount, statement.rows))
-    doubts = _DOUBT * (undated + undirected + odd)
-    return found.weight + 0.1 * found.loose + _CONTRADICTED * found.contradicted - doubts
-
-
-def _has_odd_amount(row: Row) -> bool:
-    return any("in an amount column" in flag for flag in row.flags)
-
-
-def _unread_amounts(document: StatementDocument) -> int:
-    return sum("amount" in each.why for each in document.unread)
 
 
 # ---------------------------------------------------------------------------------------------- vectors
@@ -283,7 +214,7 @@ def _score_by_total(events: Sequence[_Event], assignment: Assignment, loose: set
     changes = [change for event in rows if (change := _change(event, assignment, unmarked)) is not None]
     total = sum(changes)
     explained = bool(total) and any(value + total in loose or value - total in loose for value in loose)
-    return 0.01 * len(changes) + (_FURTHER_ROW * len(changes) if explained else 0)
+    return 0.01 * len(changes) + (FURTHER_ROW * len(changes) if explained else 0)
 
 
 def _marks_only_credits(rows: Sequence[_Event], column: int | None) -> bool:
@@ -307,7 +238,7 @@ def _count_explained(events: Sequence[_Event], assignment: Assignment, unmarked:
         if balance is not None and rows and change:
             gap = after - balance
             fits = change == gap or (unmarked == 0 and abs(change) == abs(gap))
-            explained += 1 + _FURTHER_ROW * (rows - 1) if fits else 0
+            explained += 1 + FURTHER_ROW * (rows - 1) if fits else 0
         balance, change, rows = after, 0, 0
     return explained + 0.01 * used
 

@@ -1,19 +1,19 @@
 """From pages of words to raw rows, balances and totals, in page order. Pure; interprets no notation yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from processors.statements.notation.conventions import Conventions
 from processors.statements.notation.currencies import CODES
 from processors.statements.notation.currency_accounts import find_currencies
-from processors.statements.notation.dates import PrintedDate, parse_date
-from processors.statements.notation.keywords import Column, Section, turns_page
-from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height, unite
+from processors.statements.notation.dates import parse_date
+from processors.statements.notation.keywords import Section, turns_page
+from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height
 from processors.statements.records import Unread
 from processors.statements.table.account_numbers import find_account_below, find_title, separate_cells
 from processors.statements.table.accounts import AccountTracker
 from processors.statements.table.booking_dates import exchange_dates, find_headings_around, is_second_booked
-from processors.statements.table.columns import add_first_dates, add_second_dates, find_first_row, widen_text
+from processors.statements.table.figures import FigureBuilder
 from processors.statements.table.header import (
     find_page_number,
     find_section,
@@ -21,14 +21,14 @@ from processors.statements.table.header import (
     separate_summaries,
 )
 from processors.statements.table.headings import Heading
+from processors.statements.table.implied_headings import add_first_dates, add_second_dates, find_first_row, widen_text
 from processors.statements.table.line_dates import take_date
 from processors.statements.table.lines import LineParts, find_impossible_dates, split_line
 from processors.statements.table.page_columns import unfold_columns
-from processors.statements.table.raw import IN_SENTENCE, NO_DATE, NO_ROWS, RawDocument, RawFigure, RawRow
+from processors.statements.table.raw import IN_SENTENCE, NO_DATE, NO_ROWS, RawDocument, RawRow
 from processors.statements.table.row_builder import CLOSE, RowBuilder
 from processors.statements.table.row_lines import LineCounts, RowLines, find_below_table
 from processors.statements.table.table import (
-    AmountCell,
     MoneyColumns,
     Table,
     find_amounts,
@@ -80,6 +80,7 @@ class _PageReader:
         self._is_second_booked: bool | None = None  # of the columns of dates of the last table
         self._gaps: list[float] = []  # between the lines of rows
         self._rows = RowBuilder(self.document, self._accounts, model.row_lines)
+        self._figures = FigureBuilder(self.document, self._accounts)
 
     def read_page(self, page: PageWords) -> None:
         lines = group_lines(page)
@@ -166,7 +167,7 @@ class _PageReader:
         self.document.not_rows += [(self._accounts.current, line) for line in lines]
         for line, below in zip(lines, [*lines[1:], None], strict=False):
             for name, amount in find_summary(line, below, height):
-                self._add_figure(line.page, self._opening_or_closing(name, amount), {"": amount})
+                self._figures.add(line.page, name, {"": amount})
 
     def _read_table(self, lines: Sequence[TextLine], headings: Sequence[TextLine], height: float) -> None:
         if {heading.column for heading in self._headings} == {"date", "balance"}:
@@ -193,7 +194,7 @@ class _PageReader:
             self._read_line(parts, height)
         self._rows.end()
         for page, name, amount in summaries:
-            self._add_figure(page, self._opening_or_closing(name, amount), {"": amount})
+            self._figures.add(page, name, {"": amount})
 
     def _cut_beside(self, lines: Sequence[TextLine], headings: Sequence[TextLine], height: float) -> list[TextLine]:
         """The lines without the text of a box right of the last column, which is text outside the table."""
@@ -242,9 +243,7 @@ class _PageReader:
                 rows.carried_bottom = parts.line.bottom
             if parts.money:
                 self.document.figure_lines.append((self._accounts.current, parts.line))
-                self._add_figure(
-                    parts.line.page, self._opening_or_closing(special, _first(parts.money)), parts.money, parts.date
-                )
+                self._figures.add(parts.line.page, special, parts.money, parts.date)
             elif special in ("debits", "credits"):
                 rows.begin_section("debits" if special == "debits" else "credits")
             elif special in ("opening", "closing"):
@@ -290,7 +289,7 @@ class _PageReader:
     def _read_beside_columns(self, line: TextLine, height: float) -> None:
         """Read a balance that is below none of the columns, such as that of a summary below the rows."""
         for name, amount in find_summary(line, None, height):
-            self._add_figure(line.page, self._opening_or_closing(name, amount), {"": amount})
+            self._figures.add(line.page, name, {"": amount})
 
     def _find_section_among_headings(self, parts: LineParts, height: float) -> Section | None:
         is_text = not parts.date and not parts.money and not parts.text_follows
@@ -299,23 +298,7 @@ class _PageReader:
     def _add_balance_line(self, parts: LineParts) -> None:
         self.document.figure_lines.append((self._accounts.current, parts.line))
         self.document.not_rows.append((self._accounts.current, parts.line))
-        self._add_figure(
-            parts.line.page, self._opening_or_closing("standing", _first(parts.money)), parts.money, parts.date
-        )
-
-    def _opening_or_closing(self, name: str, amount: AmountCell) -> str:
-        """A balance "on" a day is the opening balance before the first row of its account, later the closing one.
-
-        A second one with another amount before the first row is the closing balance in a summary.
-        """
-        if name != "standing":
-            return name
-        own = [item for item in self.document.items if item.account == self._accounts.current]
-        is_other = any(
-            isinstance(item, RawFigure) and item.name == "opening" and amount.text not in item.money.values()
-            for item in own
-        )
-        return "closing" if is_other or any(isinstance(item, RawRow) for item in own) else "opening"
+        self._figures.add(parts.line.page, "standing", parts.money, parts.date)
 
     def _is_figure(self, parts: LineParts) -> bool:
         has_balance = any(heading.column == "balance" for heading in self._headings)
@@ -344,42 +327,9 @@ class _PageReader:
         rows.keep_undated(parts)
         self._report_unread(parts.line, NO_DATE)
 
-    def _add_figure(
-        self,
-        page: int,
-        name: str,
-        cells: Mapping[Column, AmountCell] | Mapping[str, AmountCell],
-        date: PrintedDate | None = None,
-    ) -> None:
-        money: dict[str, str] = {column: cell.text for column, cell in cells.items()}
-        if name == "opening" and self._is_of_another_account(money):
-            self._accounts.begin_other()
-        elif name == "opening" and "" not in money:
-            self._accounts.keep_title()
-        elif name == "closing":
-            self._accounts.numbered = ""  # the number of the next account is further below
-        box = unite(cell.box for cell in cells.values() if cell.box)
-        self.document.items.append(RawFigure(page, self._accounts.current, name, money, date, box))
-
-    def _is_of_another_account(self, money: Mapping[str, str]) -> bool:
-        """True for an opening balance that is not the closing balance printed last, or, in a table with another title,
-        not that of the last row."""
-        last = next((item for item in reversed(self.document.items) if isinstance(item, RawFigure)), None)
-        is_closed = last is not None and last.name == "closing" and last.account == self._accounts.current
-        if is_closed and last is self.document.items[-1] and not set(money.values()) & set(last.money.values()):
-            return True
-        own = [item for item in self.document.items if item.account == self._accounts.current]
-        balances = [item.money["balance"].text for item in own if isinstance(item, RawRow) and "balance" in item.money]
-        is_other = bool(balances) and "balance" in money and _digits(money["balance"]) != _digits(balances[-1])
-        return is_other and self._accounts.has_other_title
-
     def _report_unread(self, line: TextLine, why: str) -> None:
         self.document.unread.append(Unread(line.page, line.text, why, line.box))
         self.document.not_rows.append((self._accounts.current, line))
-
-
-def _digits(text: str) -> str:
-    return "".join(char for char in text if char.isdigit())
 
 
 def _first_currency(lines: Sequence[TextLine]) -> str:
@@ -395,8 +345,3 @@ def _is_row_beside(line: TextLine, beside: Sequence[Table]) -> bool:
 
 def _complete(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
     return widen_text(add_second_dates(add_first_dates(headings, lines, height), lines, height), lines, height)
-
-
-def _first(money: Mapping[Column, AmountCell]) -> AmountCell:
-    """The balance of a line, or its only amount."""
-    return money.get("balance") or next(iter(money.values()))
