@@ -44,6 +44,13 @@ _ENDS = re.compile(
     r"|bis|zeitraum bis|enddatum|fin|date de fin|au|al|data fine|hasta|fecha (?:final|de fin)|a|ate"
     r"|data final|tot|t/m|einddatum|til|till|do|asti|bitis(?: tarihi)?)\s?:?\s*$"
 )
+_DUE = re.compile(
+    r"\b(?:due (?:date|by)|payment due|date due|pay by|vencimiento|vencimento|scadenza|fallig(?:keit\w*)?|zahlbar bis"
+    r"|date limite|echeance|vervaldatum|uiterlijke betaaldatum|for(?:falls|falds)dato|forfallodag|erapaiva"
+    r"|termin platnosci|splatnost\w*)\b"
+)
+_PERIOD = re.compile(r"\b(?:period\w*|zeitraum|cycle|from|desde|zakres|okres)\b")
+_DATES_OF_STATEMENT = 2  # its own, and that of its payment
 _CELL_GAP = 1.2  # line heights between the words of one cell
 _MOST_BETWEEN = 3  # lines from the first day of a period to the last one
 _NO_DATE = re.compile(r"sort ?code|routing|bankleitzahl|\bblz\b|\bbsb\b|card number|valid|expir|gultig bis")
@@ -107,6 +114,19 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
     return Dates(order, (single - _BACK, single), False, (note, *notes), doubt)
 
 
+def _without_due_dates(texts: Sequence[str]) -> list[str]:
+    """The lines without the day on which a payment is due, which with the day of the statement looks like a period."""
+    pairs = zip(["", *texts], texts, strict=False)
+    return [text for above, text in pairs if not (_names_due_date(text, text) or _names_due_date(above, text))]
+
+
+def _names_due_date(label: str, text: str) -> bool:
+    """True if a line has two dates, and it or the line above labels them as those of a statement and its payment."""
+    plain = normalize(label)
+    is_label = bool(_DUE.search(plain)) and not _PERIOD.search(plain) and (label == text or not find_dates(label))
+    return is_label and len(find_dates(text)) == _DATES_OF_STATEMENT
+
+
 def _order_notes(printed: Iterable[PrintedDate], order: DateOrder) -> tuple[str, ...]:
     has_pairs = any(each.pair for each in printed)
     return (f"dates are read as {_FIRST[order]} first",) if has_pairs else ()
@@ -116,7 +136,7 @@ def _best_period(texts: Sequence[str], printed: Sequence[PrintedDate], order: Da
     """The first printed period that contains most rows, if necessary with the other order of day and month."""
     orders: tuple[DateOrder, ...] = (order, "mdy" if order == "dmy" else "dmy")
     for each in orders:
-        candidates = [*find_periods(texts, each), *_find_labelled(texts, each)]
+        candidates = [*find_periods(_without_due_dates(texts), each), *_find_labelled(texts, each)]
         if candidates:
             best = max(candidates, key=lambda period: _count_inside(printed, period))
             if len(printed) < _LEAST_ROWS or _count_inside(printed, best):

@@ -1,5 +1,7 @@
 """The years of rows that print none, by the period or by other dates of the document."""
 
+import datetime
+
 import pytest
 from typed_pages import read_typed
 
@@ -111,3 +113,25 @@ def test_dates_of_every_notation_are_read(period, dates):
     )
     assert _dates(document) == ["2025-01-02", "2025-01-14", "2025-01-31"]
     assert not reasons(document)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        "STATEMENT DATE      PAYMENT DUE DATE\n        01-02-2025          24-02-2025",
+        "Statement date 01-02-2025    Payment due date 24-02-2025",
+        "Rechnungsdatum 01.02.2025    Fälligkeit 24.02.2025",
+    ],
+)
+def test_day_of_a_payment_ends_no_period(dates: str):
+    document = read_typed(f"        {dates}\n" + ROWS.format("02 Jan", "14 Jan", "31 Jan"))
+    assert _dates(document) == ["2025-01-02", "2025-01-14", "2025-01-31"]
+    assert document.statements[0].end != datetime.date(2025, 2, 24) and not any(row.flags for row in document.rows)
+
+
+def test_period_above_the_day_of_a_payment_is_kept():
+    document = read_typed(
+        "        Statement period 01-01-2025 - 31-01-2025    Payment due date 24-02-2025\n"
+        + ROWS.format("02 Jan", "14 Jan", "31 Jan")
+    )
+    assert (str(document.statements[0].start), str(document.statements[0].end)) == ("2025-01-01", "2025-01-31")
