@@ -344,7 +344,7 @@ def test_batches_are_halved_where_memory_ends(by_step, windows, beginnings, capl
     runner._decoder = on_device(by_step, Small())
     asked = [Window(None, each, features=window) for window, each in zip(windows, options(sample_len=9), strict=True)]
     assert_same(runner.decode(asked), beginnings)
-    assert (sizes[0], runner.at_once) == (8, 2) and "continuing with 2" in caplog.text
+    assert (sizes[0], runner.at_once) == (4, 2) and "continuing with 2" in caplog.text
     room = 0
     with pytest.raises(torch.OutOfMemoryError):
         runner.decode(asked[:1])
