@@ -196,13 +196,13 @@ def test_file_written_through_a_mapping_is_taken_complete(place: WatchedPlace):
 
 
 def test_file_that_its_writer_restarts_is_taken_in_its_final_form(place: WatchedPlace):
-    with Writer(place.folder("anew")) as writer:
+    with Writer(place.folder("later")) as writer:
         writer.do("f = open('f.txt', 'w'); f.write('a first draft of some length'); f.flush()")
         writer.do("f.seek(0); f.truncate(0); f.flush()")
         place.let_settle()
-        assert place.rows_in("anew") == []
+        assert place.rows_in("later") == []
         writer.do("f.write('the last word'); f.close()")
-    place.expect("anew", {"f.txt": b"the last word"})
+    place.expect("later", {"f.txt": b"the last word"})
 
 
 def test_large_hole_that_is_filled_later_is_taken_filled(place: WatchedPlace):
