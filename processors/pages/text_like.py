@@ -55,11 +55,6 @@ def find_text_like(picture: np.ndarray, pixels_per_point: float) -> list["Box"]:
     return [(left / scale, top / scale, right / scale, bottom / scale) for left, top, right, bottom in boxes]
 
 
-def covered_share(boxes: list["Box"], size: tuple[int, int]) -> float:
-    """The share (0 to 1) of a picture's area in `boxes`, which must not overlap. size: width, height in pixels."""
-    return sum((right - left) * (bottom - top) for left, top, right, bottom in boxes) / (size[0] * size[1])
-
-
 def _without_lines(edges: np.ndarray, length: int) -> np.ndarray:
     import cv2
 

@@ -79,10 +79,6 @@ class RememberedLayout(_Part):
     confirmed: Count = 1  # documents
     seen: Annotated[tuple[Annotated[str, Field(max_length=16)], ...], Field(max_length=MAX_SEEN)] = ()  # their digests
 
-    def says_the_same(self, other: "RememberedLayout") -> bool:
-        """True if both read a page in the same way."""
-        return self.covers(other) and len(self._money()) == len(other._money()) and other.covers(self)
-
     def covers(self, other: "RememberedLayout") -> bool:
         """True if this reads whatever `other` reads in the same way, and may have more columns.
 

@@ -96,13 +96,7 @@ def test_balance_of_the_row_above_below_another_title_begins_no_account():
     assert len(read_typed(f"        Some Title\n        Account number 11112222\n\n{page}").statements) == 1
 
 
-def test_cards_in_one_table():
-    page = """
-        Some Title
-        Card No.                       Balance
-        4265-8840-1177-3021             896.86
-        5413-0021-7733-8840             623.37
-
+TWO_CARDS = """
         Date        Description                         Amount
                     4265-8840-1177-3021 JOHN MARSH
                     Previous balance                    100.00
@@ -117,8 +111,18 @@ def test_cards_in_one_table():
         06/01/2025  SOCKS                                70.00
         07/01/2025  HATS                                 80.00
                     Total balance                       510.00
-        """
-    found = [(each.account, each.opening, each.closing) for each in read_typed(page).statements]
+"""
+
+
+def test_cards_in_one_table():
+    page = """
+        Some Title
+        Card No.                       Balance
+        4265-8840-1177-3021             896.86
+        5413-0021-7733-8840             623.37
+"""
+    statements = read_typed(page + TWO_CARDS).statements
+    found = [(each.account, each.opening, each.closing) for each in statements]
     assert found == [
         ("4265-8840-1177-3021", Decimal("100.00"), Decimal("190.00")),
         ("5413-0021-7733-8840", Decimal("300.00"), Decimal("510.00")),
@@ -132,23 +136,8 @@ def test_summary_of_all_accounts_is_that_of_none():
         Card Name             Card No.                       Balance
         ONE CARD              4265-8840-1177-3021             896.86
         OTHER CARD            5413-0021-7733-8840             623.37
-
-        Date        Description                         Amount
-                    4265-8840-1177-3021 JOHN MARSH
-                    Previous balance                    100.00
-        02/01/2025  COFFEE                               20.00
-        03/01/2025  TEA                                  30.00
-        04/01/2025  BOOKS                                40.00
-                    Total balance                       190.00
-
-                    5413-0021-7733-8840 JOHN MARSH
-                    Previous balance                    300.00
-        05/01/2025  SHOES                                60.00
-        06/01/2025  SOCKS                                70.00
-        07/01/2025  HATS                                 80.00
-                    Total balance                       510.00
-        """
-    document = read_typed(page)
+"""
+    document = read_typed(page + TWO_CARDS)
     found = [(each.account, each.opening, each.closing) for each in document.statements]
     assert found == [
         ("4265-8840-1177-3021", Decimal("100.00"), Decimal("190.00")),
