@@ -28,8 +28,8 @@ from processors.statements.notation.keywords import Column, match_section
 from processors.statements.notation.words import PageWord, TextLine
 from processors.statements.preparation.no_decimals import remove_decimals
 from processors.statements.records import StatementDocument, Unread
+from processors.statements.table.amount_cells import AmountCell
 from processors.statements.table.raw import RawDocument, RawFigure, RawRow
-from processors.statements.table.table import AmountCell
 
 _MOST_ROWS = 1000  # of one account on one page, for `row_index`
 _EAST_ASIAN = re.compile(r"(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")

@@ -20,8 +20,9 @@ from processors.statements.notation.words import PageWords, group_lines
 from processors.statements.preparation.prepare import prepare_pages
 from processors.statements.records import StatementDocument, Unread
 from processors.statements.table.header import find_page_number
+from processors.statements.table.model import TableModel
 from processors.statements.table.raw import NO_DATE, RawDocument, RawRow
-from processors.statements.table.reading import TableModel, read_words
+from processors.statements.table.reading import read_words
 
 
 def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = None) -> StatementDocument:

@@ -12,8 +12,8 @@ from processors.statements.notation.debit_credit import RowAmounts
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.words import TextLine, line_height
 from processors.statements.records import PrintedBalance, Statement
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.raw import RawFigure, RawRow
-from processors.statements.table.table import find_amounts
 
 _LEAST_ROWS = 3  # the sum of fewer rows may equal a difference of balances by chance
 _LEAST_LINKS = 3  # balances that must follow from the rows before them

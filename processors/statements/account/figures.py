@@ -9,8 +9,8 @@ from processors.statements.notation.debit_credit import RowAmounts
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.words import line_height
 from processors.statements.records import PrintedBalance, Statement
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.raw import RawDocument, RawFigure, RawRow
-from processors.statements.table.table import find_amounts
 
 
 def printed_amounts(reading: RawDocument) -> list[str]:

@@ -12,8 +12,8 @@ from processors.statements.notation.dates import parse_date, shape_of
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.words import TextLine, join_words, line_height, split_cells
 from processors.statements.records import Statement, StatementDocument, Unread
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.raw import IN_SENTENCE, NO_AMOUNT, NO_DATE, NO_ROWS, RawDocument, RawRow
-from processors.statements.table.table import find_amounts
 
 _CELL_GAP = 1.2  # line heights between the words of one cell
 _DISPROVEN = (NO_DATE, IN_SENTENCE)  # why lines were not read that balances may prove to be no rows

@@ -15,8 +15,8 @@ from processors.statements.notation.dates import DateOrder, find_periods
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.words import Box, PageFrame, PageWord, TextLine, line_height, unite
 from processors.statements.records import Place, Places, Statement, StatementDocument
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.raw import RawDocument, RawFigure, RawRow
-from processors.statements.table.table import find_amounts
 
 _IGNORED = re.compile(r"[\s.]")  # in account numbers
 _TOTALS = ("debits", "credits", "total")

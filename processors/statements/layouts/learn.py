@@ -11,10 +11,11 @@ from processors.statements.notation.amounts import detect_decimal_mark
 from processors.statements.notation.keywords import normalize
 from processors.statements.notation.words import TextLine
 from processors.statements.records import StatementDocument
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.headings import MONEY, Heading
 from processors.statements.table.implied_headings import find_first_row
-from processors.statements.table.reading import TableModel
-from processors.statements.table.table import find_amounts, find_tables
+from processors.statements.table.model import TableModel
+from processors.statements.table.table import find_tables
 
 _LONGEST_NAME = 32
 _LEAST_COLUMNS = 2

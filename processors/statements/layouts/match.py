@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from processors.statements.layouts.headings import Fit, fit_headings, is_same_row, place_column
 from processors.statements.layouts.pages import FirstPages, PageLines
 from processors.statements.layouts.record import Bank, RememberedLayout
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.headings import MONEY, Heading
 from processors.statements.table.implied_headings import find_first_row
-from processors.statements.table.table import find_amounts
 
 _ALIGNED = 1.5  # line heights by which an amount may be off its column
 

@@ -9,8 +9,8 @@ from processors.statements.layouts.bank import find_bank
 from processors.statements.layouts.headings import plain
 from processors.statements.layouts.record import Bank
 from processors.statements.notation.words import PageWords, TextLine, group_lines, line_height
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.columns import find_cells
-from processors.statements.table.table import find_amounts
 
 _MOST_PAGES = 3  # the first pages, one of which contains the first table
 _FOOTER_GAP = 3.0  # line heights above the lines below a table

@@ -20,7 +20,7 @@ from processors.statements.notation.conventions import Conventions
 from processors.statements.notation.words import PageWords
 from processors.statements.records import StatementDocument
 from processors.statements.table.hypotheses import find_best
-from processors.statements.table.reading import TableModel
+from processors.statements.table.model import TableModel
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from processors.statements.notation.dates import parse_date
 from processors.statements.notation.iban import find_ibans, is_iban
 from processors.statements.notation.keywords import normalize
 from processors.statements.notation.words import PageWord, TextLine, join_words, split_cells
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.headings import find_headings
 from processors.statements.table.holder_words import LABEL
-from processors.statements.table.table import find_amounts
 
 _LABEL_GAP = 1.2  # line heights between the words of one label
 BETWEEN_CELLS = " | "

@@ -12,9 +12,10 @@ from processors.statements.notation.date_names import DateName, find_date_name
 from processors.statements.notation.keywords import Column, normalize
 from processors.statements.notation.words import TextLine
 from processors.statements.records import Row
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.headings import Heading
 from processors.statements.table.raw import RawRow
-from processors.statements.table.table import find_amounts, without_box
+from processors.statements.table.table import without_box
 
 DOUBT = "each row prints two dates, and neither headings nor their order show which one is that of its booking"
 

@@ -20,8 +20,8 @@ from processors.statements.notation.words import (
     line_height,
     split_cells,
 )
+from processors.statements.table.amount_cells import AmountCell, find_amounts, is_in_sentence
 from processors.statements.table.line_dates import TIME_AFTER
-from processors.statements.table.table import AmountCell, find_amounts, is_in_sentence
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date

@@ -6,8 +6,8 @@ from processors.statements.notation.dates import PrintedDate
 from processors.statements.notation.keywords import Column
 from processors.statements.notation.words import unite
 from processors.statements.table.accounts import AccountTracker
+from processors.statements.table.amount_cells import AmountCell
 from processors.statements.table.raw import RawDocument, RawFigure, RawRow
-from processors.statements.table.table import AmountCell
 
 
 class FigureBuilder:

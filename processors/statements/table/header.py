@@ -8,7 +8,7 @@ from processors.statements.notation.amounts import looks_like_amount
 from processors.statements.notation.dates import parse_date
 from processors.statements.notation.keywords import Section, match_column, match_section, match_special, normalize
 from processors.statements.notation.words import PageWord, TextLine, join_words, split_cells
-from processors.statements.table.table import AmountCell, find_amounts
+from processors.statements.table.amount_cells import AmountCell, find_amounts
 
 _LEAST_COLUMNS = 2  # headings beside the name of a section
 _LEAST_LABELS = 3  # side by side, of which only one names a balance

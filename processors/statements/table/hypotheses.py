@@ -26,8 +26,8 @@ from processors.statements.notation.words import PageWords, group_lines, line_he
 from processors.statements.records import StatementDocument
 from processors.statements.table.columns import CellLine, Layout, find_cells, find_layouts
 from processors.statements.table.headings import Heading
+from processors.statements.table.model import TableModel
 from processors.statements.table.page_columns import unfold_columns
-from processors.statements.table.reading import TableModel
 from processors.statements.table.table import find_tables
 
 _MOST_READ = 4  # hypotheses that are read as tables

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from processors.statements.notation.words import TextLine, split_cells
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.columns import ALIKE, DATES_ALIGNED, LEAST_DATES, TEXT_GAP, cluster, find_dates
 from processors.statements.table.headings import MONEY, Heading
-from processors.statements.table.table import find_amounts
 
 _ABOVE = 2.5  # line heights between a balance above the first row and that row
 _MOST_DAY_WORDS = 2  # before the date of a day

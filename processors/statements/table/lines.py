@@ -16,6 +16,7 @@ from processors.statements.notation.keywords import (
     normalize,
 )
 from processors.statements.notation.words import PageWord, TextLine, join_words, split_cells
+from processors.statements.table.amount_cells import AmountCell, find_amounts, is_in_sentence
 from processors.statements.table.headings import MONEY, Heading
 from processors.statements.table.line_dates import (
     DATE_WORDS,
@@ -29,7 +30,7 @@ from processors.statements.table.line_dates import (
     take_time,
     take_year,
 )
-from processors.statements.table.table import AmountCell, MoneyColumns, find_amounts, is_in_sentence
+from processors.statements.table.money_columns import MoneyColumns
 
 LEADING_YEAR = re.compile(r"^(?:19|20)\d\d (?=\D)")  # "2025 OPENING BALANCE", right of day and month
 _MOST_LABEL_WORDS = 2  # before a date on a line of its own

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from processors.statements.notation.dates import parse_date
 from processors.statements.notation.words import PageWord, PageWords, TextLine, group_lines, line_height
-from processors.statements.table.table import find_amounts
+from processors.statements.table.amount_cells import find_amounts
 
 _LEAST_ROWS = 3  # in each column
 _ALIGNED = 1.0  # line heights by which the left edges of dates differ

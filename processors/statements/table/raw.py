@@ -6,7 +6,7 @@ from processors.statements.notation.dates import PrintedDate
 from processors.statements.notation.keywords import Column
 from processors.statements.notation.words import Box, PageFrame, TextLine
 from processors.statements.records import Unread
-from processors.statements.table.table import AmountCell
+from processors.statements.table.amount_cells import AmountCell
 
 NO_DATE = "an amount without a date"  # why a line was not read
 NO_AMOUNT = "a date without an amount"

@@ -7,9 +7,10 @@ from typed_pages import read_typed, typed_page
 from processors.statements import reasons
 from processors.statements.notation.dates import find_dates
 from processors.statements.notation.words import group_lines
+from processors.statements.table.amount_cells import find_amounts
 from processors.statements.table.headings import Heading
 from processors.statements.table.lines import split_line
-from processors.statements.table.table import MoneyColumns, find_amounts
+from processors.statements.table.money_columns import MoneyColumns
 
 
 def _rows(document):
