@@ -42,6 +42,35 @@ def _shown(page: str) -> list[str]:
         ("<svg><title>x</title><path/><text>a</text></svg><math alttext='E=m'><mi>x</mi></math>", "a E=m"),
         ("<iframe srcdoc='<p>a</p><p hidden>x</p>'></iframe>", "a"),
         ("<html><head><title>x</title></head><body style='display:none'>a</body></html>", "a"),
+        ("<p aria-hidden=true>a</p><!--[if mso]>x<![endif]--><![if !mso]>b<![endif]>", "a b"),
+        ("<style>[hidden]{display:block}</style><p hidden>a</p>", "a"),
+        # text of no size
+        ("<p style='font-size:0'>x</p>a", "a"),
+        ("<p style='font-size:0px'>x<b>x</b><b style='font-size:1em'>x</b><b style='font-size:9px'>b</b>x</p>a", "b a"),
+        ("<p style='font:0/0 a'>x</p><p style='font:bold 12px/1.2 Arial'>a</p><p style='FONT-SIZE:1px'>x</p>", "a"),
+        ("<style>.t{font-size:0}.t td{font-size:1rem}</style><table class=t><caption>x<tr><td>a</table>", "a"),
+        # a part of a hidden element may be visible
+        ("<p style='visibility:hidden'>x<b style='visibility:visible'>b</b><input value=x><b>x</b></p>a", "b a"),
+        # text in the color of its ground
+        ("<p style='color:#fff'>x</p><p style='color:white;background:#000'>a</p>", "a"),
+        ("<body bgcolor=black><font color='#000000'>x</font><font color=gray>a</font>", "a"),
+        ("<body bgcolor=white text='#ffffff'>x<a href=b>a</a><a href=b style='color:rgb(255, 255, 255)'>x</a>", "a"),
+        ("<table><tr><td bgcolor=navy><p style='color:#fff'>a</p><p style='color:#000080'>x</p>", "a"),
+        ("<style>p{color:#fff}div{background-color:rgba(0,0,0,.9)}</style><p>x<div><p>a</div>", "a"),
+        ("<i style='color:transparent'>x</i>a", "a"),
+        ("<div style='background:url(night.jpg)'><p style='color:#fff'>a</p></div>", "a"),
+        ("<table><td background=night.jpg><p style='color:#fff'>a</p>", "a"),
+        ("<div style='background:var(--dark)'><p style='color:#fff'>a</p></div><p style='color:var(--c)'>b</p>", "a b"),
+        ("<link rel=stylesheet href=a.css><p style='color:#fff'>a</p>", "a"),
+        ("<img src=night.jpg><h1 style='position:absolute;color:#fff'>a</h1>", "a"),
+        ("<p style='color:#fff;text-shadow:0 0 2px #000'>a</p><p style='color:#fff'><mark>b</mark></p>", "a b"),
+        ("<p style='color:#fff'><button>a</button><input value=b><textarea>c</textarea></p>", "a b c"),
+        # boxes of no size, and outside the window
+        ("<div style='max-height:0px;overflow:hidden'>x</div><div style='max-height:0'>a</div>", "a"),
+        ("<p style='height:0;overflow:hidden'>x</p><p style='width:1px;height:1px;overflow:clip'>x</p>a", "a"),
+        ("<p style='position:absolute;left:-9999px'>x</p><p style='left:-9999px'>a</p>", "a"),
+        ("<h1 style='text-indent:-9999px'>x</h1>a", "a"),
+        ("<p style='position:absolute;clip:rect(0 0 0 0)'>x</p><p style='clip-path:inset(50%)'>x</p>a", "a"),
     ],
 )  # fmt: skip
 def test_only_what_a_browser_shows_is_left(page: str, shown: str):
@@ -51,6 +80,11 @@ def test_only_what_a_browser_shows_is_left(page: str, shown: str):
 def test_hidden_parts_and_frames_are_counted():
     found = find_visible("<style>p{display:none}</style><iframe src=a.html></iframe><p>one<p>two")
     assert found.hidden == ["one", "two"] and found.frames == 1
+
+
+def test_each_hidden_part_is_reported_once():
+    found = find_visible("<p style='color:#fff'>one <b>two</b> 3</p><p style='font-size:0'>four <img src=a.png></p>")
+    assert found.hidden == ["one two 3", "four"] and found.pictures == 1
 
 
 def test_deeply_nested_page_is_left_unchanged():
