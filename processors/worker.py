@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import ctypes
 import errno
+import gc
 import logging
 import os
 import sys
@@ -35,9 +36,12 @@ def main() -> None:
     os.dup2(2, 1)  # from here on print() and C libraries write to stderr
     sys.stdout = sys.stderr
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    gc.disable()  # what is imported now stays
     processor = registry.find(sys.argv[1])
     with contextlib.suppress(ImportError):  # `load` raises it again
         processor.import_libraries()
+    gc.freeze()
+    gc.enable()
     Worker(processor, LineReader(sys.stdin.fileno()), messages_out).serve()
     _end()
 

@@ -1,13 +1,14 @@
 """`inboxd run` and `inboxd process`: the daemon in the foreground, and a few files without it."""
 
+import logging
 import os
 import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +21,10 @@ from daemon.core.errors import JobsFailed, UsageError
 from daemon.core.times import iso
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import ShownRow
+
+if TYPE_CHECKING:
+    from daemon.cli.terminal import LiveView
+    from daemon.server.service import Service
 
 _STANDARD_INPUT = "standard-input"  # its name as a file, and the name of its result
 
@@ -122,23 +127,18 @@ def process(
     as_json: JsonOption = False,
 ) -> None:
     """Process files once, without inbox and daemon, and write the results to a folder."""
-    import logging
-
-    from rich.console import Console
-
-    from daemon.cli import process_files, terminal, views
+    from daemon.cli import process_files
 
     settings = load_settings(config_file)
-    console = Console(stderr=True)
-    terminal.set_up_logging(console, verbose=False)
-    logging.getLogger().setLevel(logging.ERROR)
     paths, output, shown_from = [file.absolute() for file in files if str(file) != "-"], output.absolute(), Path.cwd()
     enter_config_folder(settings)
-    with tempfile.TemporaryDirectory(prefix="inboxd-") as folder, terminal.LiveView(console) as view:
+    with tempfile.TemporaryDirectory(prefix="inboxd-") as folder, _LateView() as view:
         paths = process_files.files_in(paths, fitting=process_files.fits(settings, recipe))
         if Path("-") in files:
             paths.append(_standard_input(Path(folder)))
         rows = process_files.process(settings, paths, recipe=recipe, output=output, on_change=view.on_change)
+    from daemon.cli import terminal, views
+
     shown: list[ShownRow] = [{**row, "file": _shown_path(Path(row["file"]), shown_from)} for row in rows]
     if as_json:
         print_json([with_reasons(row) for row in shown])
@@ -146,6 +146,39 @@ def process(
         outbox = f"{os.path.relpath(output, shown_from)}/"
         terminal.out().print(views.results_table(shown, outbox=outbox))
     _raise_unless_done(rows)
+
+
+class _LateView:
+    """The live view and the log of errors. Their library is imported while the first worker starts, not before."""
+
+    def __init__(self) -> None:
+        self._view: LiveView | None = None
+
+    def __enter__(self) -> "_LateView":
+        self._log_errors_only()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._view is not None:
+            self._view.__exit__()
+
+    def on_change(self, service: "Service") -> None:
+        if self._view is None:
+            self._view = self._open()
+        self._view.on_change(service)
+
+    def _open(self) -> "LiveView":
+        from rich.console import Console
+
+        from daemon.cli import terminal
+
+        console = Console(stderr=True)
+        self._log_errors_only(lambda: terminal.set_up_logging(console, verbose=False))
+        return terminal.LiveView(console).__enter__()
+
+    def _log_errors_only(self, set_up: Callable[[], None] = lambda: logs.set_up(verbose=False)) -> None:
+        set_up()
+        logging.getLogger().setLevel(logging.ERROR)
 
 
 def _standard_input(folder: Path) -> Path:

@@ -35,6 +35,10 @@ class Ocr(Processor[OcrOptions, ReadOptions]):
 
     @classmethod
     def import_libraries(cls) -> None:
+        import cv2  # noqa: F401
+        import pypdfium2  # noqa: F401
+        from PIL import Image  # noqa: F401
+
         from processors.ocr import file_reader  # noqa: F401
         from processors.pages import content, images  # noqa: F401
 

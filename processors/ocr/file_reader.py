@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 from processors import pages
 from processors.contract import BadInput, Finished, Progress, Work
 from processors.ocr import reading_order, text_lines
-from processors.ocr.hocr import to_hocr
 from processors.ocr.options import DEFAULT_FORMATS, ReadOptions
 from processors.ocr.page_reader import PageReader
-from processors.ocr.searchable import write_pdf
 from processors.ocr.text import PageText, finish_text
 from processors.ocr.text_lines import TextBox
 from processors.pages import Page
@@ -54,7 +52,7 @@ class FileReader:
             return self._finish_document(work, read, formats, progress)
         writers: dict[str, Callable[[Path], object]] = {
             "pdf": lambda path: _write_pdf(work, read, path),
-            "hocr": lambda path: path.write_text(to_hocr(work.source.name, read), encoding="utf-8"),
+            "hocr": lambda path: _write_hocr(work, read, path),
         }
         return finish_text(work, read, formats, warnings, writers)
 
@@ -124,8 +122,16 @@ def _in_order(page: PageText, boxes: Sequence[TextBox], task: str) -> PageText:
 
 
 def _write_pdf(work: Work[ReadOptions], read: Sequence[PageText], path: Path) -> None:
+    from processors.ocr.searchable import write_pdf
+
     with _opened(work) as opened:
         write_pdf(work, opened, read, path)
+
+
+def _write_hocr(work: Work[ReadOptions], read: Sequence[PageText], path: Path) -> None:
+    from processors.ocr.hocr import to_hocr
+
+    path.write_text(to_hocr(work.source.name, read), encoding="utf-8")
 
 
 def _page_boundary(work: Work[ReadOptions], number: int) -> AbstractContextManager[None]:

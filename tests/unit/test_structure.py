@@ -249,6 +249,22 @@ def test_command_starts_without_what_others_need():
     assert _within(unneeded, imported) == set()
 
 
+def test_first_worker_starts_before_the_job_log_and_the_terminal_are_imported(tmp_path: Path):
+    """They take as long as what the worker of `inboxd process` imports meanwhile."""
+    code = f"""
+import contextlib, sys
+from daemon.cli.main import main
+from daemon.workers.launcher import Launcher
+
+def start(*_): raise SystemExit
+
+Launcher.start_early = start
+sys.argv = ["inboxd", "process", "samples/inbox/bank/statement.pdf", "--output", {str(tmp_path)!r}]
+with contextlib.suppress(SystemExit): main()"""
+    imported = _modules_of(code)
+    assert "daemon.server.first_worker" in imported and _within({"rich", "sqlalchemy"}, imported) == set()
+
+
 def test_daemon_starts_without_what_workers_and_other_processes_need():
     """Each takes memory as long as the daemon runs: the libraries of terminals and of `inboxd web`, and the code with
     which workers read files."""
