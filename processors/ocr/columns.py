@@ -27,7 +27,7 @@ _IDEOGRAPHS_PER_WORD = 3
 def split_regions(words: Sequence[Piece], *, right_to_left: bool = False) -> list[list[int]]:
     """The indexes of words in parts of a page in reading order; each part is read line by line across its width."""
     regions: list[tuple[list[Piece], bool]] = []
-    for part, is_column in _split(_join(words), right_to_left):
+    for part, is_column in _split(join_words(words), right_to_left):
         if regions and not is_column and not regions[-1][1]:
             regions[-1][0].extend(part)
         elif part:
@@ -35,7 +35,7 @@ def split_regions(words: Sequence[Piece], *, right_to_left: bool = False) -> lis
     return [[index for piece in part for index in piece.indexes] for part, _ in regions]
 
 
-def _join(words: Sequence[Piece]) -> list[Piece]:
+def join_words(words: Sequence[Piece]) -> list[Piece]:
     """Join words that are close together on a line."""
     if not words:
         return []
@@ -105,8 +105,8 @@ def _are_columns(left: list[Piece], right: list[Piece], height: float) -> bool:
     if all(are_prose) and _is_continued(*lines):
         return True
     is_single = len(near[0]) == len(left) and len(near[1]) == len(right)
-    is_text = any(are_prose) and all(_is_together(each, height) for each in lines)
-    return is_single and is_text and least >= _FEW_LINES and _aligned(*lines) <= _ALIGNED
+    is_text = any(are_prose) and all(are_together(each, height) for each in lines)
+    return is_single and is_text and least >= _FEW_LINES and not are_aligned(*lines)
 
 
 def _neighbor(side: list[Piece], height: float, *, of_left: bool) -> list[Piece]:
@@ -125,10 +125,10 @@ def _neighbor(side: list[Piece], height: float, *, of_left: bool) -> list[Piece]
 
 def _numeric(lines: Sequence[Line]) -> float:
     """The share of lines that are a number, an amount or a date."""
-    return sum(_is_number(line.text) for line in lines) / len(lines)
+    return sum(is_number(line.text) for line in lines) / len(lines)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     digits = sum(char.isdigit() for char in text)
     return digits > 0 and digits >= sum(char.isalpha() for char in text)
 
@@ -158,18 +158,17 @@ def _continued(lines: Sequence[Line]) -> float:
     return sum(letter.islower() for letter in following) / max(1, len(following))
 
 
-def _aligned(left: Sequence[Line], right: Sequence[Line]) -> float:
-    """The share of the shorter side's lines that are beside a line of the other side."""
+def are_aligned(left: Sequence[Line], right: Sequence[Line]) -> bool:
+    """True if most lines of the shorter side are beside a line of the other side."""
     few, many = sorted((left, right), key=len)
-    beside = sum(any(_is_beside(line, other) for other in many) for line in few)
-    return beside / len(few)
+    return sum(any(_is_beside(line, other) for other in many) for line in few) > _ALIGNED * len(few)
 
 
 def _is_beside(a: Line, b: Line) -> bool:
     return abs(a.middle - b.middle) < _BESIDE * max(a.height, b.height)
 
 
-def _is_together(lines: Sequence[Line], height: float) -> bool:
+def are_together(lines: Sequence[Line], height: float) -> bool:
     """True if the lines are as close to each other as those of one text."""
     steps = [after.middle - before.middle for before, after in zip(lines, lines[1:], strict=False)]
     return sum(step <= _APART * height for step in steps) >= len(steps) / 2

@@ -14,6 +14,7 @@ from processors import bidi
 from processors.ocr import text_lines
 from processors.ocr.columns import split_regions
 from processors.ocr.rivers import Piece
+from processors.ocr.sheets import are_pages, find_gutters
 from processors.ocr.text_lines import Placed, Point, TextBox
 
 _SMALL = 0.8  # of its neighbor's height: a superscript or subscript
@@ -22,6 +23,8 @@ _NEAR = 0.35  # of its neighbor's height between the two
 _TALL = 1.5  # times as high as wide: text of more than one character that runs vertically
 _RAISED = str.maketrans("0123456789+-−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ")
 _TILTED, _SAME_TILT = 12.0, 10.0  # degrees from the lines of the page, and between words of one stamp
+_ENOUGH_LONG = 3  # boxes long enough to show a slope
+_SAME_SKEW = 1.5  # degrees between the lines of one page; pages on one sheet may be skewed apart
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
@@ -68,7 +71,11 @@ class Block:
 
 
 def order(boxes: Sequence[TextBox]) -> tuple[Block, ...]:
-    """All boxes, each once, as parts of the page in reading order."""
+    """All boxes, each once, as parts of the page in reading order; of two pages on one sheet, one after the other."""
+    if halves := _split_sheet(boxes):
+        is_right_to_left = bidi.is_right_to_left(box.text for box in boxes)
+        pages = [order(half) for half in halves]
+        return tuple(block for page in (reversed(pages) if is_right_to_left else pages) for block in page)
     slope = text_lines.find_slope(boxes)
     turned: dict[int, list[TextBox]] = {}
     tilted: list[list[TextBox]] = []
@@ -87,6 +94,38 @@ def order(boxes: Sequence[TextBox]) -> tuple[Block, ...]:
         (before if is_before else after).extend(_blocks(group, slope, turn))
     stamps = (block for group in tilted for block in _blocks(group, math.radians(_angle(group[0])), 0))
     return (*before, *_blocks(body, slope, main), *after, *stamps)
+
+
+def _split_sheet(boxes: Sequence[TextBox]) -> tuple[Sequence[TextBox], Sequence[TextBox]] | None:
+    """The boxes of the left and of the right page, if two lie on one sheet."""
+    height = statistics.median(box.height for box in boxes) if boxes else 0.0
+    for gutter in find_gutters(_sides(boxes), height):
+        left_half = [box for box in boxes if _center([box])[0] < gutter]
+        halves = left_half, [box for box in boxes if _center([box])[0] >= gutter]
+        left, right = (_pieces(half) for half in halves)
+        if are_pages(left, right, is_skewed_alike=_is_skewed_alike(*halves)):
+            return halves
+    return None
+
+
+def _sides(boxes: Sequence[TextBox]) -> list[tuple[float, float]]:
+    """Left and right of each box on the deskewed page."""
+    slope = text_lines.find_slope(boxes)
+    if not slope:
+        return [(min(xs), max(xs)) for xs in ([x for x, _ in box.corners] for box in boxes)]
+    return [(each.left, each.right) for each in (text_lines.place(box, slope) for box in boxes)]
+
+
+def _pieces(boxes: Sequence[TextBox]) -> list[Piece]:
+    slope = text_lines.find_slope(boxes)
+    return [_piece(number, text_lines.place(box, slope)) for number, box in enumerate(boxes)]
+
+
+def _is_skewed_alike(left: Sequence[TextBox], right: Sequence[TextBox]) -> bool:
+    if min(text_lines.count_long(left), text_lines.count_long(right)) < _ENOUGH_LONG:
+        return True  # as far as is known
+    difference = text_lines.find_slope(left) - text_lines.find_slope(right)
+    return abs(math.degrees(difference)) <= _SAME_SKEW
 
 
 def _angle(box: TextBox) -> float:

@@ -75,9 +75,18 @@ def find_slope(boxes: Sequence[TextBox]) -> float:
     angles = [
         math.atan2(box.corners[1][1] - box.corners[0][1], box.corners[1][0] - box.corners[0][0])
         for box in boxes
-        if box.width > _LONG * box.height
+        if _is_long(box)
     ]
     return statistics.median(angles) if angles else 0.0
+
+
+def count_long(boxes: Sequence[TextBox]) -> int:
+    """The number of boxes from which `find_slope` finds the slope."""
+    return sum(_is_long(box) for box in boxes)
+
+
+def _is_long(box: TextBox) -> bool:
+    return box.width > _LONG * box.height
 
 
 def format_lines(grouped: Iterable[Sequence[TextBox]]) -> str:

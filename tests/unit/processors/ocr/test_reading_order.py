@@ -1,5 +1,7 @@
 """Reading order of text whose positions are made by hand: columns, tables, sidebars, scripts."""
 
+from dataclasses import replace
+
 import pytest
 
 from processors import bidi
@@ -171,6 +173,79 @@ def test_latin_words_in_a_hebrew_line_keep_their_order():
     visual = ["4200", "Rental Street", "ברחוב", "דירה"]
     words = [(text, text) for part in visual for text in part.split()]
     assert bidi.logical_order(words) == ["דירה", "ברחוב", "Rental", "Street", "4200"]
+
+
+RECEIPT = (
+    ("CORNER BAKERY",),
+    ("12 Mill Lane, Leeds",),
+    ("Rye bread large", "3.40"),
+    ("Cinnamon roll", "1.95"),
+    ("Oat milk 1 l", "2.10"),
+    ("TOTAL", "7.45"),
+    ("CARD PAYMENT", "7.45"),
+)
+OTHER_RECEIPT = (
+    ("Taxi Brennan",),
+    ("Receipt no 4471",),
+    ("Airport to hotel", "31.00"),
+    ("Luggage, two bags", "2.00"),
+    ("SUM in EUR", "33.00"),
+    ("Thank you for the ride",),
+)
+
+
+def _receipt(rows: tuple[tuple[str, ...], ...], left: float, top: float, pitch: float, slope: float) -> list[TextBox]:
+    """Amounts end 210 pixels from the left margin; the receipt lies on the glass with a slope."""
+    boxes = []
+    for number, (text, *amount) in enumerate(rows):
+        cells = [(text, left), *((each, left + 210 - CHARACTER * len(each)) for each in amount)]
+        boxes += [_sloping(_box(each, x, top + pitch * number), slope, left) for each, x in cells]
+    return boxes
+
+
+def _sloping(box: TextBox, slope: float, left: float) -> TextBox:
+    first, second, third, fourth = ((x, y + slope * (x - left)) for x, y in box.corners)
+    return replace(box, corners=(first, second, third, fourth))
+
+
+def _flat(rows: tuple[tuple[str, ...], ...]) -> list[str]:
+    return [" ".join(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("form", "pitch", "slope"),
+    [(list, 20, 0.0), (_words, 20, 0.0), (list, 17, 0.0), (_words, 17, 0.0), (list, 23, 0.04), (list, 20, -0.06)],
+)
+def test_two_receipts_on_one_sheet_are_read_one_after_the_other(form, pitch: float, slope: float):
+    left, right = _receipt(RECEIPT, 60, 100, 20, 0.01), _receipt(OTHER_RECEIPT, 340, 108, pitch, slope)
+    read = [" ".join(line.split()) for line in _read(form([*right, *left]))]
+    assert read == [*_flat(RECEIPT), *_flat(OTHER_RECEIPT)]
+
+
+def test_two_copies_of_a_form_on_one_sheet_are_read_one_after_the_other():
+    second = tuple((text.replace("Rye", "Wheat"), *rest) for text, *rest in RECEIPT)
+    boxes = [*_receipt(RECEIPT, 60, 100, 20, 0), *_receipt(second, 340, 100, 20, 0)]
+    assert [" ".join(line.split()) for line in _read(boxes)] == [*_flat(RECEIPT), *_flat(second)]
+
+
+def test_four_receipts_on_one_sheet_are_read_by_columns():
+    places = [
+        (RECEIPT, 60, 100, 20),
+        (OTHER_RECEIPT, 340, 109, 19),
+        (OTHER_RECEIPT, 60, 300, 20),
+        (RECEIPT, 340, 305, 21),
+    ]
+    boxes = [box for rows, left, top, pitch in places for box in _receipt(rows, left, top, pitch, 0)]
+    read = [" ".join(line.split()) for line in _read(boxes)]
+    assert read == [*_flat(RECEIPT), *_flat(OTHER_RECEIPT), *_flat(OTHER_RECEIPT), *_flat(RECEIPT)]
+
+
+def test_wide_table_of_a_sheet_is_read_row_by_row():
+    rows = [
+        (f"Item number {n}", f"{n} pieces", f"Supplier {name} and sons", f"{n}.50")
+        for n, name in enumerate(("Marsh", "Hill", "Ropewalk", "Larkfield", "Brindle", "Quill"))
+    ]
+    assert [line.split()[2] for line in _read(_rows(rows, (50, 160, 320, 520)))] == list("012345")
 
 
 def test_every_box_comes_out_once():
