@@ -20,6 +20,7 @@ from processors.pages.layer_visibility import (
 )
 from processors.pages.missing_fonts import find_undrawn
 from processors.pages.page import Box, Doubt, PlacedWord
+from processors.pages.spaced import find_dividers, join_spaced
 from processors.pages.symbols import is_private
 from processors.pages.text_layer import place_characters, read_characters, read_text
 from processors.pages.text_like import find_text_like
@@ -91,7 +92,7 @@ def _read_layer(
     placed = place_characters(page, text, layer.characters)
     content = Content(
         text=read_text(text, layer.characters, invisible),
-        words=_words(placed, invisible | in_doubt, scale),
+        words=join_spaced(_words(placed, invisible | in_doubt, scale), find_dividers(textless.min(axis=2))),
         doubts=tuple(
             Doubt(
                 words=_words(placed, everything - indices, scale),
