@@ -14,6 +14,7 @@ from rapidocr.ch_ppocr_rec.typings import TextRecOutput
 from processors.ocr import check_boxes, orientation, stamps
 from processors.ocr.boxes import Quad, bounds_of, padded, separate
 from processors.ocr.bundled_models import find_model, model_name
+from processors.ocr.cells import join_cells
 from processors.ocr.coverage import count_unknown, count_unread
 from processors.ocr.ink import Ink, find_ink, find_lines_outside
 from processors.ocr.recognition import Recognized, recognize
@@ -176,7 +177,7 @@ class RapidOcrEngine:
     def _read(self, image: "Image.Image", scale: float | None = None, *, with_check_boxes: bool = True) -> "_Found":
         """`scale`: of the image in which lines are detected; None: chosen by the size of the letters."""
         image = original = _on_light_ground(image)
-        ink = find_ink(image)
+        ink = drawn = find_ink(image)
         if squares := check_boxes.find_boxes(ink) if with_check_boxes else []:
             image = check_boxes.take_out(image, squares)
             ink = find_ink(image)
@@ -196,6 +197,7 @@ class RapidOcrEngine:
         read += [each for each in second if each.box.confidence >= _SURE and each.box.text.strip()]
         unread = [each for each in second if not (each.box.confidence >= _SURE and each.box.text.strip())]
         found = _sort(read, unread)
+        found = replace(found, boxes=join_cells(found.boxes, drawn))
         if squares and check_boxes.may_be_letters(found.boxes):
             return self._read(original, scale, with_check_boxes=False)
         return self._with_check_boxes(found, squares, original, ink) if squares else found

@@ -38,16 +38,19 @@ def join_spaced(words: Sequence[PlacedWord], is_divided: IsDivided) -> tuple[Pla
     is_divided: True if a vertical line is near the first position, up to the second on both sides, at the height of a
     box; in pixels.
     """
-    singles = [word for word in words if _is_single(word)]
+    combs = {id(run[0]): cells for run, cells in find_cells(words, is_divided)}
     joined: list[PlacedWord] = []
     for run in _runs(words):
-        if len(run) < _LEAST_CELLS:
-            joined += run
-        elif _is_comb(run, is_divided) and not _is_in_grid(run, singles):
-            joined += _join_cells(run)
-        else:
-            joined += _join_letters(run) if _are_letters(run) else run
+        joined += combs.get(id(run[0])) or (_join_letters(run) if _are_letters(run) else run)
     return tuple(joined)
+
+
+def find_cells(words: Sequence[PlacedWord], is_divided: IsDivided) -> list[tuple[list[PlacedWord], list[PlacedWord]]]:
+    """The characters that are in cells, a list for each field of a form, and the words that they are."""
+    singles = [word for word in words if _is_single(word)]
+    return [
+        (run, _join_cells(run)) for run in _runs(words) if _is_comb(run, is_divided) and not _is_in_grid(run, singles)
+    ]
 
 
 def _is_single(word: PlacedWord) -> bool:
@@ -81,9 +84,11 @@ def _gaps(run: Sequence[PlacedWord]) -> list[float]:
 
 def _are_letters(run: Sequence[PlacedWord]) -> bool:
     """True if most characters are letters, and each space between them is that of letters or that of words."""
+    if len(run) < _LEAST_LETTERS:
+        return False
     text = "".join(word.text for word in run)
     letters = [character for character in text.casefold() if character.isalpha()]
-    if len(letters) < max(_LEAST_LETTERS, len(text) / 2) or len(set(letters)) == 1 or _is_alphabet(letters):
+    if len(letters) < max(_LEAST_LETTERS, len(text) / 2) or len(set(letters)) == 1 or _is_list(letters):
         return False
     gaps = _gaps(run)
     usual = min(gaps)
@@ -92,9 +97,9 @@ def _are_letters(run: Sequence[PlacedWord]) -> bool:
     return 0 < usual <= height and max(near) - usual <= _EVEN * usual
 
 
-def _is_alphabet(letters: Sequence[str]) -> bool:
-    """True for a list such as "A B C D"."""
-    return all(ord(after) - ord(before) == 1 for before, after in pairwise(letters))
+def _is_list(characters: Sequence[str]) -> bool:
+    """True for a list such as "A B C D", and for a scale such as "1 2 3 4 5"."""
+    return all(ord(after) - ord(before) == 1 for before, after in pairwise(characters))
 
 
 def _join_letters(run: Sequence[PlacedWord]) -> list[PlacedWord]:
@@ -136,6 +141,8 @@ def _cells_between(run: Sequence[PlacedWord]) -> list[float]:
 
 def _is_comb(run: Sequence[PlacedWord], is_divided: IsDivided) -> bool:
     """True if each character is in the middle of a cell, and a line divides it from the next one."""
+    if len(run) < _LEAST_CELLS or _is_list([word.text for word in run]):
+        return False
     pitch, height = _pitch(run), run[0].bottom - run[0].top
     if not 0 < pitch <= _WIDEST_CELL * height or any(abs(each - round(each)) > _PITCH for each in _cells_between(run)):
         return False

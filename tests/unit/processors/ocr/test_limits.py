@@ -200,6 +200,28 @@ def test_digits_in_frames_are_no_check_boxes(ocr: Ocr, tmp_path: Path):
     assert "".join(first.split()) == "Dateofbirth30112026" and second.split() == ["Box", "7"]
 
 
+def test_characters_in_cells_are_words(ocr: Ocr, tmp_path: Path):
+    page = Image.new("RGB", (1200, 500), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.truetype(ROBOTO, 30)
+    for top, label, text in ((60, "IBAN", "DE89370400440532"), (160, "Date", "03052024"), (260, "Name", "ANN MARSH")):
+        draw.text((60, top + 4), label, font=font, fill="black")
+        for number, character in enumerate(text):
+            left = 200 + 40 * number
+            draw.rectangle((left, top - 4, left + 40, top + 46), outline="black", width=2)
+            draw.text((left + 20, top + 4), character, font=font, fill="black", anchor="ma")
+    for number, character in enumerate("12345"):  # a scale
+        draw.rectangle((200 + 40 * number, 356, 240 + 40 * number, 406), outline="black", width=2)
+        draw.text((220 + 40 * number, 364), character, font=font, fill="black", anchor="ma")
+    text, review = _read(ocr, page, tmp_path)
+    assert [" ".join(line.split()) for line in text.splitlines()] == [
+        "IBAN DE89370400440532",
+        "Date 03052024",
+        "Name ANN MARSH",
+        "1 2 3 4 5",
+    ]
+    assert review == ()
+
+
 def test_amounts_of_two_columns_are_not_glued(ocr: Ocr, tmp_path: Path):
     page, font = Image.new("RGB", (900, 500), "white"), ImageFont.truetype(ROBOTO, 30)
     for number, (item, price, amount) in enumerate((("Brush 2 x", "49,90", "99,80"), ("Paint 3 x", "12,50", "37,50"))):
