@@ -27,10 +27,19 @@ class CheckBox:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListBox:
+    """A field that shows several entries, of which some are selected."""
+
+    entries: tuple[tuple[str, bool], ...]  # each with True if it is selected
+    box: tuple[float, float, float, float]  # as of `CheckBox`
+
+
+@dataclass(frozen=True, kw_only=True)
 class Annotations:
     """The annotations of a page: those that were drawn into it, and those whose text is not drawn."""
 
     check_boxes: tuple[CheckBox, ...] = ()
+    list_boxes: tuple[ListBox, ...] = ()
     missing: tuple[str, ...] = ()  # descriptions of annotations whose text is not drawn on the page
     comments: tuple[str, ...] = ()  # comments on marked text; some programs copy that text into them
 
@@ -59,7 +68,7 @@ def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
     """Describe the visible annotations; remove the others."""
     from pypdfium2 import raw
 
-    boxes, missing, comments = [], [], []
+    boxes, lists, missing, comments = [], [], [], []
     for index in reversed(range(raw.FPDFPage_GetAnnotCount(page))):
         annotation = raw.FPDFPage_GetAnnot(page, index)
         if not annotation:
@@ -70,13 +79,20 @@ def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
                 raw.FPDFPage_RemoveAnnot(page, index)
             elif subtype == raw.FPDF_ANNOT_WIDGET and (box := _check_box(pdf, annotation)):
                 boxes.append(box)
+            elif subtype == raw.FPDF_ANNOT_WIDGET and (found := _list_box(pdf, annotation)):
+                lists.append(found)
             elif what := _missing(annotation, subtype):
                 missing.append(what)
             elif subtype in _marks() and (comment := " ".join(_text(annotation, b"Contents").split())):
                 comments.append(comment)
         finally:
             raw.FPDFPage_CloseAnnot(annotation)
-    return Annotations(check_boxes=tuple(boxes), missing=tuple(reversed(missing)), comments=tuple(reversed(comments)))
+    return Annotations(
+        check_boxes=tuple(boxes),
+        list_boxes=tuple(lists),
+        missing=tuple(reversed(missing)),
+        comments=tuple(reversed(comments)),
+    )
 
 
 def _marks() -> set[int]:
@@ -88,17 +104,42 @@ def _marks() -> set[int]:
 
 
 def _check_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> CheckBox | None:
+    if not _is_check_box(pdf, annotation) or not (box := _rectangle(annotation)):
+        return None
+    return CheckBox(is_checked=_is_checked(pdf, annotation), box=box)
+
+
+def _list_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> ListBox | None:
     from pypdfium2 import raw
 
-    rectangle = raw.FS_RECTF()
-    if not _is_check_box(pdf, annotation):
+    if pdf.formenv is None or not (box := _rectangle(annotation)):
         return None
-    if not raw.FPDFAnnot_GetRect(annotation, rectangle) or rectangle.right <= rectangle.left:
+    if raw.FPDFAnnot_GetFormFieldType(pdf.formenv, annotation) != raw.FPDF_FORMFIELD_LISTBOX:
         return None
-    return CheckBox(
-        is_checked=_is_checked(pdf, annotation),
-        box=(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top),
-    )
+    numbers = range(max(0, raw.FPDFAnnot_GetOptionCount(pdf.formenv, annotation)))
+    selected = [bool(raw.FPDFAnnot_IsOptionSelected(pdf.formenv, annotation, number)) for number in numbers]
+    labels = [_option(pdf, annotation, number) for number in numbers]
+    return ListBox(entries=tuple(zip(labels, selected, strict=True)), box=box)
+
+
+def _option(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION", number: int) -> str:
+    from pypdfium2 import raw
+
+    size = raw.FPDFAnnot_GetOptionLabel(pdf.formenv, annotation, number, None, 0)
+    buffer = ctypes.create_string_buffer(max(2, size))
+    characters = ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort))
+    raw.FPDFAnnot_GetOptionLabel(pdf.formenv, annotation, number, characters, size)
+    return buffer.raw[: max(0, size - 2)].decode("utf-16-le", errors="replace")
+
+
+def _rectangle(annotation: "FPDF_ANNOTATION") -> tuple[float, float, float, float] | None:
+    """Left, bottom, right, top; None: it has no area."""
+    from pypdfium2 import raw
+
+    found = raw.FS_RECTF()
+    if not raw.FPDFAnnot_GetRect(annotation, found) or found.right <= found.left:
+        return None
+    return found.left, found.bottom, found.right, found.top
 
 
 def _is_check_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> bool:

@@ -18,6 +18,7 @@ from processors.pages.layer_visibility import (
     to_pixels,
     without_text,
 )
+from processors.pages.list_boxes import mark_entries
 from processors.pages.missing_fonts import find_undrawn
 from processors.pages.page import Box, Doubt, PlacedWord
 from processors.pages.spaced import find_dividers, join_spaced
@@ -33,6 +34,7 @@ _POINTS_PER_INCH = 72
 _UNKNOWN = "\ufffd"
 _MOST_UNKNOWN = 0.05  # share of characters without a meaning, above which OCR reads them
 _PADDING = 3  # pixels around a glyph
+_MOST_NAMED = 10  # entries in a warning
 
 
 @dataclass(kw_only=True)
@@ -62,6 +64,7 @@ def read_content(page: "PdfPage", picture: np.ndarray, annotations: Annotations,
     finally:
         text.close()
     _add_check_boxes(page, content, annotations, scale)
+    _mark_lists(page, content, annotations, scale)
     content.unread = tuple(find_text_like(content.textless, scale))
     return content
 
@@ -169,6 +172,18 @@ def _add_check_boxes(page: "PdfPage", content: Content, annotations: Annotations
     ]
     others = [word for word in content.words if not any(_is_in(word, mark) for mark in marks)]
     content.words = (*others, *marks)
+
+
+def _mark_lists(page: "PdfPage", content: Content, annotations: Annotations, scale: float) -> None:
+    """Add the words [x] and [ ] to the entries of list boxes."""
+    unseen: list[str] = []
+    for each in annotations.list_boxes:
+        left, top, right, bottom = to_pixels(page, np.array([each.box]), scale)[0].tolist()
+        found = mark_entries(each.entries, (left, top, right, bottom), content.words)
+        content.words = (*content.words, *found.marks)
+        unseen += found.unseen
+    if unseen:
+        content.warnings.append(f"entries of a list are selected, but not visible: {', '.join(unseen[:_MOST_NAMED])}")
 
 
 def _without(textless: np.ndarray, boxes: Sequence[tuple[Box, bool]]) -> np.ndarray:

@@ -66,6 +66,20 @@ def test_choice_is_read(read):
     assert text.split() == ["Paid:", "Monthly"]
 
 
+@pytest.mark.parametrize(
+    ("height", "shown", "reported"),
+    [
+        (80, "[ ] Red [x] Dark green [ ] Blue [x] Black", ()),
+        (26, "[ ] Red [x] Dark green", ("page 1: entries of a list are selected, but not visible: Black",)),
+    ],
+)
+def test_selected_entries_of_a_list_are_marked(read, height: int, shown: str, reported: tuple[str, ...]):
+    entries = "/Opt [[(r) (Red)] [(g) (Dark green)] [(b) (Blue)] [(k) (Black)]] /V [(g) (k)] /I [1 3] /Ff 2097152"
+    widget = field("Ch", "", entries).replace(b"/V () ", b"").replace(b"675 510 695", b"600 510 %d" % (600 + height))
+    text, review = read(one_page(show("Colors:", y=680), widget, catalog=FORM, page=b"/Annots [6 0 R]"))
+    assert text.split() == ["Colors:", *shown.split()] and review[-1:] == reported
+
+
 def test_field_that_no_viewer_draws_is_reported(read):
     text, review = read(one_page(show("Surname:", y=680), field("Tx", "Quillfeather"), page=b"/Annots [6 0 R]"))
     assert text.split() == ["Surname:"] and "a form field without a picture was not read: Quillfeather" in review[0]
