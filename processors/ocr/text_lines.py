@@ -138,7 +138,7 @@ def place(box: TextBox, slope: float) -> Placed:
         left=min(xs),
         right=max(xs),
         middle=sum(ys) / len(ys),
-        height=box.height or max(ys) - min(ys),
+        height=box.height or max(ys) - min(ys) or 1.0,
     )
 
 

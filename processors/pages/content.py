@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from processors.pages.accents import attach_accents
 from processors.pages.annotations import Annotations
 from processors.pages.check_boxes import find_check_boxes
 from processors.pages.glyphs import find_doubtful_fonts
@@ -119,7 +120,7 @@ def _read_layer(
 def _words(placed: Sequence[Char | None], omitted: Set[int], scale: float) -> tuple[PlacedWord, ...]:
     """The words of those characters whose indices are not in `omitted`."""
     chars = (char for number, char in enumerate(placed) if number not in omitted)
-    return find_words((char for char in chars if char is None or char.text), scale)
+    return find_words(attach_accents([char for char in chars if char is None or char.text]), scale)
 
 
 def _find_doubtful(layer: Layer, ink: np.ndarray, invisible: Set[int]) -> list[tuple[set[int], str]]:

@@ -30,13 +30,19 @@ class Char:
         return any(unicodedata.bidirectional(each) in _RIGHT_TO_LEFT for each in self.text)
 
     @property
+    def is_point(self) -> bool:
+        return self.left == self.right and self.top == self.bottom
+
+    @property
     def is_wide(self) -> bool:
         return unicodedata.east_asian_width(self.text[0]) in _WIDE
 
 
 def find_words(chars: Iterable[Char | None], scale: float) -> tuple[PlacedWord, ...]:
-    """Group characters into words. scale: pixels per point of the words' boxes. chars: None is a space."""
-    return tuple(word for run in _runs(chars) if (word := _word(run, scale)).text)
+    """Group characters into words, without those that are only a point. scale: pixels per point of the words' boxes.
+    chars: None is a space."""
+    shown = (char for char in chars if char is None or not char.is_point)
+    return tuple(word for run in _runs(shown) if (word := _word(run, scale)).text)
 
 
 def _runs(chars: Iterable[Char | None]) -> list[list[Char]]:

@@ -253,3 +253,8 @@ def test_every_box_comes_out_once():
     ordered = [box for block in order(boxes) for line in block.lines for box in line.boxes]
     assert sorted(map(id, ordered)) == sorted(map(id, boxes))
     assert order([]) == ()
+
+
+def test_words_without_a_height_are_in_order():
+    words = [_box(text, 50, 100 + 20 * number, 0.0) for number, text in enumerate(("one", "two", "three", "four"))]
+    assert _read(words) == ["one", "two", "three", "four"]

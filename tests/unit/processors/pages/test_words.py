@@ -39,3 +39,7 @@ def test_rotated_characters_are_one_word():
 def test_ideographs_that_run_down_are_one_word():
     down = [Char(c, 0, 12 * n, 12, 12 + 12 * n) for n, c in enumerate("賃料は月額")]
     assert [word.text for word in find_words(down, 1.0)] == ["賃料は月額"]
+
+
+def test_characters_too_small_to_have_a_size_are_left_out():
+    assert _texts([*_chars("rent"), None, Char("x", 30, 5, 30, 5)]) == ["rent"]
