@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from processors import bidi
 from processors.ocr import text_lines
 from processors.ocr.columns import split_regions
+from processors.ocr.initials import lower_initials
 from processors.ocr.rivers import Piece
 from processors.ocr.sheets import are_pages, find_gutters
 from processors.ocr.text_lines import Placed, Point, TextBox
@@ -161,7 +162,7 @@ def _center(boxes: Sequence[TextBox]) -> Point:
 def _blocks(boxes: Sequence[TextBox], slope: float, turn: int) -> list[Block]:
     if not boxes:
         return []
-    placed = join_scripts([_place(box, slope, turn) for box in boxes])
+    placed = join_scripts(lower_initials([_place(box, slope, turn) for box in boxes]))
     is_right_to_left = bidi.is_right_to_left(each.text for each in placed)
     pieces = [_piece(number, each) for number, each in enumerate(placed)]
     blocks = []

@@ -140,7 +140,7 @@ def _bands(pieces: list[Piece], ordered: _Sorted, x: float, height: float) -> li
         inside = free.between(top, bottom)
         if len(inside) < 2 * LEAST_LINES:
             continue
-        inside = _without_margins(inside, x, height)
+        inside = _without_margins(_without_block_above(inside, x, height), x, height)
         left = [piece for piece in inside if piece.right <= x + 1e-6]
         right = [piece for piece in inside if piece.left >= end - 1e-6]
         if len(left) < LEAST_LINES or len(right) < LEAST_LINES:
@@ -166,6 +166,23 @@ def _whole_lines(crossing: list[Piece], ordered: _Sorted, height: float) -> set[
                 near = line[number]
                 found.add(near.indexes)
     return found
+
+
+def _without_block_above(inside: list[Piece], x: float, height: float) -> list[Piece]:
+    """The pieces without the text on the right that is above all others, as the sender is above the address.
+
+    inside: from top to bottom.
+    """
+    if inside[0].left <= x:
+        return inside
+    lines = group_lines(inside, height)
+    for number, line in enumerate(lines[:-1], start=1):
+        if any(piece.left <= x for piece in line.pieces):
+            break
+        rest = sorted((piece for each in lines[number:] for piece in each.pieces), key=lambda piece: piece.middle)
+        if min(piece.top for piece in rest) - max(piece.bottom for piece in line.pieces) > _SEPARATE * height:
+            return _without_block_above(rest, x, height)
+    return inside
 
 
 def _without_margins(inside: list[Piece], x: float, height: float) -> list[Piece]:

@@ -15,6 +15,9 @@ _HIDDEN_FLAGS = 2 | 32  # Hidden, NoView (ISO 32000-1, table 165)
 _PUSH_BUTTON = 1 << 16  # of the flags of a field (ISO 32000-1, table 226)
 _TINY = 0.02  # pixels per point
 _COMMENT = "a comment is not part of the text: {}"
+_VALUE = "a form field or text box does not show its complete text: {}"
+_EMPTY = 2  # bytes: the end of a string
+_PASSWORD = 1 << 13  # of the flags of a text field (ISO 32000-1, table 228)
 _LONGEST_COMMENT = 100  # characters of a comment in the review
 
 
@@ -42,12 +45,18 @@ class Annotations:
     list_boxes: tuple[ListBox, ...] = ()
     missing: tuple[str, ...] = ()  # descriptions of annotations whose text is not drawn on the page
     comments: tuple[str, ...] = ()  # comments on marked text; some programs copy that text into them
+    values: tuple[str, ...] = ()  # the texts of fields and boxes that show them as they are
 
     def report(self, text: str) -> tuple[str, ...]:
         """The reasons for a review of the page. text: that of the page."""
-        read = "".join(text.split())
-        new = (each for each in self.comments if "".join(each.split()) not in read)
-        return (*self.missing, *(_COMMENT.format(_shortened(each)) for each in new))
+        read = _without_spaces(text)
+        new = (each for each in self.comments if _without_spaces(each) not in read)
+        unshown = (each for each in self.values if _without_spaces(each) not in read)
+        return (
+            *self.missing,
+            *(_VALUE.format(_shortened(each)) for each in unshown),
+            *(_COMMENT.format(_shortened(each)) for each in new),
+        )
 
 
 def flatten(pdf: "PdfDocument", number: int) -> tuple["PdfPage", Annotations]:
@@ -68,7 +77,7 @@ def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
     """Describe the visible annotations; remove the others."""
     from pypdfium2 import raw
 
-    boxes, lists, missing, comments = [], [], [], []
+    boxes, lists, missing, comments, values = [], [], [], [], []
     for index in reversed(range(raw.FPDFPage_GetAnnotCount(page))):
         annotation = raw.FPDFPage_GetAnnot(page, index)
         if not annotation:
@@ -85,6 +94,8 @@ def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
                 missing.append(what)
             elif subtype in _marks() and (comment := " ".join(_text(annotation, b"Contents").split())):
                 comments.append(comment)
+            elif value := _shown_value(pdf, annotation, subtype):
+                values.append(value)
         finally:
             raw.FPDFPage_CloseAnnot(annotation)
     return Annotations(
@@ -92,6 +103,7 @@ def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
         list_boxes=tuple(lists),
         missing=tuple(reversed(missing)),
         comments=tuple(reversed(comments)),
+        values=tuple(reversed(values)),
     )
 
 
@@ -183,6 +195,31 @@ def _missing(annotation: "FPDF_ANNOTATION", subtype: int) -> str:
     if subtype in (raw.FPDF_ANNOT_MOVIE, raw.FPDF_ANNOT_SOUND, raw.FPDF_ANNOT_RICHMEDIA, raw.FPDF_ANNOT_THREED):
         return f"a video, sound or 3D drawing was not read: {excerpt or 'unnamed'}"
     return ""
+
+
+def _shown_value(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION", subtype: int) -> str:
+    """The text that a text field or text box should show; "" for passwords, and values that a script formats."""
+    from pypdfium2 import raw
+
+    if subtype == raw.FPDF_ANNOT_FREETEXT:
+        return " ".join(_text(annotation, b"Contents").split())
+    form = pdf.formenv
+    if form is None or subtype != raw.FPDF_ANNOT_WIDGET:
+        return ""
+    if raw.FPDFAnnot_GetFormFieldType(form, annotation) != raw.FPDF_FORMFIELD_TEXTFIELD:
+        return ""
+    formats = raw.FPDFAnnot_GetFormAdditionalActionJavaScript(form, annotation, raw.FPDF_ANNOT_AACTION_FORMAT, None, 0)
+    if formats > _EMPTY or raw.FPDFAnnot_GetFormFieldFlags(form, annotation) & _PASSWORD:
+        return ""
+    size = raw.FPDFAnnot_GetFormFieldValue(form, annotation, None, 0)
+    buffer = ctypes.create_string_buffer(max(_EMPTY, size))
+    raw.FPDFAnnot_GetFormFieldValue(form, annotation, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)
+    value = buffer.raw[: max(0, size - _EMPTY)].decode("utf-16-le", errors="replace")
+    return " ".join(value.split())
+
+
+def _without_spaces(text: str) -> str:
+    return "".join(text.split())
 
 
 def _shortened(comment: str) -> str:

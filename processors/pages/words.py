@@ -9,6 +9,7 @@ from processors.pages.page import PlacedWord
 
 _GAP = 0.25  # character heights; a wider gap starts a new word, even without a space
 _SAME_ANGLE = 3.0  # degrees
+_INITIAL = 2.0  # times as high as the next character: the first letter of a paragraph, several lines high
 _SOFT_HYPHEN = "\u00ad"
 _WIDE = {"W", "F"}  # East Asian Width (UAX #11)
 _RIGHT_TO_LEFT = {"R", "AL"}  # Bidi_Class (UAX #9)
@@ -63,6 +64,8 @@ def _is_next(a: Char, b: Char) -> bool:
         return False
     a, b = _level(a), _level(b)
     height = a.bottom - a.top
+    if height > _INITIAL * (b.bottom - b.top):
+        return False
     if abs(a.bottom - b.bottom) < height / 2:
         if -height < b.left - a.right < _GAP * height:
             return True

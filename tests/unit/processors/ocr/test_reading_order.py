@@ -258,3 +258,29 @@ def test_every_box_comes_out_once():
 def test_words_without_a_height_are_in_order():
     words = [_box(text, 50, 100 + 20 * number, 0.0) for number, text in enumerate(("one", "two", "three", "four"))]
     assert _read(words) == ["one", "two", "three", "four"]
+
+
+def test_sender_above_and_beside_a_letter_comes_before_it():
+    sender = _column(("Marsh & Tarn Ltd", "12 Mill Lane", "Kesterton KE4 2QQ", "Phone 0117 496 0322"), 400, 60, 16)
+    address = _column(("Ms Eleanor Quill", "8 Harbor Street", "Tarn TN1 9AB"), 50, 170)
+    letter = _column(LEFT_COLUMN, 50, 340)
+    boxes = [*_words([*sender, *address, *letter]), _box("14 March 2027", 420, 270), _box("Your order", 50, 310)]
+    assert _read(boxes) == [
+        *("Marsh & Tarn Ltd", "12 Mill Lane", "Kesterton KE4 2QQ", "Phone 0117 496 0322"),
+        *("Ms Eleanor Quill", "8 Harbor Street", "Tarn TN1 9AB"),
+        *("14 March 2027", "Your order", *LEFT_COLUMN),
+    ]
+
+
+@pytest.mark.parametrize("form", [list, _words])
+def test_initial_that_is_several_lines_high_begins_its_paragraph(form):
+    lines = ("nce upon a time there was a mill", "whose wheel nobody had ever seen", "turning at the hour of noon and")
+    following = "the miller himself could not say why."
+    initial = TextBox(text="O", confidence=1.0, corners=((50, 100), (86, 100), (86, 154), (50, 154)))
+    boxes = [initial, *form(_column(lines, 92)), *form([_box(following, 50, 160)])]
+    assert _read(boxes) == ["O nce upon a time there was a mill", *lines[1:], following]
+
+
+def test_large_number_beside_short_lines_is_no_initial():
+    number = TextBox(text="7", confidence=1.0, corners=((50, 100), (86, 100), (86, 154), (50, 154)))
+    assert _read([number, *_column(("Days until", "the summer", "begins"), 300)])[-1] == "begins"

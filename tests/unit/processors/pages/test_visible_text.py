@@ -80,6 +80,24 @@ def test_selected_entries_of_a_list_are_marked(read, height: int, shown: str, re
     assert text.split() == ["Colors:", *shown.split()] and review[-1:] == reported
 
 
+@pytest.mark.parametrize(
+    ("value", "appearance", "reported"),
+    [
+        (b"<FEFF005A0061014201050063007A006E0069006B>", "", ""),
+        (b"<FEFF005A0061014201050063007A006E0069006B>", "/AP << /N 7 0 R >>", "Załącznik"),
+        (b"(Quill-feather)", "/AP << /N 7 0 R >>", ""),
+        (b"(Quillfeather)", "/AP << /N 7 0 R >> /AA << /F << /S /JavaScript /JS (x) >> >>", ""),
+        (b"(q1w2e3)", "/Ff 8192", ""),  # a password
+    ],
+)
+def test_field_that_does_not_show_its_value_is_reported(read, value: bytes, appearance: str, reported: str):
+    widget = field("Tx", "VALUE", appearance).replace(b"(VALUE)", value)
+    drawn = form("BT /F1 12 Tf 2 20 Td (Quill-) Tj 0 -14 Td (feather) Tj ET", 250, 36)
+    _, review = read(one_page(show("Surname:", y=680), widget, drawn, catalog=FORM, page=b"/Annots [6 0 R]"))
+    message = f"page 1: a form field or text box does not show its complete text: {reported}"
+    assert (message in review) == bool(reported)
+
+
 def test_field_that_no_viewer_draws_is_reported(read):
     text, review = read(one_page(show("Surname:", y=680), field("Tx", "Quillfeather"), page=b"/Annots [6 0 R]"))
     assert text.split() == ["Surname:"] and "a form field without a picture was not read: Quillfeather" in review[0]
