@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
 from processors import pages
+from processors.ocr.frames import is_frame
 from processors.ocr.regions import RegionReader, clip, join, rotate
 from processors.ocr.text import PageText, Source
 from processors.ocr.text_lines import Point, TextBox
@@ -65,7 +66,11 @@ class PageReader:
             return self._by_ocr(page, rest, verdict.kept, was_rotated)
         found = self._regions.read(rest, regions)
         read, boxes = _from_layer(page, verdict.kept)
-        new = [box for box in found.boxes if not _is_drawn_twice(box, verdict.kept)]
+        new = [
+            box
+            for box in found.boxes
+            if not _is_drawn_twice(box, verdict.kept) and not is_frame(box, verdict.kept, rest)
+        ]
         read = replace(
             read,
             source=_source(boxes, new),

@@ -1,0 +1,43 @@
+"""Recognizes frames, and edges of colored areas, that OCR took for characters."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from processors.ocr.text_lines import TextBox
+from processors.pages.page import PlacedWord
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_STROKES = frozenset("1Iil|[](){}/\\!-_—–=.:,'°oO0口□ロ日D")  # characters that look like edges and frames
+_LONGEST = 3  # characters
+_SURE = 0.8  # confidence of such a text that is used even if it touches a line
+_RIM = 3  # pixels around a box
+_CROSSED = 0.4  # of the contrast within the box: more contrast along its rim shows that lines continue outside
+
+
+def is_frame(box: TextBox, words: Sequence[PlacedWord], image: "Image.Image") -> bool:
+    """True if the box is not text, but drawn around one of `words`, or part of longer lines.
+
+    image: RGB, in which OCR found the box.
+    """
+    text = "".join(box.text.split())
+    if len(text) > _LONGEST or not _STROKES.issuperset(text):
+        return False
+    xs, ys = zip(*box.corners, strict=True)
+    left, top, right, bottom = round(min(xs)), round(min(ys)), round(max(xs)), round(max(ys))
+    if len(text) == 1 and any(
+        left < word.left and word.right < right and top < word.top and word.bottom < bottom for word in words
+    ):
+        return True
+    return box.confidence < _SURE and _continues(image, left, top, right, bottom)
+
+
+def _continues(image: "Image.Image", left: int, top: int, right: int, bottom: int) -> bool:
+    """True if the content of the box continues outside it."""
+    around = (left - _RIM, top - _RIM, right + _RIM, bottom + _RIM)
+    gray = np.asarray(image.crop(around).convert("L")).astype(int)
+    rim = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    return int(np.ptp(rim)) > _CROSSED * int(np.ptp(gray))
