@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from processors.pages.unlikely_text import find_unlikely_fonts
+
 if TYPE_CHECKING:
     from processors.pages.layer_visibility import Layer
 
@@ -24,7 +26,6 @@ _SHARED = str.maketrans("АВЕКМНОРСТХаеорсхΑΒΕΖΗΙΚΜΝΟ�
 _LIKE_LATIN = set("βγηθικνπρτυχωбвгзийкмнптуфя")
 _ALIKE = 0.85  # likeness to a Latin letter: in six typefaces, 16 or more of 26 Latin letters have it, 9 or fewer of 24
 _MOST_LATIN, _LEAST_LATIN = 0.5, 3  # maximum share, and minimum number, of the other letters that look like Latin
-_LEAST_ACCENTED, _MOST_ACCENTED = 5, 0.6  # accented letters of a font, and their share of its letters
 _SIDE = 16  # pixels of a normalized glyph
 _CELL = 60  # points around a reference glyph
 _SAMPLES = 3  # of each character
@@ -56,26 +57,9 @@ def find_doubtful_fonts(layer: "Layer", ink: np.ndarray, skipped: Set[int]) -> d
                 wrong += [character] if sum(known) > len(known) / 2 else []
         if latin or is_doubtful(wrong, judged):
             doubtful[font] = "".join([*wrong, *latin])
-    for font, accented in _find_accented(layer, skipped).items():
-        doubtful[font] = "".join(sorted({*accented, *doubtful.get(font, "")}))
+    for font, unlikely in find_unlikely_fonts(layer, skipped).items():
+        doubtful[font] = "".join(sorted({*unlikely, *doubtful.get(font, "")}))
     return doubtful
-
-
-def _find_accented(layer: "Layer", skipped: Set[int]) -> dict[int, set[str]]:
-    """The accented Latin letters of fonts in which most letters have an accent, as in no language.
-
-    Their glyphs are those of another script, such as Cyrillic in a font that claims Latin-1.
-    """
-    letters: dict[int, list[str]] = defaultdict(list)
-    for index, character in enumerate(layer.characters):
-        if layer.objects[index] >= 0 and index not in skipped and character.isalpha():
-            letters[layer.fonts[layer.objects[index]]].append(character)
-    found = {}
-    for font, all_letters in letters.items():
-        accented = [letter for letter in all_letters if "\u00c0" <= letter <= "\u00ff"]
-        if len(accented) >= _LEAST_ACCENTED and len(accented) > _MOST_ACCENTED * len(all_letters):
-            found[font] = set(accented)
-    return found
 
 
 def _find_latin(by_character: Mapping[str, list[np.ndarray]]) -> list[str]:

@@ -76,6 +76,8 @@ _TABLES = {
     "Greek": {ord(letter): chr(0x3B1 + at % 24) for at, letter in enumerate(string.ascii_lowercase)},
     "Latin-1": {ord(letter): chr(0xE0 + at) for at, letter in enumerate(string.ascii_lowercase)},
     "Cyrillic": {ord(letter): chr(0x430 + at) for at, letter in enumerate(string.ascii_lowercase)},
+    "symbols": {ord(letter): "«“√‘™°±≤"[at % 8] for at, letter in enumerate(string.ascii_letters)},
+    "rare ideographs": {ord(letter): chr(0x9F00 + at) for at, letter in enumerate(string.ascii_letters)},
     "two digits exchanged": {0x31: "5", 0x35: "1", 0x30: "2", 0x32: "0"},
     "private use": {code: chr(0xE000 + code) for code in _PRINTABLE if chr(code).isdigit()},
     "no meaning": {code: "\ufffd" for code in _PRINTABLE if chr(code).isalpha()},
