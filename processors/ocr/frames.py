@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _STROKES = frozenset("1Iil|[](){}/\\!-_—–=.:,'°oO0口□ロ日D")  # characters that look like edges and frames
-_LONGEST = 3  # characters
+_LONGEST = 6  # characters
 _SURE = 0.8  # confidence of such a text that is used even if it touches a line
 _RIM = 3  # pixels around a box
 _CROSSED = 0.4  # of the contrast within the box: more contrast along its rim shows that lines continue outside

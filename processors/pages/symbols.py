@@ -1,4 +1,8 @@
-"""Characters of the symbol fonts of word processors, which PDF files write with codes of the private use area."""
+"""Characters of the symbol fonts of word processors, which PDF files write with codes of the private use area, and of
+the font of Word's equations.
+"""
+
+from collections.abc import Iterable
 
 # Wingdings and Symbol, as Word uses them in lists and forms; the codes are those of the fonts, plus F000 (hexadecimal)
 SYMBOLS = {
@@ -20,6 +24,24 @@ SYMBOLS = {
     "\uf0fc": "✓",
     "\uf0fb": "✗",
 }
+
+# Cambria Math, to whose glyphs the tables of Word's PDF files give letters and vowel signs of Malayalam and Ethiopic
+_MATH = {
+    **{"\u0d45": "+", "\u0d46": "−", "\u0d48": "×", "\u0d4c": "=", "\u0d4f": "<", "\u0d50": ">"},
+    **{"\u0d51": "≤", "\u0d52": "≥", "\u123a": "(", "\u123b": ")", "\u123c": "{", "\u123d": "}"},
+    **{"\u123e": "[", "\u123f": "]"},
+}
+_MALAYALAM, _ETHIOPIC = ("\u0d00", "\u0d7f"), ("\u1200", "\u137f")
+
+
+def restore_equations(characters: Iterable[str]) -> list[str]:
+    """The characters of a page, with the signs of equations instead of letters from which no word is made."""
+    found = list(characters)
+    for first, last in (_MALAYALAM, _ETHIOPIC):
+        letters = {each for each in found if first <= each <= last}
+        if letters and letters <= _MATH.keys():
+            found = [_MATH[each] if each in letters else each for each in found]
+    return found
 
 
 def is_private(character: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from processors.pages.layer_visibility import to_pixels
-from processors.pages.symbols import SYMBOLS
+from processors.pages.symbols import SYMBOLS, restore_equations
 from processors.pages.words import Char
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _LAST_CONTROL = 0x1F  # which pdfium uses for such a hyphen
 
 def read_characters(text: "PdfTextPage") -> list[str]:
     """The characters, in pdfium's order; see `to_characters`."""
-    return to_characters(_codes(text))
+    return restore_equations(to_characters(_codes(text)))
 
 
 def read_text(text: "PdfTextPage", characters: Sequence[str], omitted: Set[int] = frozenset()) -> str:
@@ -35,7 +35,7 @@ def read_text(text: "PdfTextPage", characters: Sequence[str], omitted: Set[int] 
     else:
         found = text.get_text_bounded(errors="replace")
     found = found.replace("\r\n", "\n").replace("\0", "")
-    return "".join(_HYPHEN if each in _LINE_END else _readable(each) for each in found).strip()
+    return "".join(restore_equations(_HYPHEN if each in _LINE_END else _readable(each) for each in found)).strip()
 
 
 def place_characters(page: "PdfPage", text: "PdfTextPage", characters: Sequence[str]) -> list[Char | None]:

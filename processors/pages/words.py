@@ -132,6 +132,12 @@ def _normal(text: str) -> str:
 
 
 def _without_soft_hyphens(text: str) -> str:
-    """Remove soft hyphens, but replace one at the end of a word by a hyphen: it is visible at the end of a line."""
-    end = "-" if len(text) > 1 and text.endswith(_SOFT_HYPHEN) else ""
-    return text.replace(_SOFT_HYPHEN, "") + end
+    """Remove the soft hyphens within words; replace others by hyphens: at the end of a line and in numbers, the page
+    shows them."""
+    if _SOFT_HYPHEN not in text or text == _SOFT_HYPHEN:
+        return text.replace(_SOFT_HYPHEN, "")
+    parts = text.split(_SOFT_HYPHEN)
+    written = parts[0]
+    for before, after in zip(parts, parts[1:], strict=False):
+        written += after if before[-1:].islower() and after[:1].islower() else f"-{after}"
+    return written

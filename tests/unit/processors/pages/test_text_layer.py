@@ -14,7 +14,7 @@ from works import work_on
 from processors import statements
 from processors.contract import BadInput, Progress
 from processors.ocr import Ocr, ReadOptions
-from processors.pages import open_pages, text_layer
+from processors.pages import open_pages, symbols, text_layer
 
 SAMPLES = ROOT / "samples" / "inbox"
 LINE = "Rental agreement between the landlord and the tenant"
@@ -45,6 +45,18 @@ def a_pdf(unicode: bytes, text: str = f"{LINE} *") -> bytes:
 def read(ocr: Ocr, source: Path, outputs: Path, **options: object):
     work = work_on(source, outputs=outputs, stem="page", options=ReadOptions(**options))
     return ocr.process_one(work, Progress(lambda message: None))
+
+
+@pytest.mark.parametrize(
+    ("text", "restored"),
+    [
+        ("x\u0d4c\u123aa\u0d45b\u123b", "x=(a+b)"),
+        ("\u0d15\u0d4c", "\u0d15\u0d4c"),  # Malayalam
+        ("\u123a\u1208", "\u123a\u1208"),  # Amharic
+    ],
+)
+def test_signs_of_equations_are_restored(text: str, restored: str):
+    assert "".join(symbols.restore_equations(text)) == restored
 
 
 @pytest.mark.parametrize(

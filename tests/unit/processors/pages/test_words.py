@@ -26,8 +26,9 @@ def test_arabic_shapes_and_ligatures_become_letters():
     assert _texts(_chars("o\ufb03ce")) == ["office"]
 
 
-def test_soft_hyphen_shows_only_at_the_end():
+def test_soft_hyphen_shows_except_within_a_word():
     assert _texts(_chars("exam\u00adple manage\u00ad")) == ["example", "manage-"]
+    assert _texts(_chars("SS\u00ad2541\u00ad03\u00adM \u00ad5 Anti\u00adÖl")) == ["SS-2541-03-M", "-5", "Anti-Öl"]
 
 
 def test_rotated_characters_are_one_word():
