@@ -7,6 +7,8 @@ from typing import TypeVar
 Word = TypeVar("Word")
 _RIGHT_TO_LEFT = {"R", "AL"}  # Unicode Bidirectional Algorithm (UAX #9), table 4
 
+_TURNED = str.maketrans("()[]{}", ")(][}{")
+
 
 def is_right_to_left(texts: Iterable[str]) -> bool:
     """True if most letters are Hebrew, Arabic or of another script that is written from right to left."""
@@ -39,8 +41,16 @@ def from_visual(text: str) -> str:
     """The text of a line in logical order, from its characters from left to right; unchanged if it is not Arabic."""
     if not is_right_to_left([text]):
         return text
-    words = [word[::-1] if has_right_to_left(word) else word for word in text.split()]
+    words = [turn_brackets(word[::-1]) if has_right_to_left(word) else word for word in text.split()]
     return " ".join(logical_order([(word, word) for word in words]))
+
+
+def turn_brackets(word: str) -> str:
+    """The word of Hebrew or Arabic in logical order, with the brackets turned round if they face outward: a page shows
+    the opening bracket of such text as ")" (UAX #9, rule L4)."""
+    if word[:1] in tuple(")]}") or word[-1:] in tuple("([{"):
+        return word.translate(_TURNED)
+    return word
 
 
 def _is_left_to_right(text: str) -> bool:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from processors import bidi
 from processors.pages.page import PlacedWord
 
 _GAP = 0.25  # character heights; a wider gap starts a new word, even without a space
@@ -91,6 +92,7 @@ def _word(run: Sequence[Char], scale: float) -> PlacedWord:
     text = "".join(char.text for char in run)
     if not text.isascii():
         text = _without_soft_hyphens("".join(_normal(char.text) for char in _logical(run)))
+        text = bidi.turn_brackets(text) if bidi.has_right_to_left(text) else text
     return PlacedWord(
         text=text,
         left=min(char.left for char in run) * scale,

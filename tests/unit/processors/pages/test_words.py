@@ -1,5 +1,7 @@
 """Words from characters whose positions are made by hand."""
 
+import pytest
+
 from processors.pages.words import Char, find_words
 
 
@@ -19,6 +21,14 @@ def test_hebrew_word_is_complete_in_logical_and_in_visual_order():
 
 def test_number_in_a_hebrew_word_keeps_its_order():
     assert _texts(_chars("12-ב")) == ["ב-12"]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "right"),  # from left to right
+    [("(4)(ב)", "(ב)(4)"), ("(ב", "ב)"), ("ב)", "(ב"), ("(x)", "(x)"), ("ב(4)", "(4)ב")],
+)
+def test_brackets_of_hebrew_open_and_close(drawn: str, right: str):
+    assert _texts(_chars(drawn)) == [right]
 
 
 def test_arabic_shapes_and_ligatures_become_letters():
