@@ -96,7 +96,6 @@ class WorkFinished:
     pages: Count | None
     media_seconds: Seconds | None
     details: dict[str, object]
-    seconds: Seconds  # of this job, or its share of the batch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,17 +154,15 @@ class Worker:
         """Process jobs; False: this process can do no more work."""
         if not works:
             return True
-        started = time.monotonic()
         try:
             for work, outcome in self._processor.process(works, self._progress):
                 if isinstance(outcome, Exception) and device_errors.is_device_lost(outcome):
                     raise outcome
                 work = self._open.pop(work.job)
-                seconds, started = time.monotonic() - started, time.monotonic()
                 if work.then and isinstance(outcome, contract.Finished):
-                    self._steps.start(work, outcome, seconds)
+                    self._steps.start(work, outcome)
                 else:
-                    self._report(work, outcome, seconds)
+                    self._report(work, outcome)
         except Exception as error:
             self._fail_all(*_describe(error, self._open.values()), _trace(error))
             if device_errors.is_device_lost(error):
@@ -173,7 +171,7 @@ class Worker:
         self._fail_all(contract.FailureKind.ERROR, f"The processor {self._processor.name} returned no outcome.")
         return True
 
-    def _report(self, work: contract.Work, outcome: contract.Outcome | Exception, seconds: float) -> None:
+    def _report(self, work: contract.Work, outcome: contract.Outcome | Exception) -> None:
         if isinstance(outcome, Exception):
             self._fail(work, *_describe(outcome, [work]), _trace(outcome), is_its_own=True)
             return
@@ -181,7 +179,7 @@ class Worker:
             self._fail(work, outcome.kind, outcome.message, is_its_own=bool(work.then))
             return
         try:
-            line = protocol.encode(self._finished(work, outcome, seconds))
+            line = protocol.encode(self._finished(work, outcome))
         except FileNotFoundError as error:
             message = f"The processor reported {error.filename}, but did not write it."
             self._fail(work, contract.FailureKind.ERROR, message)
@@ -198,7 +196,7 @@ class Worker:
             return
         self._write(line)
 
-    def _finished(self, work: contract.Work, outcome: contract.Finished, seconds: float) -> protocol.WorkFinished:
+    def _finished(self, work: contract.Work, outcome: contract.Finished) -> protocol.WorkFinished:
         files = [output_files.finalize(work.outputs, name) for name in outcome.files]
         output_files.remove_others(work.outputs, outcome.files)
         return protocol.WorkFinished(
@@ -210,7 +208,6 @@ class Worker:
             pages=outcome.pages,
             media_seconds=outcome.media_seconds,
             details=dict(outcome.details),
-            seconds=seconds,
         )
 
     def _fail_all(self, kind: contract.FailureKind, message: str, trace: str = "") -> None:

@@ -16,12 +16,14 @@ class FinishedAttempt:
     """The result of an attempt.
 
     made_by: how it was made, for result.json.
+    run_seconds: since the attempt started; 0 if no worker made the result.
     on_give_up: called if the result cannot be staged although the disks are writable.
     """
 
     job: Job
     finished: protocol.WorkFinished
     made_by: MadeBy
+    run_seconds: float = 0.0
     on_give_up: Callable[[Exception], None]
 
     @property

@@ -125,6 +125,7 @@ class GroupPublisher:
         document = result_documents.result_json(
             job,
             result.finished,
+            run_seconds=result.run_seconds,
             original={"policy": policy, "path": path_within(place, original) if is_kept else None},
             **result.made_by,
             version=__version__,

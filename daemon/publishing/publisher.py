@@ -123,7 +123,6 @@ class Publisher:
             pages=None,
             media_seconds=None,
             details={},
-            seconds=0.0,
         )
 
         def on_give_up(error: Exception) -> None:
@@ -240,6 +239,7 @@ class Publisher:
         document = result_documents.result_json(
             job,
             result.finished,
+            run_seconds=result.run_seconds,
             original={"policy": policy, "path": where},
             **result.made_by,
             version=__version__,

@@ -124,7 +124,6 @@ class Duplicates:
             pages=earlier.pages,
             media_seconds=earlier.media_seconds,
             details={name: wellformed.finite(value) for name, value in details.items()},
-            seconds=0.0,
         )
 
     def _copy(self, source: Path, target: Path, file: protocol.OutputFile) -> None:

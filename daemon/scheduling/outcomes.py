@@ -135,7 +135,11 @@ class Outcomes:
         except Exception as error:  # error boundary: one job
             self._cannot_publish(job, error, give_up)
             return None
-        return FinishedAttempt(job=job, finished=finished, made_by=made_by, on_give_up=give_up)
+        assert job.started_at is not None  # it was running
+        seconds = (self._clock.now_us() - job.started_at) / 1e6
+        return FinishedAttempt(
+            job=job, finished=finished, made_by=made_by, run_seconds=max(0.0, seconds), on_give_up=give_up
+        )
 
     def publish(self, results: Sequence[FinishedAttempt]) -> None:
         """Publish accepted results."""

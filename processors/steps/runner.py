@@ -44,7 +44,6 @@ class _AnyOptions(RecipeOptions, extra="allow"):
 class _Chain:
     work: Work
     first: Finished
-    seconds: float  # that the first result took
     saved: SavedResults
 
 
@@ -54,7 +53,7 @@ class Steps:
 
     def __init__(
         self,
-        report: Callable[[Work, Outcome | Exception, float], None],
+        report: Callable[[Work, Outcome | Exception], None],
         describe: Callable[[Exception, Work], tuple[FailureKind, str]],
         progress: Progress,
     ):
@@ -86,18 +85,18 @@ class Steps:
         except OSError as error:
             log.warning("job %s: its first result is made again: %s", work.job, error)
             return False
-        self._add(_Chain(work=work, first=first, seconds=0.0, saved=saved))
+        self._add(_Chain(work=work, first=first, saved=saved))
         return True
 
-    def start(self, work: Work, first: Finished, seconds: float) -> None:
+    def start(self, work: Work, first: Finished) -> None:
         """Save the first result of a job, and start its steps."""
         try:
             saved = SavedResults(work, self._made_by)
         except OSError as error:
-            self._report(work, error, seconds)
+            self._report(work, error)
             return
         saved.save(FIRST, first, work.outputs)
-        self._add(_Chain(work=work, first=first, seconds=seconds, saved=saved))
+        self._add(_Chain(work=work, first=first, saved=saved))
 
     def wait(self, seconds: float) -> bool:
         """Wait up to `seconds`; True once no step is left."""
@@ -122,12 +121,11 @@ class Steps:
 
     def _serve(self) -> None:
         while (chain := self._chains.get()) is not None:
-            started = time.monotonic()
             try:
                 outcome: Outcome | Exception = self._run(chain)
             except Exception as error:  # error boundary: one job
                 outcome = error
-            self._report(chain.work, outcome, chain.seconds + time.monotonic() - started)
+            self._report(chain.work, outcome)
             with self._lock:
                 self._open -= 1
                 if not self._open:

@@ -314,5 +314,5 @@ def finished(daemon: ManualDaemon, job: Job, *, lies: bool = False) -> protocol.
         if lies:
             (folder / "out.txt").unlink()
     file = {"name": "out.txt", "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
-    nothing = {"excerpt": "", "review": [], "pages": None, "media_seconds": None, "details": {}, "seconds": 0.0}
+    nothing = {"excerpt": "", "review": [], "pages": None, "media_seconds": None, "details": {}}
     return protocol.WorkFinished(job=job.id, attempt=job.attempt, files=[file], **nothing)

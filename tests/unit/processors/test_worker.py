@@ -139,7 +139,7 @@ def test_an_internal_error_while_loading_is_put_in_words(tmp_path: Path):
 
 def test_numbers_that_json_lacks_do_not_reach_the_wire():
     finished = protocol.WorkFinished(
-        job="j", attempt=1, files=[], excerpt="", review=[], pages=1, media_seconds=None, seconds=1.0,
+        job="j", attempt=1, files=[], excerpt="", review=[], pages=1, media_seconds=None,
         details={"lowest": float("nan"), "all": [float("inf"), 0.5, {"deep": (float("-inf"),)}]},
     )  # fmt: skip
     line = protocol.encode(finished)
@@ -184,7 +184,7 @@ def test_a_review_is_bounded_on_the_wire():
     reasons = [f"reason {number}: {'x' * 10_000}" for number in range(1000)]
     reasons += [f"page {number}: odd" for number in range(1, 1000, 2)]
     finished = protocol.WorkFinished(
-        job="j", attempt=1, files=[], excerpt="", review=reasons, pages=1, media_seconds=None, seconds=1.0, details={}
+        job="j", attempt=1, files=[], excerpt="", review=reasons, pages=1, media_seconds=None, details={}
     )
     found = protocol.decode(protocol.encode(finished)).review
     assert len(found) == 50 and all(len(reason) <= 500 for reason in found)

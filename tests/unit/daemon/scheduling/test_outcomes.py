@@ -1,6 +1,9 @@
 """What each outcome means for its job, its batch mates and its worker. The daemon's real parts, driven by hand."""
 
+import contextlib
 import errno
+import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +102,18 @@ def test_outcome_from_a_worker_that_has_exited_changes_nothing(bench: Bench):
     assert bench.app.outcomes.accept(WorkerMessage(worker=1, message=late)) is None
     bench.receive(1, late)
     assert bench.job("x.txt") == before and not bench.dispatcher.is_busy
+
+
+def test_result_and_job_log_state_the_same_seconds_for_each_job_of_a_batch(bench: Bench):
+    bench.begin("x.txt", "y.txt")
+    for name, seconds in (("x.txt", 3.0), ("y.txt", 5.0)):
+        job = bench.job(name)
+        bench.clock.seconds += 3.0 if name == "x.txt" else 2.0
+        bench.finish(1, job)
+        result = json.loads((bench.settings.outbox / job.name.removesuffix(".txt") / "result.json").read_text())
+        assert result["run_seconds"] == seconds
+        with contextlib.closing(sqlite3.connect(bench.settings.database)) as rows:
+            assert rows.execute("SELECT run_seconds FROM job_log WHERE id = ?", [job.id]).fetchone() == (seconds,)
 
 
 # ---------------------------------------------------------------------------------------- the boundary of one job
