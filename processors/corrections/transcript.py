@@ -6,10 +6,10 @@ from pathlib import Path
 from processors import wellformed
 from processors.corrections.changes import InvalidChange, JsonObject, SegmentChange
 from processors.whisper.track import subtitle_files
+from processors.whisper.track.markdown import LABEL, labeled, markdown
 from processors.whisper.track.segment import Segment
 
-FORMATS = ("txt", "srt", "vtt", "json")
-_LABEL = "[{}] "  # of a speaker, as in the files of the recipe
+FORMATS = ("txt", "srt", "vtt", "tsv", "json", "md")
 
 
 def correct(document: JsonObject, changes: Sequence[SegmentChange]) -> None:
@@ -56,9 +56,11 @@ def write(document: JsonObject, folder: Path, stem: str, formats: Sequence[str])
     """Write the files; return their names."""
     segments = [Segment.from_json(segment) for segment in document["segments"]]
     contents = {
-        "txt": lambda: "".join(f"{_labeled(segment)}\n" for segment in segments),
-        "srt": lambda: subtitle_files.srt(segments, _LABEL, karaoke=False),
+        "txt": lambda: "".join(f"{labeled(segment).text.strip()}\n" for segment in segments),
+        "srt": lambda: subtitle_files.srt(segments, LABEL, karaoke=False),
         "vtt": lambda: subtitle_files.vtt(segments, karaoke=False),
+        "tsv": lambda: "".join(["start\tend\ttext\n", *map(_tsv_row, segments)]),
+        "md": lambda: markdown(segments),
         "json": lambda: wellformed.dumps(document, indent=1) + "\n",
     }
     for form in formats:
@@ -66,6 +68,7 @@ def write(document: JsonObject, folder: Path, stem: str, formats: Sequence[str])
     return [f"{stem}.{form}" for form in formats]
 
 
-def _labeled(segment: Segment) -> str:
-    name = subtitle_files.speaker_name(segment)
-    return (_LABEL.format(name) if name else "") + segment.text.strip()
+def _tsv_row(segment: Segment) -> str:
+    """As the `whisper` command writes it: milliseconds, and no tab in the text."""
+    text = labeled(segment).text.strip().replace("\t", " ")
+    return f"{round(1000 * segment.start)}\t{round(1000 * segment.end)}\t{text}\n"

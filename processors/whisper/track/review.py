@@ -6,8 +6,9 @@ from itertools import groupby
 
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track import hallucinations, languages, uncertainty
+from processors.whisper.track.markdown import clock
 from processors.whisper.track.segment import Segment
-from processors.whisper.track.transcript import Transcript, clock
+from processors.whisper.track.transcript import Transcript
 from processors.whisper.weights import catalog
 
 _REPEATS = 4  # the same segment this often in a row is a loop, not emphasis

@@ -15,11 +15,10 @@ from processors.whisper.audio.reader import Interval
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track import subtitle_files
 from processors.whisper.track.languages import PartLanguage
+from processors.whisper.track.markdown import LABEL, labeled, markdown, voice
 from processors.whisper.track.segment import Segment
 
 _SUBTITLES = ("srt", "vtt")
-_LABEL = "[{}] "  # of a speaker, in texts
-_PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a paragraph ends at a longer pause, or after this much text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +128,9 @@ def _write(transcript: Transcript, file: TextIO, form: str, options: TranscribeO
     if form == "json":
         file.write(wellformed.dumps(_as_json(transcript), indent=1) + "\n")
     elif form == "md":
-        file.write(_as_markdown(transcript))
+        file.write(markdown(transcript.segments))
     elif form == "srt" and options.has_readable_subtitles:
-        file.write(subtitle_files.srt(transcript.segments, _LABEL, options.highlight_words))
+        file.write(subtitle_files.srt(transcript.segments, LABEL, options.highlight_words))
     elif form == "vtt" and options.has_readable_subtitles:
         file.write(subtitle_files.vtt(transcript.segments, options.highlight_words))
     else:
@@ -171,54 +170,14 @@ def _all_labeled(transcript: Transcript, form: str, options: TranscribeOptions) 
     joins = form in ("srt", "vtt") and options.max_line_width and options.max_line_count
     before = [None, *transcript.segments]
     return [
-        segment if joins and last and _speaker(last) == _speaker(segment) else _labeled(segment)
+        segment if joins and last and voice(last) == voice(segment) else labeled(segment)
         for last, segment in zip(before, transcript.segments, strict=False)
     ]
-
-
-def _speaker(segment: Segment) -> tuple[int | None, str | None]:
-    return segment.channel, segment.speaker
-
-
-def _labeled(segment: Segment) -> Segment:
-    """The segment with its speaker or the number of its channel, if it has one, before its words."""
-    name = subtitle_files.speaker_name(segment)
-    if not name:
-        return segment
-    label, words = f" {_LABEL.format(name).strip()}", segment.words
-    if words:
-        words = (replace(words[0], word=label + words[0].word), *words[1:])
-    return replace(segment, text=label + segment.text, words=words)
 
 
 def _subtitle_options(options: TranscribeOptions) -> dict[str, object]:
     names = ("highlight_words", "max_line_width", "max_line_count", "max_words_per_line")
     return {name: getattr(options, name) for name in names}
-
-
-def _as_markdown(transcript: Transcript) -> str:
-    """Paragraphs with their start times: a new one starts after a pause, with another channel, or after a minute."""
-    paragraphs: list[str] = []
-    started, last = 0.0, None
-    for segment in transcript.segments:
-        is_new = last is None or (
-            segment.start - last.end > _PAUSE_SECONDS
-            or segment.start - started > _PARAGRAPH_SECONDS
-            or _speaker(segment) != _speaker(last)
-        )
-        if is_new:
-            started = segment.start
-            paragraphs.append(f"**{clock(started)}** ")
-        paragraphs[-1] += (_labeled(segment) if is_new else segment).text.strip() + " "
-        last = segment
-    return "\n\n".join(paragraph.strip() for paragraph in paragraphs) + ("\n" if paragraphs else "")
-
-
-def clock(seconds: float) -> str:
-    """ "1:02:03" or "2:03"."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _as_json(transcript: Transcript) -> dict[str, object]:

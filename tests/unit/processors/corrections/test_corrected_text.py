@@ -11,7 +11,7 @@ from processors.corrections.write import write
 
 
 def order(document: dict[str, Any], *changes: dict[str, Any]) -> dict[str, Any]:
-    formats = ["json", "txt", "srt", "vtt", "md"]
+    formats = ["json", "txt", "srt", "vtt", "tsv", "md"]
     return {"document": document, "stem": "d", "title": "d", "formats": formats, "changes": list(changes)}
 
 
@@ -48,7 +48,7 @@ def recording() -> dict[str, Any]:
 
 def test_corrected_word_keeps_its_time(tmp_path: Path):
     made = write(order(recording(), {"segment": 1, "text": "Good morning"}), tmp_path)
-    assert made["files"] == ["d.txt", "d.srt", "d.vtt", "d.json"]
+    assert made["files"] == ["d.txt", "d.srt", "d.vtt", "d.tsv", "d.json", "d.md"]
     document = json.loads((tmp_path / "d.json").read_text())
     assert document["text"] == "Good morning to all."
     word = document["segments"][0]["words"][1]
@@ -56,6 +56,8 @@ def test_corrected_word_keeps_its_time(tmp_path: Path):
     assert (tmp_path / "d.txt").read_text() == "[Ann] Good morning\nto all.\n"
     assert "morning" in (tmp_path / "d.srt").read_text()
     assert (tmp_path / "d.vtt").read_text().startswith("WEBVTT")
+    assert (tmp_path / "d.tsv").read_text() == "start\tend\ttext\n0\t1000\t[Ann] Good morning\n1000\t3000\tto all.\n"
+    assert (tmp_path / "d.md").read_text() == "**0:00** [Ann] Good morning\n\n**0:01** to all.\n"
 
 
 def test_words_of_another_number_are_spread_over_the_segment(tmp_path: Path):
