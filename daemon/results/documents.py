@@ -183,7 +183,13 @@ class Segment(_Part):
     end: Number
     text: str = ""
     channel: Count | None = None
+    speaker: str | None = None
     words: list[Word] = []
+
+    @property
+    def voice(self) -> str:
+        """The name of the speaker, or the number of the channel; "": neither is known."""
+        return self.speaker or (f"Speaker {self.channel}" if self.channel else "")
 
     @property
     def spoken(self) -> str:
@@ -206,12 +212,12 @@ class Transcript(_Part):
     passed_over: list[Gap] = []
 
     def paragraphs(self) -> Iterator[list[Segment]]:
-        """The segments by paragraph: a new one after a pause, with another channel, or after a minute."""
+        """The segments by paragraph: a new one after a pause, with another speaker, or after a minute."""
         current: list[Segment] = []
         for segment in self.segments:
             if current and (
                 segment.start - current[-1].end > _PARAGRAPH_PAUSE_SECONDS
-                or segment.channel != current[-1].channel
+                or segment.voice != current[-1].voice
                 or segment.end - current[0].start > _PARAGRAPH_SECONDS
             ):
                 yield current

@@ -176,41 +176,48 @@ def _text_pages(document: documents.TextPages, page: int) -> dict[str, object]:
 
 
 def _transcript(document: documents.Transcript, formats: Formats) -> dict[str, object]:
-    speakers = sorted({segment.channel for segment in document.segments if segment.channel})
+    by_channel = sorted(document.segments, key=lambda segment: segment.channel or 0)
+    voices = list(dict.fromkeys(segment.voice for segment in by_channel if segment.voice))
     anchors: set[str] = set()
     numbers = itertools.count(1)
-    paragraphs = [_paragraph(segments, formats, anchors, numbers) for segments in document.paragraphs()]
+    paragraphs = [_paragraph(segments, voices, formats, anchors, numbers) for segments in document.paragraphs()]
     paragraphs += [_gap(gap) for gap in (*document.gaps, *document.passed_over)]
     seconds = max([document.seconds, *(segment.end for segment in document.segments), 0.1])
     paragraphs.sort(key=lambda each: float(str(each["start"])))
     return {
         "paragraphs": paragraphs,
-        "has_speakers": len(speakers) > 1,
-        "lanes": _lanes(document.segments, seconds, has_speakers=bool(speakers)),
+        "has_speakers": len(voices) > 1,
+        "lanes": _lanes(document.segments, seconds, voices),
         "lane_seconds": seconds,
         "chapters": _chapters(paragraphs, seconds),
         "gaps": [*document.gaps, *document.passed_over],
     }
 
 
-def _lanes(segments: Sequence[documents.Segment], seconds: float, *, has_speakers: bool) -> list[dict[str, object]]:
+def _lanes(segments: Sequence[documents.Segment], seconds: float, voices: Sequence[str]) -> list[dict[str, object]]:
     """Bars that show who speaks when. Bars of one speaker that would touch each other are merged."""
     found: list[dict[str, object]] = []
-    ends: dict[int | None, tuple[float, dict[str, object]]] = {}  # by speaker: its last bar
+    ends: dict[str, tuple[float, dict[str, object]]] = {}  # by speaker: its last bar
     for segment in segments:
-        end, bar = ends.get(segment.channel, (0.0, {}))
+        end, bar = ends.get(segment.voice, (0.0, {}))
         if bar and 0 <= segment.start - end < seconds / _LANE_PARTS:
             bar["width"] = max(0.0, segment.end - float(str(bar["start"])))
         else:
+            is_second = _is_second(segment, voices)
             bar = {
-                "css": "b" if segment.channel == 2 or not has_speakers else "a",
+                "css": "b" if is_second or not voices else "a",
                 "start": segment.start,
                 "width": max(0.0, segment.end - segment.start),
-                "top": 12 if segment.channel == 2 else 1,
+                "top": 12 if is_second else 1,
             }
             found.append(bar)
-        ends[segment.channel] = (max(end, segment.end), bar)
+        ends[segment.voice] = (max(end, segment.end), bar)
     return found
+
+
+def _is_second(segment: documents.Segment, voices: Sequence[str]) -> bool:
+    """True for every second speaker, whose color and lane differ."""
+    return segment.voice in voices and voices.index(segment.voice) % 2 == 1
 
 
 def _chapters(paragraphs: Sequence[Mapping[str, object]], seconds: float) -> list[dict[str, object]]:
@@ -228,15 +235,20 @@ def _chapters(paragraphs: Sequence[Mapping[str, object]], seconds: float) -> lis
 
 
 def _paragraph(
-    segments: Sequence[documents.Segment], formats: Formats, anchors: set[str], numbers: Iterator[int]
+    segments: Sequence[documents.Segment],
+    voices: Sequence[str],
+    formats: Formats,
+    anchors: set[str],
+    numbers: Iterator[int],
 ) -> dict[str, object]:
-    """The values of one paragraph. `anchors`: of earlier paragraphs; this function adds its own. `numbers`: counts the
-    segments of the transcript.
+    """The values of one paragraph. voices: all speakers. anchors: of earlier paragraphs; this function adds its own.
+    numbers: counts the segments of the transcript.
     """
     return {
         "start": segments[0].start,
         "clock": clock_of(segments[0].start),
-        "speaker": segments[0].channel,
+        "speaker": segments[0].voice,
+        "is_second": _is_second(segments[0], voices),
         "is_gap": False,
         "parts": [
             {
@@ -266,7 +278,8 @@ def _gap(gap: documents.Gap) -> dict[str, object]:
     return {
         "start": gap.start,
         "clock": clock_of(gap.start),
-        "speaker": None,
+        "speaker": "",
+        "is_second": False,
         "is_gap": True,
         "parts": [{"start": gap.start, "number": None, "anchor": "", "text": "", "words": words}],
     }

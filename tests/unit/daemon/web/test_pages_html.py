@@ -165,6 +165,19 @@ def test_transcript_of_an_hour_has_places_to_jump_to(site: Site):
     assert text.count('height="8"') == 12, "one bar for each turn of a speaker"
 
 
+def test_transcript_shows_who_speaks_by_name(site: Site):
+    """Speakers that inboxd distinguished by their voices have names, and no channels."""
+    said = [("Anna", "Good morning."), ("Anna", "Shall we begin?"), ("Ben", "Yes."), ("Speaker 3", "Please.")]
+    segments = [
+        {"start": 2.0 * at, "end": 2.0 * at + 2.0, "text": text, "speaker": name}
+        for at, (name, text) in enumerate(said)
+    ]
+    job = site.add(files={"x.json": json.dumps({"segments": segments, "seconds": 8.0})}, original="x", kind="audio")
+    text = page(site, f"/jobs/{job.id}")
+    assert re.findall(r"<b(?: class=\"b\")?>([^<]*)</b>", text) == ["Anna", "Ben", "Speaker 3"], "one for each turn"
+    assert text.count('height="8"') == 3, "one bar for each turn"
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", "null", '{"statements": 3}', '{"segments": [{"start": "x"}]}', "[" * 5000]
 )
