@@ -1,5 +1,6 @@
 """What `inboxd correct` prints: a document with the numbers by which its parts are corrected; what was recorded."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Group
@@ -38,8 +39,10 @@ def report(row: JobRow, record: Mapping[str, object], count: int) -> Group:
     lines = [f"{printable(row['file'])} ({row['id'][:8]}): {corrections.describe(each)}" for each in made]
     lines.append(f"Files: {shown(row['result_path'] or '')}/{corrected_files.FOLDER}/")
     left = [str(each) for each in review] if isinstance(review, list) else []
+    if any("segment" in each or "line" in each for each in made):  # no check repeats the reasons for these
+        left += [each for each in json.loads(row["review"] or "[]") if each not in left]
     lines += ["Still to review:", *(f"  {each}" for each in left)] if left else ["The checks find nothing to review."]
-    if row["review"] and not left:
+    if row["review"]:
         lines.append(f"To close the review: inboxd reviewed {row['id'][:8]}")
     return Group(*map(safe_text, lines))
 
@@ -99,9 +102,11 @@ def _pages(document: documents.TextPages) -> Iterator[Part]:
 
 
 def _segments(document: documents.Transcript) -> Iterator[Part]:
-    table = _table("segment", "at", "text")
+    has_speakers = any(segment.voice for segment in document.segments)
+    table = _table("segment", "at", *(["speaker"] if has_speakers else []), "text")
     for number, segment in enumerate(document.segments, 1):
-        _add(table, number, (span(segment.start), segment.spoken))
+        voice = [segment.voice] if has_speakers else []
+        _add(table, number, (span(segment.start), *voice, segment.spoken))
     yield table
     yield _example("--segment 2 'the right text'")
 

@@ -98,7 +98,7 @@ def describe(change: Change) -> str:
         return changed[:1].upper() + changed[1:]
     line = f"Page {change.get('page')}, line {change.get('line')}"
     place = f"Segment {change['segment']}" if "segment" in change else line
-    return f"{place}: “{was}” → “{change.get('text')}”"
+    return f"{place}: “{str(was).strip()}” → “{change.get('text')}”"
 
 
 def _changed(values: object, was: object) -> str:

@@ -29,6 +29,7 @@ from processors.corrections.changes import (
 from processors.statements.records import MIN_CONFIDENCE
 
 C = TypeVar("C", RowChange, LineChange, SegmentChange)
+_PLACES = {RowChange: "rows", LineChange: "lines", SegmentChange: "segments"}
 
 _MEMORY_BYTES = 2 << 30  # address space
 _CPU_SECONDS = 60
@@ -90,7 +91,7 @@ def _only(kind: type[C], changes: Sequence[Change]) -> list[C]:
     """
     found = [change for change in changes if isinstance(change, kind)]
     if len(found) < len(changes):
-        raise InvalidChange("This kind of correction does not fit the document.")
+        raise _does_not_fit(_PLACES[kind])
     return found
 
 
@@ -102,8 +103,12 @@ def _of_figures(changes: Sequence[Change]) -> list[FieldsChange | ItemChange]:
     """
     found = [change for change in changes if isinstance(change, FieldsChange | ItemChange)]
     if len(found) < len(changes):
-        raise InvalidChange("This kind of correction does not fit the document.")
+        raise _does_not_fit("fields and items")
     return found
+
+
+def _does_not_fit(places: str) -> InvalidChange:
+    return InvalidChange(f"This kind of correction does not fit the document: you can correct its {places}.")
 
 
 def main() -> int:

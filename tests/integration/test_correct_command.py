@@ -42,7 +42,9 @@ def test_each_kind_is_corrected_and_the_rest_of_the_review_shown(web_place: Plac
     invoice = json.loads((web_place.outbox / "invoice/corrected/invoice.json").read_text())
     assert (invoice["number"], invoice["due_date"]) == ("R-7", None)
     web_place.inboxd("correct", jobs["text"], "--line", "1", "CORNER LADDER")
-    web_place.inboxd("correct", jobs["transcript"], "--segment", "2", "Gutenberg")
+    shown = web_place.inboxd("correct", jobs["transcript"], "--segment", "2", "Gutenberg").stdout
+    assert "1 row is flagged, on page 1" in shown, "no check repeats the reasons of a transcript"
+    assert "To close the review: inboxd reviewed" in shown
     shown = web_place.inboxd("correct", jobs["transcript"]).stdout
     assert "Gutenberg" in shown and "“Gudenburg” → “Gutenberg”" not in shown
     assert "Segment 2" in shown
@@ -67,7 +69,7 @@ def test_changes_of_a_file_are_made_at_once(web_place: Place, jobs: dict[str, st
         ("statement", ["--row", "2", "--item", "1", "debit=1"], "one place"),
         ("statement", ["--row", "2", "debit=x"], "must be a number"),
         ("statement", ["--row", "2", "--remove"], "--remove removes one item"),
-        ("statement", ["debit=1"], "does not fit"),
+        ("statement", ["debit=1"], "you can correct its rows"),
         ("text", ["--page", "1", "x"], "one place"),
         ("text", ["--line", "1"], "new text"),
         ("text", ["--from", "missing.json"], "cannot be read"),
