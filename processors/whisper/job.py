@@ -11,7 +11,7 @@ from processors.whisper.option_values import Format
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.speakers.embeddings import VoiceEncoder
 from processors.whisper.speakers.samples import VoiceSamples
-from processors.whisper.track import checkpoints, review, transcript
+from processors.whisper.track import checkpoints, hidden_speech, review, transcript
 from processors.whisper.track.engine import Engine
 from processors.whisper.track.interleaving import Task
 from processors.whisper.track.transcriber import TrackTranscriber
@@ -114,7 +114,11 @@ def _transcript(
             transcriber = TrackTranscriber(models.engine, models.detector, options, of_source, encoder, known)
             found.append((yield from transcriber.transcribe(track)))
             length = track.decoded_seconds
-    return transcript.merge(found, options.speaker_names) if options.is_labeled else found[0]
+    if options.is_labeled:
+        return transcript.merge(found, options.speaker_names)
+    if options.channel == "mix" and (track.has_different_channels or (track.channels > 1 and not found[0].has_words)):
+        return hidden_speech.noted(found[0], work.source, options, models.detector, of_source)
+    return found[0]
 
 
 def _sources(path: Path, options: TranscribeOptions) -> list[_Source]:

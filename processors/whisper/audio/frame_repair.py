@@ -19,6 +19,8 @@ _CLIPPED = 1.41  # +3 dB: lossy codecs overshoot, and openai-whisper clips that
 _CREST = 4.0  # of speech, above the 99th percentile of 20 ms; a higher peak is a click, which may be clipped
 _RECOVERY_DB_PER_SECOND = 0.5
 _PHASE_SECONDS = 0.5  # time constant of the energies that are compared
+_SAME_SOUND = 0.5  # correlation of two channels, -1 to 1
+_SILENT_ENERGY = 1e-5  # of a channel, relative to that of full scale for a second: 10 s at -60 dB
 _OPPOSITE = 10.0  # energy of the difference of two channels, as a multiple of that of their sum
 
 
@@ -32,6 +34,13 @@ class FrameRepair:
         self.opposite_seconds = 0.0  # in which a channel was inverted, so far
         self._gain = 1.0
         self._sum_energy = self._difference_energy = 0.0
+        self._energies = np.zeros(4)  # of two channels, their sum and their difference, times seconds; so far
+
+    @property
+    def has_different_channels(self) -> bool:
+        """True if each of two channels has its own sound, such as the two sides of a telephone call."""
+        left, right, both, difference = map(float, self._energies)
+        return min(left, right) > _SILENT_ENERGY and abs(both - difference) < _SAME_SOUND * (both + difference)
 
     def repaired(self, frame: av.AudioFrame) -> av.AudioFrame:
         """The frame itself, or a repaired copy."""
@@ -73,9 +82,11 @@ class FrameRepair:
 
     def _in_phase(self, samples: np.ndarray, seconds: float) -> np.ndarray:
         left, right = samples.astype(np.float32) if samples.dtype.kind == "i" else samples
-        keep = math.exp(-seconds / _PHASE_SECONDS)
-        self._sum_energy = keep * self._sum_energy + _energy(left + right)
-        self._difference_energy = keep * self._difference_energy + _energy(left - right)
+        keep, energies = math.exp(-seconds / _PHASE_SECONDS), [*map(_energy, (left, right, left + right, left - right))]
+        full_scale = float(np.iinfo(samples.dtype).max) if samples.dtype.kind == "i" else 1.0
+        self._energies += np.multiply(energies, seconds / full_scale**2)
+        self._sum_energy = keep * self._sum_energy + energies[2]
+        self._difference_energy = keep * self._difference_energy + energies[3]
         if self._difference_energy <= _OPPOSITE * self._sum_energy:
             return samples
         self.opposite_seconds += seconds

@@ -79,6 +79,11 @@ class Track:
         """The seconds so far in which two channels had opposite phase, so that their difference was used."""
         return self._repair.opposite_seconds
 
+    @property
+    def has_different_channels(self) -> bool:
+        """True if each of two channels has its own sound, so far."""
+        return self._repair.has_different_channels
+
     def blocks(self) -> Iterator[Block]:
         """The sound, in blocks of about ten seconds.
 

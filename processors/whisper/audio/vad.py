@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound, levels
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound, added, levels
 
 THRESHOLD = 0.35  # below Silero's 0.5: a false positive costs a decoded window, a false negative costs words
 PAD_SECONDS = 0.2  # added before and after speech, for soft first and last sounds
@@ -131,16 +131,7 @@ def _without_hum(sound: Sound) -> Sound:
     hum = np.fft.irfft(spectrum, len(padded))[margin : margin + steps]
     if np.mean(hum**2) <= _HUM_SHARE * np.vdot(sound, sound) / len(sound):
         return sound
-    return _added(sound, -hum, _HUM_STEP)
-
-
-def _added(sound: Sound, values: NDArray[np.float64], step: int) -> Sound:
-    """Add `values` to the sound, one in the middle of each `step` samples, interpolated between them."""
-    middles, found = np.arange(len(values)) * step + (step - 1) / 2, np.empty_like(sound)
-    for start in range(0, len(sound), _AT_ONCE):  # interpolation takes 16 bytes a sample
-        piece = sound[start : start + _AT_ONCE]
-        found[start : start + len(piece)] = piece + np.interp(np.arange(start, start + len(piece)), middles, values)
-    return found
+    return added(sound, -hum, _HUM_STEP)
 
 
 def _amplified(sound: Sound) -> Sound:

@@ -81,6 +81,23 @@ def _phase(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         )
 
 
+def _offset(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    faults = found.faults
+    if faults.offset_seconds:
+        yield (
+            f"The sound has a constant offset of up to {abs(faults.offset):.0%} of full scale, which inboxd removed. "
+            "Check the recorder, and check the transcript where the sound is distorted."
+        )
+
+
+def _tones(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if tones := sorted(found.faults.tones, key=lambda tone: tone.hertz):
+        hertz = list(dict.fromkeys(f"{tone.hertz:.0f}" for tone in tones))
+        names = ", ".join(hertz[:_MAX_PLACES]) + (" …" if len(hertz) > _MAX_PLACES else "")
+        stretches = uncertainty.joined([uncertainty.Stretch(start=tone.start, end=tone.end) for tone in tones])
+        yield f"A steady tone ({names} Hz) covers the sound at {_stretches(stretches)}; inboxd removed it."
+
+
 def _rate(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.has_words and 0 < found.rate_hz < _LOWEST_RATE_HZ:
         yield (
@@ -106,8 +123,21 @@ def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         yield f"The sound ends at {clock(found.seconds)}, before the first clip starts: correct `clip_timestamps`."
     elif found.tracks > 1 and options.track != "all":
         yield f"inboxd transcribed only sound track {found.track} of {found.tracks}: `track` selects another."
-    elif options.channel == "mix" and found.channels > 2:  # FFmpeg's mix leaves one out: the low-frequency channel
-        yield f'Its {found.channels} channels were mixed: `channel = "each"` transcribes each one separately.'
+
+
+def _hidden(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    for channel, places in found.hidden.items():
+        seconds, at = sum(place.seconds for place in places), _places(place.at_seconds for place in places)
+        yield (
+            f"Somebody speaks in channel {channel} for {seconds:.0f} s, at {at}, where "
+            f'the mix of the {found.channels} channels has no text: set `channel = {channel}`, or "each".'
+        )
+    if found.at_once:
+        seconds = sum(place.seconds for place in found.at_once)
+        yield (
+            f"Two people speak at once in different channels for {seconds:.0f} s, at "
+            f'{_places(p.at_seconds for p in found.at_once)}: words of one may be missing. Set `channel = "each"`.'
+        )
 
 
 def _untranscribed(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -245,9 +275,12 @@ _CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = 
         _clock,
         _not_numbers,
         _phase,
+        _offset,
+        _tones,
         _rate,
         _tracks,
         _empty,
+        _hidden,
         _untranscribed,
         _language,
         _other_parts,

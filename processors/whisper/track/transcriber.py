@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.whisper.audio import parts, reader, vad
+from processors.whisper.audio import parts, reader, steady, vad
 from processors.whisper.audio.prefetch import prefetch
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.speakers import samples
@@ -64,6 +64,7 @@ class TrackTranscriber:
         self._segments: list[Segment] = []
         self._dropped: list[Segment] = []
         self._untranscribed: list[reader.Interval] = []
+        self._faults = steady.Faults()
 
     def transcribe(self, track: reader.Track) -> Task[Transcript]:
         """The transcript of `track`.
@@ -112,6 +113,7 @@ class TrackTranscriber:
             lacks_end=track.lacks_end,
             clock_resets=tuple(round(each, 2) for each in track.clock.resets),
             opposite_seconds=round(track.opposite_seconds, 1),
+            faults=self._faults,
             tracks=track.tracks,
             track=track.number,
             track_label=track.label,
@@ -125,7 +127,10 @@ class TrackTranscriber:
         yield from map(self._with_speech, found)  # a loop would hold a part while the next one is read
 
     def _with_speech(self, part: parts.Part) -> PartAndSpeech:
-        return part, self._detector.spans(part.samples) if self._options.vad else None
+        samples, faults = steady.repaired(part.samples)
+        self._faults += faults.moved(part.at_seconds)
+        part = replace(part, samples=samples)
+        return part, self._detector.spans(samples) if self._options.vad else None
 
     def _transcribe_languages(self, part: parts.Part, spoken: list[vad.Span]) -> Task[None]:
         """Transcribe each stretch of a part in its own language."""

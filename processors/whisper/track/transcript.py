@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from whisper.utils import SubtitlesWriter, WriteSRT, WriteTSV, WriteTXT, WriteVTT
 
 from processors import wellformed
+from processors.whisper.audio import steady
 from processors.whisper.audio.reader import Interval
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track import subtitle_files
@@ -45,11 +46,17 @@ class Transcript:
     exceeds_header: bool = False  # a WAV file with more sound than its header declares
     clock_resets: tuple[float, ...] = ()  # seconds where the file's timestamps jump
     opposite_seconds: float = 0.0  # of two channels in opposite phase
+    faults: steady.Faults = steady.Faults()  # of the sound, which inboxd removed
     tracks: int = 1  # sound tracks in the file
     track: int = 1  # the number of the one that was transcribed
     track_label: str = ""  # its language and title by the file's tags
     track_language: str | None = None  # a code, by the file's tags
     channels: int = 1  # of that track
+    hidden: Mapping[int, tuple[Interval, ...]] = field(
+        default_factory=dict
+    )  # speech in a channel, where the mix of all
+    # channels has no text
+    at_once: tuple[Interval, ...] = ()  # two people speak in different channels
     rate_hz: int = 0  # its samples per second; 0: not known
     is_clipped: bool = False  # only clips of it were requested
 
@@ -70,6 +77,8 @@ class Transcript:
             **({"not_numbers": self.not_numbers} if self.not_numbers else {}),
             **({"track": self.track} if self.tracks > 1 else {}),
             **({"opposite_phase_seconds": self.opposite_seconds} if self.opposite_seconds else {}),
+            **({"offset_seconds": round(self.faults.offset_seconds, 1)} if self.faults.offset_seconds else {}),
+            **({"tones": [vars(tone) for tone in self.faults.tones]} if self.faults.tones else {}),
             "passed_over": [vars(gap) for gap in self.passed_over],
         }
 
@@ -95,6 +104,7 @@ def merge(channels: Sequence[Transcript], names: Sequence[str] = ()) -> Transcri
         clock_resets=tuple(dict.fromkeys(at for of in channels for at in of.clock_resets)),
         not_numbers=max(of.not_numbers for of in channels),
         opposite_seconds=max(of.opposite_seconds for of in channels),
+        faults=sum((of.faults for of in channels), steady.Faults()),
         seconds=max(of.seconds for of in channels),
         declared_seconds=max((of.declared_seconds for of in channels if of.declared_seconds), default=None),
         languages=dict(sum((Counter(of.languages) for of in channels), Counter())),

@@ -41,7 +41,7 @@ def uncertain(segments: Sequence[Segment], threshold: float | None, *, is_transl
         for window in windows.values()
         if not -math.inf < window[0].avg_logprob >= least or (not is_translation and _misses_much(window))
     ]
-    return _joined(sorted(found, key=lambda stretch: stretch.start))
+    return joined(found)
 
 
 def _misses_much(window: Sequence[Segment]) -> bool:
@@ -50,11 +50,12 @@ def _misses_much(window: Sequence[Segment]) -> bool:
     return tokens * (_CLEAR_LOGPROB - window[0].avg_logprob) > _MISSING_LOGPROB
 
 
-def _joined(stretches: Sequence[Stretch]) -> list[Stretch]:
-    joined: list[Stretch] = []
-    for each in stretches:
-        if joined and each.start - joined[-1].end <= _LONGEST_GAP_SECONDS:
-            joined[-1] = Stretch(start=joined[-1].start, end=max(joined[-1].end, each.end))
+def joined(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """The stretches in order of time, joined where there is hardly a gap between them."""
+    found: list[Stretch] = []
+    for each in sorted(stretches, key=lambda stretch: stretch.start):
+        if found and each.start - found[-1].end <= _LONGEST_GAP_SECONDS:
+            found[-1] = Stretch(start=found[-1].start, end=max(found[-1].end, each.end))
         else:
-            joined.append(each)
-    return joined
+            found.append(each)
+    return found

@@ -90,6 +90,30 @@ def test_float_sound_over_full_scale_is_transcribed(transcribe, tmp_path, kenned
     assert words(found.text) == words(KENNEDY)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_words_under_a_steady_tone_are_transcribed(transcribe, tmp_path, kennedy, way):
+    whistle = 0.3 * np.sin(2 * np.pi * 3000 * np.arange(len(kennedy)) / 16_000)
+    sound = kennedy * 0.35 + whistle
+    found = transcribe(write_wave(tmp_path / "tone.wav", (sound * 32767).astype("<i2")), way=way)
+    assert errors(KENNEDY, found.text) <= 0.1, found.text
+    assert found.review == "A steady tone (3000 Hz) covers the sound at 0:00-0:11; inboxd removed it."
+
+
+def test_sound_with_a_constant_offset_is_transcribed_and_reported(transcribe, tmp_path, kennedy):
+    found = transcribe(write_wave(tmp_path / "offset.wav", ((kennedy * 0.35 + 0.6) * 32767).astype("<i2")))
+    assert words(found.text) == words(KENNEDY) and found.review.startswith(
+        "The sound has a constant offset of up to 60%"
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_channel_that_noise_hides_in_the_mix_is_named(transcribe, tmp_path, kennedy, way):
+    noise = np.random.default_rng(1).standard_normal(len(kennedy)) * 0.25
+    sound = np.stack([noise, kennedy * 0.3], 1)
+    found = transcribe(write_wave(tmp_path / "call.wav", (sound * 32767).astype("<i2")), way=way)
+    assert "Somebody speaks in channel 2 for " in found.review
+
+
 def test_channels_in_opposite_phase_are_transcribed_and_reported(transcribe, tmp_path, kennedy):
     pair = (np.stack([kennedy, -kennedy], 1) * 32767).astype("<i2")
     found = transcribe(write_wave(tmp_path / "pair.wav", pair))

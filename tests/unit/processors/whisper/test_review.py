@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from processors.whisper import TranscribeOptions
+from processors.whisper.audio import steady
 from processors.whisper.audio.reader import Interval
 from processors.whisper.track import review
 from processors.whisper.track.segment import Segment
@@ -60,6 +61,13 @@ def test_language_with_nan_probability_is_a_guess():
     assert "The language is a guess: English." in reasons(language_probability=math.nan)
 
 
+def test_offset_and_tones_are_reported():
+    tones = (steady.Tone(hertz=1000.04, start=3.0, end=9.5), steady.Tone(hertz=150.0, start=2.0, end=9.5))
+    said = reasons(faults=steady.Faults(offset=-0.6, offset_seconds=11.0, tones=tones))
+    assert "constant offset of up to 60% of full scale" in said
+    assert "A steady tone (150, 1000 Hz) covers the sound at 0:02-0:10; inboxd removed it." in said
+
+
 def test_punctuation_alone_does_not_count_as_speech():
     assert reasons(a_segment(" ."), a_segment(" …", 5)) == "No speech was found."
 
@@ -67,7 +75,10 @@ def test_punctuation_alone_does_not_count_as_speech():
 def test_other_tracks_and_channels_are_suggested_without_speech():
     empty = {"segments": (), "language": None, "seconds": 60.0}
     assert "only sound track 1 of 2" in reasons(**empty, tracks=2)
-    assert "8 channels were mixed" in reasons(**empty, channels=8)
+    hidden = {2: (Interval(at_seconds=3.0, seconds=5.0),), 4: (Interval(at_seconds=7.0, seconds=2.0),)}
+    said = reasons(**empty, channels=8, hidden=hidden)
+    assert "channel 2 for 5 s, at 0:03, where the mix of the 8 channels has no text: set `channel = 2`" in said
+    assert "channel 4 for 2 s, at 0:07" in said
     assert reasons(**empty, channels=2) == "No speech was found."
     behind = TranscribeOptions(clip_timestamps="70,80")
     assert "ends at 1:00, before the first clip" in " ".join(review.reasons(Transcript(**empty), behind))
