@@ -23,7 +23,8 @@ def declared_seconds(container: "av.container.InputContainer", stream: "av.Audio
     """The second at which the track ends as the file declares it; None if there is no reliable declaration."""
     form = container.format.name.split(",")[0]
     if form == "wav":
-        return _wav_seconds(path, stream)
+        chunk = wave_header.data_chunk(path)  # FFmpeg counts no more than the bytes that are present
+        return None if chunk is None else chunk.seconds
     if form == "matroska":
         return _clock_seconds(stream.metadata.get("DURATION", ""))
     if form == "mp3":
@@ -31,6 +32,8 @@ def declared_seconds(container: "av.container.InputContainer", stream: "av.Audio
         with path.open("rb") as file:
             return _counted_seconds(file, rate_hz) or _tagged_seconds(container.metadata, rate_hz)
     if not (form in _DECLARING and stream.duration and stream.time_base):
+        return None
+    if form == "asf" and len(container.streams) > 1:  # it declares the length of the longest stream
         return None
     start = stream.start_time or 0 if form == "mov" else 0  # its duration is the length of the track alone
     return float((start + stream.duration) * stream.time_base)
@@ -66,15 +69,6 @@ def _tagged_seconds(tags: Mapping[str, str], rate_hz: int) -> float | None:
     with suppress(ValueError):
         milliseconds = int(tags.get("TLEN", ""))
     return (samples / rate_hz if samples and rate_hz else milliseconds / 1000) or None
-
-
-def _wav_seconds(path: Path, stream: "av.AudioStream") -> float | None:
-    """Compute the seconds from the size in the data header: FFmpeg reports no more than the bytes that are present."""
-    chunk = wave_header.data_chunk(path)
-    bytes_per_second = (stream.codec_context.bit_rate or 0) / 8
-    if chunk is None or chunk.size is None or not bytes_per_second:
-        return None
-    return chunk.size / bytes_per_second
 
 
 def _clock_seconds(text: str) -> float | None:

@@ -23,6 +23,7 @@ _KNOWN = frozenset(
 )
 _KEPT = (b"fmt ", b"ds64", b"fact")  # what FFmpeg needs besides the data
 _MAX_KEPT_BYTES = 1 << 16
+_SAMPLES = (1, 3, 6, 7, 0xFFFE)  # codecs: linear, floating point, A-law, µ-law, "extensible", which names one of these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class DataChunk:
     start: int  # of its samples, in bytes of the file
     size: int | None  # in bytes; None: the header does not declare it
     goes_on: bool  # more bytes follow, which are not chunks of WAV
+    seconds: float | None  # of the declared data; None: the header does not tell
     padded_head: bytes  # a valid header in place of the bytes before `start`, if these lack padding; else empty
 
 
@@ -42,15 +44,16 @@ def data_chunk(path: Path) -> DataChunk | None:
         found = _find(file)
         if found is None:
             return None
-        start, size, kept = found
-        padded_head = b"" if kept is None else head + kept + _bytes_at(file, start - 8, 8)
+        start, size, kept, lacks_padding = found
+        padded_head = head + kept + _bytes_at(file, start - 8, 8) if lacks_padding else b""
         if not 0 < size < _UNKNOWN_SIZE and head[:4] == b"RIFF":
-            return DataChunk(start=start, size=None, goes_on=False, padded_head=padded_head)
-        return DataChunk(start=start, size=size, goes_on=_goes_on(file, start, size), padded_head=padded_head)
+            return DataChunk(start=start, size=None, goes_on=False, seconds=None, padded_head=padded_head)
+        goes_on, seconds = _goes_on(file, start, size), _seconds(kept, size)
+        return DataChunk(start=start, size=size, goes_on=goes_on, seconds=seconds, padded_head=padded_head)
 
 
-def _find(file: BinaryIO) -> tuple[int, int, bytes | None] | None:
-    """Start and size of the data chunk, and the chunks to keep of those before it if one of them lacks padding."""
+def _find(file: BinaryIO) -> tuple[int, int, bytes, bool] | None:
+    """Start and size of the data chunk, the chunks to keep of those before it, and whether one of them lacks padding."""
     at, large_size, kept, lacks_padding = 12, None, b"", False
     for _ in range(_MAX_CHUNKS):
         head = _bytes_at(file, at, 8)
@@ -61,13 +64,37 @@ def _find(file: BinaryIO) -> tuple[int, int, bytes | None] | None:
             large_size = struct.unpack_from("<Q", sizes, 8)[0]
         if head[:4] == b"data":
             counted = large_size if size == _IN_DS64 and large_size is not None else size
-            return at + 8, counted, kept if lacks_padding else None
+            return at + 8, counted, kept, lacks_padding
         if head[:4] in _KEPT and size <= _MAX_KEPT_BYTES:
             kept += _bytes_at(file, at, 8 + size) + bytes(size % 2)
         end = _end(file, at + 8, size)
         lacks_padding |= end == at + 8 + size and size % 2 == 1
         at = end
     return None
+
+
+def _seconds(kept: bytes, size: int) -> float | None:
+    """The length of this many bytes of data. kept: the chunks before it.
+
+    Only the blocks of linear, A-law and µ-law samples have a fixed duration. Of other codecs, the chunk `fact` counts
+    the samples: programs write wrong byte rates for them.
+    """
+    chunks: dict[bytes, bytes] = {}
+    at = 0
+    while at + 8 <= len(kept):
+        length = struct.unpack_from("<I", kept, at + 4)[0]
+        chunks[kept[at : at + 4]] = kept[at + 8 : at + 8 + length]
+        at += 8 + length + length % 2
+    form, fact = chunks.get(b"fmt ", b""), chunks.get(b"fact", b"")
+    if len(form) < 16:
+        return None
+    codec, channels, rate_hz, _, block_bytes, bits = struct.unpack_from("<HHIIHH", form)
+    if not rate_hz:
+        return None
+    if codec in _SAMPLES and block_bytes and block_bytes == channels * ((bits + 7) // 8):
+        return float(size / block_bytes / rate_hz)
+    samples = struct.unpack_from("<I", fact)[0] if len(fact) >= 4 else 0
+    return samples / rate_hz if 0 < samples < _UNKNOWN_SIZE else None
 
 
 def _end(file: BinaryIO, start: int, size: int) -> int:

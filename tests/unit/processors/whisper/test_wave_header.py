@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from processors.whisper.audio import reader
-from tests.unit.processors.whisper.recordings import chunk, tone, write_wave
+from tests.unit.processors.whisper.recordings import chunk, tone, write_film, write_wave
 
 SOUND = (tone(3, rate_hz=16_000) * 32767).astype("<i2")
 INFO = b"INFO" + chunk(b"ICMT", b"all data of the session")
@@ -98,6 +98,16 @@ def test_cut_file_declares_more_than_it_has(tmp_path):
     path.write_bytes(path.read_bytes()[:50_000])
     track = read(path)
     assert track.declared_seconds == 3.0 and track.decoded_seconds < 1.6 and not track.exceeds_header
+
+
+@pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav", "pcm_alaw", "pcm_u8", "pcm_s24le", "libmp3lame"])
+def test_duration_of_other_codecs_is_that_of_their_samples(tmp_path, codec):
+    path = write_film(tmp_path / "talk.wav", [(0.0, tone(3))], codec=codec)
+    track = read(path)
+    assert track.declared_seconds == pytest.approx(track.decoded_seconds, abs=0.06)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    track = read(path)
+    assert track.declared_seconds == pytest.approx(3.0, abs=0.06) and track.decoded_seconds < 1.6
 
 
 def test_size_of_a_large_file_is_in_ds64(tmp_path):
