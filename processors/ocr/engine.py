@@ -20,6 +20,7 @@ from processors.ocr.ink import Ink, find_ink, find_lines_outside
 from processors.ocr.recognition import Recognized, recognize
 from processors.ocr.regions import shift
 from processors.ocr.sessions import open_rapidocr
+from processors.ocr.struck import mark_struck
 from processors.ocr.text_lines import TextBox
 from processors.pages.check_boxes import Square
 
@@ -197,7 +198,7 @@ class RapidOcrEngine:
         read += [each for each in second if each.box.confidence >= _SURE and each.box.text.strip()]
         unread = [each for each in second if not (each.box.confidence >= _SURE and each.box.text.strip())]
         found = _sort(read, unread)
-        found = replace(found, boxes=join_cells(found.boxes, drawn))
+        found = replace(found, boxes=mark_struck(join_cells(found.boxes, drawn), drawn))
         if squares and check_boxes.may_be_letters(found.boxes):
             return self._read(original, scale, with_check_boxes=False)
         return self._with_check_boxes(found, squares, original, ink) if squares else found

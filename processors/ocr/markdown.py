@@ -3,6 +3,7 @@
 import re
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from processors.ocr.reading_order import Block, Line
@@ -23,6 +24,7 @@ Row = list[list[Placed]]  # cells of a line, each of some pieces
 
 def to_markdown(blocks: Sequence[Block], level: int = 1) -> str:
     """The blocks as Markdown. `level`: the level of the largest headings."""
+    blocks = [Block(tuple(_with_struck(line) for line in block.lines)) for block in blocks]
     heights = [line.height for block in blocks for line in block.lines for _ in range(len(line.text))]
     body = statistics.median(heights) if heights else 0.0
     return "\n\n".join(part for block in blocks for part in _parts(block, body, level))
@@ -45,6 +47,19 @@ def _parts(block: Block, body: float, level: int) -> Iterator[str]:
             count = _count_paragraph(lines, pitch, body)
             yield _paragraph(lines[:count], max(line.right for line in block.lines))
         lines = lines[count:]
+
+
+def _with_struck(line: Line) -> Line:
+    """The line with marks around what is struck out."""
+    are_struck = [all(box.is_struck for box in each.boxes) for each in line.placed]
+    if not any(are_struck):
+        return line
+    placed = []
+    for number, (each, is_struck) in enumerate(zip(line.placed, are_struck, strict=True)):
+        begins = is_struck and not (number and are_struck[number - 1])
+        ends = is_struck and not any(are_struck[number + 1 : number + 2])
+        placed.append(replace(each, text=f"{'~~' * begins}{each.text.strip()}{'~~' * ends}"))
+    return Line(tuple(placed))
 
 
 # ---------------------------------------------------------------------------------------------- tables

@@ -220,7 +220,7 @@ def _text_box(word: pages.PlacedWord) -> TextBox:
     if abs(word.angle - round(word.angle / 90) * 90) > _TILTED:
         corners, first = _tilted(word), 0
     a, b, c, d = corners[first:] + corners[:first]
-    return TextBox(text=word.text, confidence=1.0, corners=(a, b, c, d))
+    return TextBox(text=word.text, confidence=1.0, corners=(a, b, c, d), is_struck=word.is_struck)
 
 
 def _tilted(word: pages.PlacedWord) -> tuple[Point, Point, Point, Point]:

@@ -1,5 +1,6 @@
 """The text of pages as result files (plain, Markdown, JSON with boxes), and the reasons to review it."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -117,6 +118,8 @@ def review(read: Sequence[PageText], min_confidence: float, *, with_uncertain: b
         if unknown:
             noun = "character" if unknown == 1 else "characters"
             reasons.append(f"page {page.number}: {unknown} unreadable {noun} in the text layer")
+        if struck := _struck(page):
+            reasons.append(f"page {page.number}: words are struck out: {struck}")
         if page.uncertain and with_uncertain:
             reasons.append(f"page {page.number}: lines too uncertain to use: {len(page.uncertain)}")
         if page.scale < _LEGIBLE_SCALE:
@@ -124,6 +127,18 @@ def review(read: Sequence[PageText], min_confidence: float, *, with_uncertain: b
                 f"page {page.number} was {page.notes[0] if page.notes else 'reduced'}: small print may be lost"
             )
     return reasons
+
+
+def _struck(page: PageText) -> str:
+    """The words that a line strikes out, shortened; "" if there are none."""
+    runs = [
+        " ".join(box.text for box in run)
+        for line in page.lines
+        for is_struck, run in itertools.groupby(line, key=lambda box: box.is_struck)
+        if is_struck
+    ]
+    more = "; …" if len(runs) > _MOST_QUOTED else ""
+    return "; ".join(f'"{run[:_QUOTED_CHARACTERS]}"' for run in runs[:_MOST_QUOTED]) + more
 
 
 def _unread(read: Sequence[PageText]) -> list[str]:
@@ -188,7 +203,13 @@ def _page(page: PageText) -> dict[str, object]:
             {
                 "text": text_lines.format_lines([line]).strip(),
                 "pieces": [
-                    {"text": box.text, "confidence": round(box.confidence, 4), "box": box.corners} for box in line
+                    {
+                        "text": box.text,
+                        "confidence": round(box.confidence, 4),
+                        "box": box.corners,
+                        **({"struck": True} if box.is_struck else {}),
+                    }
+                    for box in line
                 ],
             }
             for line in page.lines

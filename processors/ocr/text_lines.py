@@ -20,6 +20,7 @@ class TextBox:
     text: str
     confidence: float  # 0 to 1
     corners: tuple[Point, Point, Point, Point]  # clockwise from the upper left corner of the text, in pixels
+    is_struck: bool = False  # a line strikes it out
 
     @property
     def width(self) -> float:

@@ -1,7 +1,7 @@
 """Reads the content of a PDF page: the visible text of its text layer, and a picture of all else for OCR."""
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,7 @@ from processors.pages.list_boxes import mark_entries
 from processors.pages.missing_fonts import find_undrawn
 from processors.pages.page import Box, Doubt, PlacedWord
 from processors.pages.spaced import find_dividers, join_spaced
+from processors.pages.struck import find_struck
 from processors.pages.symbols import is_private
 from processors.pages.text_layer import place_characters, read_characters, read_text
 from processors.pages.text_like import find_text_like
@@ -94,9 +95,11 @@ def _read_layer(
     in_doubt = {index for indices, _ in doubtful for index in indices}
     everything = frozenset(range(len(layer.characters)))
     placed = place_characters(page, text, layer.characters)
+    gray = textless.min(axis=2)
+    words = join_spaced(_words(placed, invisible | in_doubt, scale), find_dividers(gray))
     content = Content(
         text=read_text(text, layer.characters, invisible),
-        words=join_spaced(_words(placed, invisible | in_doubt, scale), find_dividers(textless.min(axis=2))),
+        words=_with_struck(words, gray),
         doubts=tuple(
             Doubt(
                 words=_words(placed, everything - indices, scale),
@@ -121,6 +124,11 @@ def _words(placed: Sequence[Char | None], omitted: Set[int], scale: float) -> tu
     """The words of those characters whose indices are not in `omitted`."""
     chars = (char for number, char in enumerate(placed) if number not in omitted)
     return find_words(attach_accents([char for char in chars if char is None or char.text]), scale)
+
+
+def _with_struck(words: Sequence[PlacedWord], gray: np.ndarray) -> tuple[PlacedWord, ...]:
+    struck = find_struck(words, gray)
+    return tuple(replace(word, is_struck=number in struck) if struck else word for number, word in enumerate(words))
 
 
 def _find_doubtful(layer: Layer, ink: np.ndarray, invisible: Set[int]) -> list[tuple[set[int], str]]:

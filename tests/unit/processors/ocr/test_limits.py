@@ -222,6 +222,19 @@ def test_characters_in_cells_are_words(ocr: Ocr, tmp_path: Path):
     assert review == ()
 
 
+def test_words_that_are_struck_out_are_marked(ocr: Ocr, tmp_path: Path):
+    lines = ["The rent is 1,250.00 EUR per month.", "Payable on the first of a month.", "HEATING COSTS EXTRA"]
+    page = _page(lines, (1240, 500), 32)
+    draw, font = ImageDraw.Draw(page), ImageFont.truetype(ROBOTO, 32)
+    left, end = (80 + draw.textlength(lines[0][:at], font=font) for at in (12, 20))
+    draw.line((left, 102, end, 102), fill="black", width=3)
+    draw.line((80, 80 + 51 + 38, 500, 80 + 51 + 38), fill="black", width=2)  # underlined
+    draw.line((80, 202, 80 + draw.textlength(lines[2], font=font), 204), fill="black", width=3)
+    text, review = _read(ocr, page, tmp_path)
+    assert [" ".join(line.split()) for line in text.splitlines()] == lines
+    assert review == ('page 1: words are struck out: "1,250.00"; "HEATING COSTS EXTRA"',)
+
+
 def test_amounts_of_two_columns_are_not_glued(ocr: Ocr, tmp_path: Path):
     page, font = Image.new("RGB", (900, 500), "white"), ImageFont.truetype(ROBOTO, 30)
     for number, (item, price, amount) in enumerate((("Brush 2 x", "49,90", "99,80"), ("Paint 3 x", "12,50", "37,50"))):

@@ -1,5 +1,7 @@
 """Markdown of pages made by hand."""
 
+from dataclasses import replace
+
 from processors.ocr.markdown import to_markdown
 from processors.ocr.reading_order import order
 from processors.ocr.text_lines import TextBox
@@ -60,6 +62,12 @@ def test_lists_and_their_continued_lines():
     boxes = [_box("• Paint, white", 50, 100), _box("and very matt", 64, 120), _box("• Brush", 50, 140)]
     assert _markdown(*boxes) == "- Paint, white and very matt\n- Brush"
     assert _markdown(_box("1. First", 50, 100), _box("2) Second", 50, 120)) == "1. First\n2) Second"
+
+
+def test_words_that_are_struck_out_are_marked():
+    words = [_box(word, 50 + 90 * number, 100) for number, word in enumerate(("Rent:", "1,250.00", "net", "1,300.00"))]
+    struck = [replace(word, is_struck=word.text in ("1,250.00", "net")) for word in words]
+    assert to_markdown(order(struck)) == "Rent: ~~1,250.00 net~~ 1,300.00"
 
 
 def test_markup_on_the_page_is_text():

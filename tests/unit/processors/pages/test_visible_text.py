@@ -98,6 +98,20 @@ def test_field_that_does_not_show_its_value_is_reported(read, value: bytes, appe
     assert (message in review) == bool(reported)
 
 
+@pytest.mark.parametrize("stroke", ["1 w 124 744 m 166 744 l S", "1 0 0 rg 124 743.5 42 0.8 re f"])
+def test_words_that_are_struck_out_are_reported(read, stroke: str):
+    lines = show("The rent is 1250.00 EUR") + show("Underlined words", y=700) + "60 698 m 150 698 l S "
+    text, review = read(one_page(lines + stroke + " 60 660 m 500 660 l S"), formats=("txt", "md"))
+    assert "The rent is 1250.00 EUR" in text and review == ('page 1: words are struck out: "1250.00"',)
+
+
+def test_annotation_that_strikes_words_out_is_reported(read):
+    quad = "/QuadPoints [122 752 168 752 122 737 168 737] /Rect [122 737 168 752] /C [1 0 0] /F 4 /P 3 0 R"
+    struck = f"<< /Type /Annot /Subtype /StrikeOut {quad} >>".encode()
+    text, review = read(one_page(show("The rent is 1250.00 EUR"), struck, page=b"/Annots [6 0 R]"))
+    assert text == "The rent is 1250.00 EUR\n" and review == ('page 1: words are struck out: "1250.00"',)
+
+
 def test_field_that_no_viewer_draws_is_reported(read):
     text, review = read(one_page(show("Surname:", y=680), field("Tx", "Quillfeather"), page=b"/Annots [6 0 R]"))
     assert text.split() == ["Surname:"] and "a form field without a picture was not read: Quillfeather" in review[0]
