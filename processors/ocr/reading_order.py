@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from processors import bidi
 from processors.ocr import text_lines
+from processors.ocr.column_heads import find_heads
 from processors.ocr.columns import split_regions
 from processors.ocr.initials import lower_initials
 from processors.ocr.rivers import Piece
@@ -90,11 +91,12 @@ def order(boxes: Sequence[TextBox]) -> tuple[Block, ...]:
     before: list[Block] = []
     after: list[Block] = []
     body = turned.pop(main, [])
+    heads = [] if main else [head for turn in (90, 270) for head in _take_heads(turned, turn, body, slope)]
     for turn, group in sorted(turned.items()):
         is_before = _center(group)[0] < min((_center([box])[0] for box in body), default=0.0)
         (before if is_before else after).extend(_blocks(group, slope, turn))
     stamps = (block for group in tilted for block in _blocks(group, math.radians(_angle(group[0])), 0))
-    return (*before, *_blocks(body, slope, main), *after, *stamps)
+    return (*before, *_blocks(body, slope, main, heads), *after, *stamps)
 
 
 def _split_sheet(boxes: Sequence[TextBox]) -> tuple[Sequence[TextBox], Sequence[TextBox]] | None:
@@ -159,10 +161,20 @@ def _center(boxes: Sequence[TextBox]) -> Point:
     return statistics.fmean(x for x, _ in corners), statistics.fmean(y for _, y in corners)
 
 
-def _blocks(boxes: Sequence[TextBox], slope: float, turn: int) -> list[Block]:
+def _take_heads(turned: dict[int, list[TextBox]], turn: int, body: Sequence[TextBox], slope: float) -> Sequence[Placed]:
+    """The headings of columns among the text with this turn, which are then removed from it."""
+    lines = text_lines.group_placed([_place(box, slope, turn) for box in turned.get(turn, ())])
+    heads = find_heads([[box for each in line for box in each.boxes] for line in lines], body)
+    if heads:
+        del turned[turn]
+    return heads
+
+
+def _blocks(boxes: Sequence[TextBox], slope: float, turn: int, heads: Sequence[Placed] = ()) -> list[Block]:
+    """heads: of columns, as if they were level."""
     if not boxes:
         return []
-    placed = join_scripts(lower_initials([_place(box, slope, turn) for box in boxes]))
+    placed = [*join_scripts(lower_initials([_place(box, slope, turn) for box in boxes])), *heads]
     is_right_to_left = bidi.is_right_to_left(each.text for each in placed)
     pieces = [_piece(number, each) for number, each in enumerate(placed)]
     blocks = []

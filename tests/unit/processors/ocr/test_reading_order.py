@@ -144,6 +144,23 @@ def test_line_that_runs_upwards_in_the_margin_is_one_line():
     assert _read([*_column(LEFT_COLUMN, 50), *turned]) == ["Contract number 7734-B", *LEFT_COLUMN]
 
 
+def _upwards(text: str, left: float, bottom: float) -> TextBox:
+    """Text that runs up from `bottom`."""
+    right, top = left + HEIGHT, bottom - CHARACTER * len(text)
+    return TextBox(text=text, confidence=1.0, corners=((left, bottom), (left, top), (right, top), (right, bottom)))
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_headings_that_run_upwards_are_read_above_their_columns(down: bool):
+    rows = [("Marsh, Eleanor", "8", "7", "6"), ("Hill, Anne", "4", "4", "0"), ("Brindle, Tom", "8", "8", "8")]
+    heads = [_upwards(text, 205 + 60 * number, 95) for number, text in enumerate(("Monday", "Tuesday", "Friday"))]
+    if down:
+        heads = [replace(head, corners=head.corners[2:] + head.corners[:2]) for head in heads]
+    title = _box("Hours of each employee", 50, 20)
+    read = [" ".join(line.split()) for line in _read([*_rows(rows, (50, 208, 268, 328)), *heads, title])]
+    assert read == [title.text, "Monday Tuesday Friday", *_flat(tuple(rows))]
+
+
 def test_vertical_japanese_is_read_down_and_from_the_right():
     def down(text: str, left: float) -> TextBox:
         right, bottom = left + 14, 100 + 14 * len(text)
