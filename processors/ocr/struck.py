@@ -13,6 +13,7 @@ from processors.ocr.text_lines import Point, TextBox
 from processors.pages.struck import find_lines, zone
 
 _SHORTEST = 2.0  # letter heights of a line, which is longer than any stroke of a letter
+_LONGER = 1.3  # times the height of a box: shorter lines are parts of icons
 _THICKEST = 0.16  # of a box's height
 _LEVEL = 0.1  # of a box's height: how far a box may slope
 _OF_WORD = 0.7  # share of its width that is struck out
@@ -42,7 +43,8 @@ def _parts(box: TextBox, place: Bounds, others: Sequence[Bounds], lines: np.ndar
     most = min(each[0] for each in beside) - _BEYOND * height, max(each[2] for each in beside) + _BEYOND * height
     struck = _struck_columns(place, most, lines, share)
     words = list(re.finditer(r"\S+", box.text))
-    marks = [_is_struck(word, len(box.text), struck) for word in words]
+    long = struck.sum() >= _LONGER * height * share
+    marks = [long and _is_struck(word, len(box.text), struck) for word in words]
     if not any(marks):
         yield box
         return
@@ -55,16 +57,15 @@ def _parts(box: TextBox, place: Bounds, others: Sequence[Bounds], lines: np.ndar
 
 
 def _struck_columns(place: Bounds, most: tuple[float, float], lines: np.ndarray, share: float) -> np.ndarray:
-    """True for each column of pixels, from the left side of the box to the right one, in which a line is."""
-    left, right = (round(side * share) for side in (place[0], place[2]))
-    top, bottom = (round(side * share) for side in zone(place))
-    part = lines[max(0, top) : bottom + 1, max(0, left) : right]
-    thickness = part.sum(axis=0)
+    """True for each column of pixels, from the left side of the box to the right one, in which a line is. A line that
+    goes on beyond the positions `most` is no part of the text."""
+    top, bottom = (max(0, round(side * share)) for side in zone(place))
+    band = lines[top : bottom + 1]
+    thickness = band[:, max(0, round(place[0] * share)) : max(0, round(place[2] * share))].sum(axis=0)
     thin = (thickness > 0) & (thickness <= max(3, _THICKEST * (place[3] - place[1]) * share))
-    outside = [
-        lines[top : bottom + 1, max(0, round(side * share))].any() for side in most if side * share < lines.shape[1]
-    ]
-    return np.zeros_like(thin) if any(outside) else thin
+    ends = [round(side * share) for side in most]
+    goes_on = any(band[:, end].any() for end in ends if 0 <= end < band.shape[1])
+    return np.zeros_like(thin) if goes_on else thin
 
 
 def _is_struck(word: "re.Match[str]", length: int, struck: np.ndarray) -> bool:

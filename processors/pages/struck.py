@@ -57,7 +57,7 @@ def _crossed(boxes: np.ndarray, lines: np.ndarray) -> list[int]:
 
 
 def _is_struck(box: np.ndarray, boxes: np.ndarray, lines: np.ndarray) -> bool:
-    left, top, right, bottom = (int(side) for side in box)
+    left, top, right, bottom = (max(0, int(side)) for side in box)
     height = bottom - top
     first, last = top + int(_HIGHEST * height), top + int(_LOWEST * height) + 1
     covered = lines[top:bottom, left:right].mean(axis=1) >= _COVERED
