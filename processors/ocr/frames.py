@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _STROKES = frozenset("1Iil|[](){}/\\!-_—–=.:,'°oO0口□ロ日D")  # characters that look like edges and frames
+_SHAPES = frozenset("口□回ロ日田目十个丨一卜丁")  # characters that look like corners of a QR code, arrows and axes
 _LONGEST = 6  # characters
 _SURE = 0.8  # confidence of such a text that is used even if it touches a line
 _RIM = 3  # pixels around a box
 _CROSSED = 0.4  # of the contrast within the box: more contrast along its rim shows that lines continue outside
+
+
+def without_shapes(boxes: Sequence[TextBox], words: Sequence[PlacedWord] = ()) -> list[TextBox]:
+    """The boxes without single squares, arrows and lines, unless the page has other Chinese or Japanese text."""
+    read = [box for box in boxes if box.text.strip() not in _SHAPES]
+    others = "".join([*(box.text for box in read), *(word.text for word in words)])
+    return list(boxes) if any("\u3040" <= char <= "\u9fff" for char in others) else read
 
 
 def is_frame(box: TextBox, words: Sequence[PlacedWord], image: "Image.Image") -> bool:

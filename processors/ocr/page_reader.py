@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
 from processors import pages
-from processors.ocr.frames import is_frame
+from processors.ocr.frames import is_frame, without_shapes
 from processors.ocr.regions import RegionReader, clip, join, rotate
 from processors.ocr.text import PageText, Source
 from processors.ocr.text_lines import Point, TextBox
@@ -68,7 +68,7 @@ class PageReader:
         read, boxes = _from_layer(page, verdict.kept)
         new = [
             box
-            for box in found.boxes
+            for box in without_shapes(found.boxes, verdict.kept)
             if not _is_drawn_twice(box, verdict.kept) and not is_frame(box, verdict.kept, rest)
         ]
         read = replace(
@@ -104,6 +104,7 @@ class PageReader:
         if page.textless is not None and _is_blank(image):
             return _from_layer(page, words) if words else (replace(_page_text(page), size=image.size), ())
         found = self._engine().read_upright(image, may_be_rotated=was_rotated)
+        boxes = without_shapes(found.boxes, words)
         read = replace(
             _page_text(page),
             size=found.image.size,
@@ -112,10 +113,10 @@ class PageReader:
             uncertain=tuple(found.uncertain),
             unread=found.unread,
             unknown=found.unknown,
-            source=_source(words, found.boxes),
+            source=_source(words, boxes),
             warnings=(*page.warnings, _STAMPED) if found.is_stamped else page.warnings,
         )
-        return read, [*(rotate(_text_box(word), image.size, found.rotation) for word in words), *found.boxes]
+        return read, [*(rotate(_text_box(word), image.size, found.rotation) for word in words), *boxes]
 
     # ------------------------------------------------------------------------------------------ doubts
 

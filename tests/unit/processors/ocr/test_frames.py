@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image, ImageDraw
 
-from processors.ocr.frames import is_frame
+from processors.ocr.frames import is_frame, without_shapes
 from processors.ocr.text_lines import TextBox
 from processors.pages.page import PlacedWord
 
@@ -38,3 +38,19 @@ def test_frame_around_a_word_is_no_character(picture: Image.Image):
     mark = PlacedWord(text="[ ]", left=110, top=130, right=120, bottom=150)
     assert is_frame(box("口", 90, 110, 135, 175, confidence=0.95), [mark], picture)
     assert not is_frame(box("口", 140, 110, 170, 175, confidence=0.95), [mark], picture)
+
+
+@pytest.mark.parametrize(
+    ("texts", "left"),
+    [
+        (["Scan this code", "口", " 口 ", "回"], ["Scan this code"]),
+        (["出", "口", "口座番号"], ["出", "口", "口座番号"]),
+        (["口"], []),
+        (["0.8", "十", "个"], ["0.8"]),
+    ],
+)
+def test_corners_of_a_qr_code_are_no_characters(texts: list[str], left: list[str]):
+    boxes = [box(text, 0, 20 * number, 20, 20 * number + 15) for number, text in enumerate(texts)]
+    assert [each.text for each in without_shapes(boxes)] == left
+    word = PlacedWord(text="入口", left=0, top=0, right=20, bottom=20)
+    assert without_shapes(boxes, [word]) == boxes
