@@ -11,12 +11,13 @@ from PIL import Image as PillowImage
 from PIL import ImageOps, ImageStat
 from rapidocr.ch_ppocr_rec.typings import TextRecOutput
 
-from processors.ocr import check_boxes, orientation, stamps
+from processors.ocr import check_boxes, large_type, orientation, stamps
 from processors.ocr.boxes import Quad, bounds_of, padded, separate
 from processors.ocr.bundled_models import find_model, model_name
 from processors.ocr.cells import join_cells
 from processors.ocr.coverage import count_unknown, count_unread
 from processors.ocr.ink import Ink, find_ink, find_lines_outside
+from processors.ocr.lone_letters import find_lone_letters, is_letter
 from processors.ocr.recognition import Recognized, recognize
 from processors.ocr.regions import shift
 from processors.ocr.sessions import open_rapidocr
@@ -185,7 +186,7 @@ class RapidOcrEngine:
         area = _area(ink, image.size)
         if area is None:
             return _Found([], [], 0, 0)
-        boxes = separate(self._detect_in(image, area, scale or _scale(ink, area)), ink)
+        boxes = separate(self._detect_all(image, area, scale or _scale(ink, area), ink), ink)
         pixels = _bgr(image)
         models = [self._recognizer, *self._others]
         read: list[Recognized] = []
@@ -193,10 +194,13 @@ class RapidOcrEngine:
             if start:
                 self.pulse()
             read += recognize(models, pixels, boxes[start : start + _LINES_AT_ONCE], ink)
-        missed = find_lines_outside(ink, [bounds_of(box) for box in boxes])[:_MOST_MISSED]
-        second = recognize(models, pixels, [padded(line, image.size) for line in missed], ink)
+        outside = find_lines_outside(ink, [bounds_of(box) for box in boxes])[:_MOST_MISSED]
+        missed = [padded(line, image.size) for line in outside]
+        second = recognize(models, pixels, missed, ink)
         read += [each for each in second if each.box.confidence >= _SURE and each.box.text.strip()]
         unread = [each for each in second if not (each.box.confidence >= _SURE and each.box.text.strip())]
+        lone = [padded(letter, image.size) for letter in find_lone_letters(ink, [*boxes, *missed])]
+        read += [each for each in recognize(models, pixels, lone, ink) if is_letter(each)]
         found = _sort(read, unread)
         found = replace(found, boxes=mark_struck(join_cells(found.boxes, drawn), drawn))
         if squares and check_boxes.may_be_letters(found.boxes):
@@ -211,6 +215,12 @@ class RapidOcrEngine:
         settled = check_boxes.settle(squares, found.boxes, recognize_all)
         boxes = [*found.boxes, *settled.marks, *settled.texts]
         return replace(found, boxes=boxes, unread=found.unread + settled.unread)
+
+    def _detect_all(self, image: "Image.Image", area: Area, scale: float, ink: Ink) -> list[Quad]:
+        """The boxes of lines in a part of the image, also those of very large type."""
+        boxes = self._detect_in(image, area, scale)
+        smaller = large_type.find_smaller_scale(ink, scale)
+        return large_type.merge(boxes, self._detect_in(image, area, smaller), ink, scale) if smaller else boxes
 
     def _detect_in(self, image: "Image.Image", area: Area, scale: float) -> list[Quad]:
         """The boxes of lines in a part of the image."""
