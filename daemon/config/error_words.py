@@ -14,7 +14,9 @@ _WORDS = {  # by pydantic's type of the error
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
-    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), 'must be a list, such as ["txt"]'),
+    **dict.fromkeys(
+        ("list_type", "tuple_type", "set_type", "frozen_set_type"), 'must be a list, such as ["one", "two"]'
+    ),
     **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "must be a table"),
     "string_type": "must be text, in quotes",
     "path_type": "must be a path, in quotes",

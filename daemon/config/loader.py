@@ -218,7 +218,7 @@ def _recipe(
     if not isinstance(processor, str):
         raise ConfigError(
             f"{where}: [recipes.{name}] names no processor.",
-            'Add a line such as: processor = "ocr"',
+            _near_processor(table) or 'Add a line such as: processor = "ocr"',
         )
     cls = _find(processor, where, f"[recipes.{name}] processor")
     own = {key: value for key, value in table.items() if key not in cls.Options.model_fields}
@@ -239,6 +239,12 @@ def _recipe(
     return Recipe(
         name=name, processor=processor, is_built_in=is_built_in, options=options, recipe_options=recipe_options
     )
+
+
+def _near_processor(table: Mapping[str, object]) -> str:
+    """The fix if a key of the table looks like a misspelled "processor"."""
+    near = next((key for key in table if nearest(key, ["processor"])), None)
+    return f'Did you mean "processor" instead of {literal(near)}?' if near else ""
 
 
 def _find(name: str, where: str, what: str) -> type[contract.Processor]:

@@ -216,8 +216,8 @@ def explained(path: Path, timeout: float) -> Iterator[None]:
     except (OSError, ValueError) as error:
         raise NotRunning(
             f"No inboxd is running here (nobody answers on {path}).",
-            "Start it: `systemctl start inboxd`, or `inboxd run` in a terminal. If it runs with another config.toml, "
-            "name that file with --config.",
+            "Start it: `inboxd run` in a terminal, or `systemctl start inboxd` if it is installed as a service. If it "
+            "runs with another config.toml, name that file with --config.",
         ) from error
 
 

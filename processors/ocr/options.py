@@ -1,13 +1,13 @@
 """The options of `[processors.ocr]` and of its recipes. Imported by the daemon: nothing heavy."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from processors.contract import Options
 from processors.ocr.languages import LANGUAGES
-from processors.options import MAX_PIXELS, MAX_THREADS
+from processors.options import MAX_PIXELS, MAX_THREADS, split_list
 from processors.statements.writing.csv_style import CsvOptions
 from processors.statements.writing.formats import FORMATS as MONEY_FORMATS
 from processors.statements.writing.formats import OPTIONAL_FORMATS
@@ -33,13 +33,15 @@ class OcrOptions(Options):
 
 class ReadOptions(CsvOptions):
     task: Task = "read"
-    formats: tuple[Format, ...] = ()  # empty: the task's defaults
+    formats: Annotated[tuple[Format, ...], BeforeValidator(split_list)] = ()  # empty: the task's defaults
     dpi: int = Field(default=200, ge=50, le=600)  # at which PDF pages are rendered
     max_pixels: int = Field(default=6_000_000, ge=100_000, le=MAX_PIXELS)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page with a lower mean needs review
     min_row_confidence: float = Field(default=0.7, ge=0, le=1)  # of a statement's row: its least certain word
     text_layer: Literal["auto", "never"] = "auto"  # "never": use OCR even for PDF pages with a text layer
-    languages: tuple[str, ...] = ()  # beyond those of the built-in model: see `languages`
+    languages: Annotated[
+        tuple[str, ...], BeforeValidator(split_list)
+    ] = ()  # beyond those of the built-in model: see `languages`
     second_reading: Literal["auto", "always", "never"] = "auto"  # of a statement's pages; auto: if something disagrees
     remember_layouts: bool = True  # of statements whose balances confirm how they were read, for later statements
 

@@ -47,8 +47,11 @@ def find_warnings(pdf: "PdfDocument") -> tuple[str, ...]:
     names = [pdf.get_attachment(number).get_name() for number in range(pdf.count_attachments())]
     if names := [name for name in names if not name.lower().endswith(_DATA)]:
         named = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
-        noun, was = ("file", "was") if len(names) == 1 else ("files", "were")
-        warnings.append(f"this PDF contains {len(names)} {noun} that {was} not read: {named}")
+        noun, was, it = ("file", "was", "it") if len(names) == 1 else ("files", "were", "them")
+        warnings.append(
+            f"this PDF contains {len(names)} {noun} that {was} not read: {named}. "
+            f"Save {it} from a PDF viewer and drop {it}."
+        )
     return tuple(warnings)
 
 

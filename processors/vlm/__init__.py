@@ -77,7 +77,7 @@ class Vlm(Processor[VlmOptions, AskOptions]):
             if not recipe.remember_layouts:
                 task["remember_layouts"] = False
             return Substitute(processor="ocr", recipe=task, why=f"Read by OCR: {missing}{ignored}")
-        alone = " OCR reads text, but cannot answer this." if options.engine == "auto" and not no_library else ""
+        alone = " OCR reads text, but this needs the model." if options.engine == "auto" and not no_library else ""
         return NotReady(why=f"{missing}{alone}", lacks_extra=bool(no_library))
 
     @classmethod

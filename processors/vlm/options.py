@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from processors.options import DEVICES, MAX_AT_ONCE, MAX_PIXELS, MAX_THREADS
+from processors.options import DEVICES, MAX_AT_ONCE, MAX_PIXELS, MAX_THREADS, split_list
 from processors.quantities import Seconds
 from processors.remote import ServerOptions
 from processors.statements.writing.csv_style import CsvOptions
@@ -132,7 +132,7 @@ class AskOptions(CsvOptions):
     remember_layouts: bool = True  # of statements, while OCR reads them because the weights are missing
     dpi: int = Field(default=200, ge=36, le=1200)  # of PDF pages, before `max_pixels` reduces them
     # the first is what a person opens; None: md and json
-    formats: Annotated[tuple[Format, ...], Field(min_length=1)] | None = None
+    formats: Annotated[Annotated[tuple[Format, ...], Field(min_length=1)] | None, BeforeValidator(split_list)] = None
 
     @field_validator("prompt")
     @classmethod

@@ -56,6 +56,8 @@ class SpeakerRange(BaseModel):
 
 def _split_names(value: object) -> object:
     """Split "Anna, Ben" into a list; "auto" stays."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        raise ValueError("write the number of speakers without quotes, or the speakers' names")
     return value if value == "auto" else split_list(value)
 
 

@@ -298,5 +298,5 @@ def test_failed_recovery_is_reported_even_without_a_daemon(place: Place):
 def test_text_output_has_fixes_and_a_summary(place: Place):
     (place.inbox / ".taken").mkdir(parents=True, exist_ok=True)  # a daemon has run before
     shown = place.inboxd("doctor").stdout
-    assert "-> Start it: `systemctl start inboxd`" in " ".join(shown.split())
+    assert "-> Start it: `inboxd run` in a terminal, or `systemctl start inboxd`" in " ".join(shown.split())
     assert re.fullmatch(r"0 failed, \d+ warnings?, \d+ passed\.", shown.splitlines()[-1])

@@ -59,7 +59,7 @@ async def system_page(request: Request) -> Response:
         daemon=status,
         available=status is not None,
         closed=status.closed if status else None,
-        problem="Start it: systemctl start inboxd, or inboxd run in a terminal.",
+        problem="Start it: inboxd run in a terminal, or systemctl start inboxd if it is installed as a service.",
         problems=status.problems() if status else [],
         uptime=_uptime(status.uptime_seconds) if status else "",
         version=__version__,

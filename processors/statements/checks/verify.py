@@ -132,7 +132,9 @@ def _check_balances(statement: Statement) -> CheckResult:
         worst = next(link for link in links if link.gap)
         text = f"{bad} of {len(links)} balances do not follow from the rows before, first {worst.where}"
         return CheckResult("balances", False, f"{text}: off by {worst.gap}")
-    follow = f"all {len(links)} printed balances follow from the amounts"
+    many = len(links) > 1
+    follow = f"all {len(links)} printed balances follow" if many else "the printed balance follows"
+    follow += " from the amounts"
     if loose and len(loose) <= _most_loose(statement) and all(row.confirmed for row in loose):
         return CheckResult("balances", True, f"{follow}; a second reading confirms {_others(len(loose))}")
     if loose:

@@ -155,7 +155,8 @@ def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         sure = f" ({probability:.0%})" if math.isfinite(probability) else ""
         of = f" from {found.spoken_seconds:.1f} s of speech" if is_brief else ""
         what = f"{_name(found.language)}{sure}"
-        yield f"The language is a guess{of}: {what}. If it is wrong, set `language` in the recipe."
+        wider = ", or add the right one to `languages`," if options.languages else ""
+        yield f"The language is a guess{of}: {what}. If it is wrong, set `language`{wider} in the recipe."
     if found.has_words and options.languages and found.language not in options.languages:
         yield f"inboxd detected the language {_name(found.language)}, which is not one of `languages`."
 

@@ -50,7 +50,8 @@ def test_every_commented_key_of_the_shipped_config_is_known_and_shows_its_defaul
         ('[inbox]\naudio = "ask"', ["supports image and text files", "not audio files"]),
         ('[inbox]\ntext = "read"', ["supports image files", "not text files", "For text files: ask, describe, "]),
         ('[recipes.x]\nprocessor = "wisper"', ["[recipes.x]", "wisper", 'Did you mean "whisper"']),
-        ("[recipes.x]\nprompt = 'y'", ["[recipes.x]", "no processor"]),
+        ("[recipes.x]\nprompt = 'y'", ["[recipes.x]", "no processor", "Add a line"]),
+        ('[recipes.x]\nprocesor = "ocr"', ["[recipes.x]", 'Did you mean "processor" instead of "procesor"?']),
         ('[recipes.x]\nprocessor = "plaintext"\nuper = true', ["[recipes.x]", "uper", "upper"]),
         ("[processors.plaintext]\nmax_batch = 0", ["max_batch", "0"]),
         (
@@ -255,7 +256,7 @@ def test_priority_is_a_whole_number_as_in_a_sidecar(table: str, value: str, tmp_
             '[processors.vlm] base_url = "b c": must be an address that begins with http:// or https://, '
             'such as "http://localhost:8000/v1", without spaces or a user name, or a list of such addresses',
         ),
-        ("hooks = 7", 'hooks = 7: must be a list, such as ["txt"]'),
+        ("hooks = 7", 'hooks = 7: must be a list, such as ["one", "two"]'),
         (
             "[inbox.folders.a]\npriority = 1000001",
             "[inbox.folders.a] priority = 1000001: must be between -1,000,000 and 1,000,000",

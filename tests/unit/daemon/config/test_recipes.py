@@ -37,6 +37,12 @@ def test_all_of_it_is_json_and_every_schema_accepts_the_options_in_force(tmp_pat
         jsonschema.validate(recipe["options"], recipe["schema"])
 
 
+@pytest.mark.parametrize("processor", ["ocr", "vlm", "whisper"])
+def test_list_may_be_one_string(processor: str, tmp_path: Path):
+    recipe = {"processor": processor, "formats": "txt, json", **({"prompt": "?"} if processor == "vlm" else {})}
+    assert _describe(tmp_path, recipes={"x": recipe})["x"]["options"]["formats"] == ["txt", "json"]
+
+
 def test_every_option_that_a_form_can_set_is_described_and_has_a_default(tmp_path: Path):
     for recipe in _describe(tmp_path, recipes={"count": {"processor": "plaintext"}}).values():
         assert recipe["settable"], recipe["name"]

@@ -48,7 +48,7 @@ def options_with(settings: config.Settings, own: str, of_folder: str = "") -> Tr
         ('formats = ["txt", "doc"]', 'formats = "doc": must be "txt", "srt", "vtt", "tsv", "json" or "md"'),
         ('formats = "doc"', 'formats = "doc": must be "txt", "srt", "vtt", "tsv", "json" or "md"'),
         ("formats = []", "formats = []: name at least one"),
-        ("formats = 7", 'formats = 7: must be a list, such as ["txt"]'),
+        ("formats = 7", 'formats = 7: must be a list, such as ["one", "two"]'),
         ("vocabulary = [7]", "vocabulary = 7: must be text, in quotes"),
         ("beam_size = 0\npriority = 1", "beam_size = 0: must be between 1 and 64"),
         ('priority = "high"', 'priority = "high": must be a whole number'),
@@ -63,10 +63,13 @@ def options_with(settings: config.Settings, own: str, of_folder: str = "") -> Tr
             "summarize, text, transcribe.",
         ),
         ('recipe = "read"', 'the recipe "read" does not support audio files.'),
-        ('compute_type = "int8"', '"compute_type" cannot be set here: set it in config.toml, in [processors.whisper].'),
+        (
+            'compute_type = "int8"',
+            '"compute_type" cannot be set here: set it in config.toml, in [processors.whisper] or a recipe.',
+        ),
         (
             'model = "x"',
-            '"model" cannot be set here: set it in config.toml, in [processors.vlm] or [processors.whisper].',
+            '"model" cannot be set here: set it in config.toml, in [processors.vlm], [processors.whisper] or a recipe.',
         ),
     ],
 )

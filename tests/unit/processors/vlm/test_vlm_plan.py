@@ -103,7 +103,7 @@ def test_prompt_that_ocr_cannot_follow_is_reported(tmp_path):
 def test_tasks_that_ocr_cannot_do_wait_for_the_model(task, tmp_path):
     answer = plan(tmp_path, task=task)
     assert isinstance(answer, NotReady)
-    assert FETCH in answer.why and "OCR reads text, but cannot answer this." in answer.why
+    assert FETCH in answer.why and "OCR reads text, but this needs the model." in answer.why
 
 
 @pytest.mark.parametrize("task", ["read", "ask", "describe"])

@@ -55,6 +55,7 @@ def test_impossible_recipe_is_refused(options):
     ("options", "says"),
     [
         ({"suppress_tokens": "abc"}, "token numbers"),
+        ({"speakers": "2"}, "without quotes"),
         ({"suppress_tokens": "99999999"}, "from 0 to 51863"),
         ({"suppress_tokens": "-1,-2"}, "token numbers"),
         ({"suppress_tokens": ""}, "token numbers"),
