@@ -101,6 +101,7 @@ def merge(channels: Sequence[Transcript], names: Sequence[str] = ()) -> Transcri
         language_probability=next((of.language_probability for of in channels if of.has_words), None),
         passed_over=tuple(gap for of in channels for gap in of.passed_over),
         gaps=tuple(dict.fromkeys(gap for of in channels for gap in of.gaps)),
+        track_language=next((of.track_language for of in channels if _is_foreign(of)), channels[0].track_language),
         clock_resets=tuple(dict.fromkeys(at for of in channels for at in of.clock_resets)),
         not_numbers=max(of.not_numbers for of in channels),
         opposite_seconds=max(of.opposite_seconds for of in channels),
@@ -109,6 +110,11 @@ def merge(channels: Sequence[Transcript], names: Sequence[str] = ()) -> Transcri
         declared_seconds=max((of.declared_seconds for of in channels if of.declared_seconds), default=None),
         languages=dict(sum((Counter(of.languages) for of in channels), Counter())),
     )
+
+
+def _is_foreign(track: Transcript) -> bool:
+    """True if its text is wrong with a model that knows only English."""
+    return track.has_words and track.track_language not in (None, "en")
 
 
 def _by_time(channels: Sequence[Sequence[Segment]], names: Sequence[str]) -> tuple[Segment, ...]:

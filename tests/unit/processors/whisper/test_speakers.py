@@ -137,6 +137,13 @@ def test_channels_have_the_names_that_the_options_give():
     assert [one.speaker for one in merge(channels).segments] == [None, None]
 
 
+def test_language_tag_that_is_not_english_counts_for_all_tracks():
+    """An English-only model cannot transcribe that track."""
+    segments = (a_segment("yes"),)
+    tracks = [Transcript(segments=segments, language="en", seconds=1.0, track_language=tag) for tag in ("en", "de")]
+    assert merge(tracks).track_language == "de" and merge(tracks[:1]).track_language == "en"
+
+
 def test_missing_and_similar_speakers_are_reported():
     found = Transcript(segments=(a_segment("Yes"),), language="en", seconds=9.0, speakers=("Speaker 1",))
     assert "only 1 of 3 speakers" in " ".join(review.reasons(found, TranscribeOptions(speakers=3)))

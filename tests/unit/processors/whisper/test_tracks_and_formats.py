@@ -60,6 +60,14 @@ def test_each_channel_is_transcribed_and_labeled(transcribe, talk):
     assert done == sorted(done) and done[-1] == pytest.approx(found.finished.media_seconds, abs=0.1)
 
 
+@pytest.mark.parametrize("options", [{"channel": "each"}, {"track": "all"}])
+def test_only_channel_or_track_has_no_label(transcribe, options):
+    found = transcribe(SECOND, **options, formats=["txt", "json"])
+    assert words(found.text) == words(SPOKEN[SECOND]) and "[1]" not in found.text
+    assert "channel" not in found.json()["segments"][0]
+    assert transcribe(SECOND, **options, speakers=["Anna"]).text.startswith("[Anna] ")
+
+
 @pytest.mark.parametrize("options", [{}, {"word_timestamps": True}])
 def test_channels_are_in_order_of_speech(transcribe, tmp_path, options):
     first, second = read_sound("jfk.flac"), read_sound("LJ001-0004.flac")
