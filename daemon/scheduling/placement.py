@@ -91,6 +91,7 @@ class _Planner:
     def __post_init__(self) -> None:
         self._work = {queue.pool: queue.jobs[0] for queue in self.queues}
         self._on: dict[str, list[Slot]] = {}  # those that are held, by device
+        self._ending = [slot for slot in self.held if not slot.is_live]
         for slot in self.held:
             self._hold(slot)
 
@@ -126,12 +127,21 @@ class _Planner:
         if fitting := [slot for slot in free if self._fits(slot)]:
             self._take(min(fitting, key=self._neighbors))
             return
+        if soon := [slot for slot in free if self._fits(slot, without=self._ending)]:
+            self._wait_for_room(queue, min(soon, key=self._neighbors))
+            return
         slot, going = self._make_room(queue.jobs[0], free)
         names = {device.name for device in slot.devices}
         self.waiting.append(_Waiting(job=queue.jobs[0], devices=names))
         self.unload += going
         if going or is_overdue(queue.jobs[0], self.moment):
             self.closed |= names
+
+    def _wait_for_room(self, queue: PoolQueue, slot: Slot) -> None:
+        """Keep a slot for a pool, until workers that have been told to end have exited."""
+        names = {device.name for device in slot.devices}
+        self.waiting.append(_Waiting(job=queue.jobs[0], devices=names))
+        self.closed |= names
 
     def _make_room(self, head: Job, slots: Sequence[Slot]) -> tuple[Slot, list[Slot]]:
         """The slot for which room can be made most cheaply, and the idle workers to end. No worker ends if that would
@@ -151,7 +161,7 @@ class _Planner:
             if self._has_work(each) and not self._stands_back(each, head, going):
                 continue
             going.append(each)
-            if self._fits(slot, without=going):
+            if self._fits(slot, without=[*self._ending, *going]):
                 return going
         return going if in_part else []
 

@@ -76,6 +76,20 @@ def test_model_that_was_idle_longest_is_unloaded_first(transcriber: Pool):
     assert _names(_plan((new, None), (old, None), (transcriber, 0), workers=2).unload) == ["old"]
 
 
+def test_no_other_model_is_unloaded_while_one_that_makes_room_exits(reader: Pool, transcriber: Pool):
+    ending = _pool("ending", WorkerState.ENDING)
+    decided = _plan((reader, None), (ending, None), (transcriber, 30), workers=2)
+    assert decided == Plan(load=(), unload=(), run=())
+    assert _names(_plan((reader, None), (ending, None), (transcriber, 0), workers=1).unload) == ["reader"]
+
+
+def test_room_of_one_model_that_exits_is_for_one_waiting_model(reader: Pool, transcriber: Pool):
+    ending, other = _pool("ending", WorkerState.ENDING), _pool("other", None)
+    idle = _pool("idle", WorkerState.IDLE)
+    decided = _plan((idle, None), (ending, None), (transcriber, 5), (other, 3), workers=2)
+    assert decided == Plan(load=(), unload=(), run=())
+
+
 def test_models_that_fit_together_are_loaded_together():
     small, other = _pool("small", None, 6), _pool("other", None, 6)
     assert _names(_plan((small, 1), (other, 2), workers=2, gigabytes=14).load) == ["other", "small"]
