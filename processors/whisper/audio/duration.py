@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import av
 
 # Formats that store the duration of a track. For the others FFmpeg extrapolates it from the bit rate.
-_DECLARING = {"mov", "flac", "aiff", "caf", "asf", "au", "matroska", "tta", "wv"}
+_DECLARING = {"mov", "flac", "aiff", "caf", "asf", "au", "matroska", "mxf", "tta", "wv"}
 _XING_MARKS, _VBRI_MARK = (b"Xing", b"Info"), b"VBRI"  # of the headers of an MP3 with its number of frames
 _XING_COUNTS_FRAMES = 1  # flag
 _MPEG1_RATE_HZ, _MPEG1_SAMPLES, _MPEG2_SAMPLES = 32_000, 1152, 576  # its lowest rate; samples of a frame

@@ -16,9 +16,13 @@ _OGG_PAGE, _OGG_LAST, _LONGEST_OGG_PAGE = b"OggS", 4, 65_307  # mark, flag of a 
 _TS_SYNC, _TS_PACKETS = 0x47, ((188, 0), (192, 4), (204, 0))  # bytes of a packet, and before its mark
 _TS_TAIL_PACKETS = 2000
 _FLV_TAG_BYTES = 11
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the name of the object with the size
+_ASF_HEAD_BYTES, _ASF_IS_LIVE = 1 << 16, 1
 _W64_GUID_BYTES = 16
 _RM_HEAD_BYTES = 10  # of a chunk; any packet of sound is longer
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+
+_MOV_START, _AIFF_START = b"ftyp", b"FORM"
 
 Walk = Callable[[BinaryIO, int], bool]
 
@@ -34,6 +38,23 @@ def lacks_end(form: str, path: Path) -> bool:
             return _WALKS[form](file, size) if form in _WALKS else False
         except (struct.error, IndexError):  # no such structure
             return False
+
+
+def is_followed_by_another(form: str, path: Path) -> bool:
+    """True if another file of the same kind is joined to the end, which FFmpeg does not read. form: as above."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        at = 0
+        for _ in range(_MAX_ELEMENTS):
+            file.seek(at)
+            head = file.read(16)
+            length = _CHUNK_BYTES[form](head) if form in _CHUNK_BYTES and len(head) == 16 else None
+            if length is None or at >= size:
+                break
+            if at and (head[4:8] == _MOV_START if form == "mov" else head[:4] == _AIFF_START):
+                return True
+            at += length
+    return False
 
 
 def _amr(file: BinaryIO, size: int) -> bool:
@@ -82,13 +103,19 @@ def _voc(file: BinaryIO, size: int) -> bool:
 
 
 def _mov(file: BinaryIO, size: int) -> bool:
-    def length(head: bytes) -> int | None:
-        declared: int = struct.unpack_from(">I", head)[0]
-        if declared == 1:
-            declared = struct.unpack_from(">Q", head, 8)[0]
-        return declared if declared >= 8 else None  # 0: to the end of the file
+    return _ends_within(file, size, 0, 16, _box_bytes)
 
-    return _ends_within(file, size, 0, 16, length)
+
+def _box_bytes(head: bytes) -> int | None:
+    declared: int = struct.unpack_from(">I", head)[0]
+    if declared == 1:
+        declared = struct.unpack_from(">Q", head, 8)[0]
+    return declared if declared >= 8 else None  # 0: to the end of the file
+
+
+def _form_bytes(head: bytes) -> int | None:
+    declared: int = struct.unpack_from(">I", head, 4)[0]
+    return 8 + declared + declared % 2 if head[:4] == _AIFF_START else None
 
 
 def _realmedia(file: BinaryIO, size: int) -> bool:
@@ -99,6 +126,17 @@ def _realmedia(file: BinaryIO, size: int) -> bool:
         return declared if head[:4].isascii() and declared >= _RM_HEAD_BYTES else None
 
     return _ends_within(file, size, 0, 8, length, spare=_RM_HEAD_BYTES)
+
+
+def _asf(file: BinaryIO, size: int) -> bool:
+    """The header has the size of the file, unless it is a live stream. After Microsoft's ASF specification, 3.2."""
+    head = file.read(_ASF_HEAD_BYTES)
+    at = head.find(_ASF_PROPERTIES)
+    if at < 0:
+        return False
+    declared: int = struct.unpack_from("<Q", head, at + 40)[0]
+    flags: int = struct.unpack_from("<I", head, at + 88)[0]
+    return declared > size and not flags & _ASF_IS_LIVE
 
 
 def _flv(file: BinaryIO, size: int) -> bool:
@@ -194,6 +232,7 @@ def _ends_within(
 
 _WALKS: dict[str, Walk] = {
     "amr": _amr,
+    "asf": _asf,
     "avi": _avi,
     "caf": _caf,
     "flv": _flv,
@@ -205,3 +244,4 @@ _WALKS: dict[str, Walk] = {
     "voc": _voc,
     "w64": _w64,
 }
+_CHUNK_BYTES = {"mov": _box_bytes, "aiff": _form_bytes}

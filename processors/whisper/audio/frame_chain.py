@@ -118,6 +118,29 @@ def _mpeg_audio(head: bytes) -> int:
     return (144 if is_first or layer == 2 else 72) * bits // hertz + padding
 
 
+def _dts(head: bytes) -> int:
+    """A core frame, or an extension after it (ETSI TS 102 114, 5.3 and 7.4)."""
+    bits = int.from_bytes(head.ljust(_HEADER_BYTES, b"\0"))
+    match head[:4]:
+        case b"\x7f\xfe\x80\x01":
+            return _bits(bits, 46, 14) + 1
+        case b"\x64\x58\x20\x25":
+            return (_bits(bits, 55, 20) if _bits(bits, 42, 1) else _bits(bits, 51, 16)) + 1
+    return 0
+
+
+def _bits(number: int, start: int, count: int) -> int:
+    """Some bits of a header, counted from its start."""
+    return number >> (8 * _HEADER_BYTES - start - count) & (1 << count) - 1
+
+
+def _loas(head: bytes) -> int:
+    """AAC in LATM, in a stream with syncwords (ISO/IEC 14496-3, 1.7.2)."""
+    if len(head) < 3 or head[0] != 0x56 or head[1] & 0xE0 != 0xE0:
+        return 0
+    return 3 + ((head[1] & 0x1F) << 8 | head[2])
+
+
 def _pes(head: bytes) -> int:
     if len(head) < 6 or head[:3] != b"\0\0\1":
         return 0
@@ -133,4 +156,12 @@ def _pes(head: bytes) -> int:
     return 0
 
 
-SIZES: dict[str, Size] = {"aac": _adts, "ac3": _ac3, "eac3": _ac3, "mp3": _mpeg_audio, "mpeg": _pes}
+SIZES: dict[str, Size] = {
+    "aac": _adts,
+    "ac3": _ac3,
+    "dts": _dts,
+    "eac3": _ac3,
+    "loas": _loas,
+    "mp3": _mpeg_audio,
+    "mpeg": _pes,
+}

@@ -62,6 +62,7 @@ class Track:
         self.form = container.format.name.split(",")[0]
         self.lacks_end = False  # the file ends within its data, or has no end mark although its format has one
         self.exceeds_header = False  # a WAV file with more sound than its header declares
+        self.ends_unread = False  # FFmpeg cannot read the rest of the file
         self.decoded_seconds = 0.0  # so far, with gaps and a late start
         self.gaps: list[Interval] = []  # so far
         self.clock = clock_of(container)
@@ -179,6 +180,12 @@ class Track:
                 return
             except av.error.InvalidDataError as error:
                 log.debug("unreadable place at %.2f s: %s", self.decoded_seconds, error)
+            except av.error.FFmpegError as error:
+                if isinstance(error, OSError):
+                    raise
+                log.info("cannot read on at %.2f s: %s", self.decoded_seconds, error)
+                self.ends_unread = True
+                return
 
     def _sound(self, frames: list["av.AudioFrame"]) -> Iterator[Block]:
         for frame in frames:
@@ -267,6 +274,7 @@ def open_track(
             found = Track(opened, stream, channel, duration.declared_seconds(opened, stream, path))
             found.exceeds_header = chunk is not None and chunk.goes_on
             found.lacks_end = ending.lacks_end(found.form, path)
+            found.ends_unread = ending.is_followed_by_another(found.form, path)
             yield found
 
 

@@ -53,7 +53,7 @@ def data_chunk(path: Path) -> DataChunk | None:
 
 
 def _find(file: BinaryIO) -> tuple[int, int, bytes, bool] | None:
-    """Start and size of the data chunk, the chunks before it to keep, and whether one of them lacks padding."""
+    """Start and size of the data, the chunks to keep of those before it, and whether one of them lacks padding."""
     at, large_size, kept, lacks_padding = 12, None, b"", False
     for _ in range(_MAX_CHUNKS):
         head = _bytes_at(file, at, 8)

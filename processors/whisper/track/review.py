@@ -1,12 +1,13 @@
 """Reasons for a person to check a transcript. Pure: it assesses the transcript and changes nothing."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from processors.whisper.options import TranscribeOptions
-from processors.whisper.track import hallucinations, languages, uncertainty
+from processors.whisper.track import hallucinations, languages, sound_review, uncertainty
 from processors.whisper.track.markdown import clock
+from processors.whisper.track.places import MAX_PLACES, list_places, list_stretches
 from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcript import Transcript
 from processors.whisper.weights import catalog
@@ -15,104 +16,17 @@ _REPEATS = 4  # the same segment this often in a row is a loop, not emphasis
 _BRIEF_SECONDS, _SURE_OF_BRIEF = 3.0, 0.8  # for less speech, the language must be more probable
 # Mean of a text: with tiny.en clear English reaches -0.2 to -0.7, other languages -0.85 to -3.5.
 _ENGLISH_LOGPROB, _ENGLISH_LOGPROB_OF_BRIEF = -0.8, -1.5
-_MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both must be exceeded: encoders pad and trim by up to 0.1 s
 # Of the text: single windows of clear speech reach a no_speech_prob of 0.87 with small models.
 _NO_VOICE_SHARE = 0.5
 _VOICED_SHARE = 0.5  # of a segment
-_OPPOSITE_SECONDS = 0.5
-_LOWEST_RATE_HZ = 8000  # of a telephone; fewer samples lose the consonants
 # Of detected speech, in languages that write letters: read English has 15, hurried English 20. With tiny.en, speech at
 # 1.6 times its speed stays right up to 25; from 27 on it loses up to a quarter of its words.
 _FASTEST_CHARACTERS_PER_SECOND, _FASTEST_SECONDS = 26, 1.5
-_MAX_PLACES = 5  # listed in one reason
 
 
 def reasons(found: Transcript, options: TranscribeOptions) -> tuple[str, ...]:
     """One sentence for each, the most important first; empty if there is none."""
     return tuple(reason for check in _CHECKS for reason in check(found, options))
-
-
-def _cut_off(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    declared = found.declared_seconds
-    if (
-        not (found.is_clipped or found.exceeds_header)
-        and declared is not None
-        and found.seconds < declared * (1 - _MISSING_SHARE) - _MISSING_SECONDS
-    ):
-        have = clock(found.seconds)
-        yield f"The file seems cut off: it declares {clock(declared)} of sound, but only {have} could be read."
-    elif found.lacks_end and not found.is_clipped:
-        yield f"The file ends within its data: it may be cut off at {clock(found.seconds)}."
-
-
-def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if found.gaps:
-        lost = sum(gap.seconds for gap in found.gaps)
-        places = _places(gap.at_seconds for gap in found.gaps)
-        yield f"The file is damaged: {lost:.1f} s could not be read, at {places}."
-
-
-def _not_numbers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if found.not_numbers:
-        one = "1 sample was not a number (NaN or infinite) and was"
-        many = f"{found.not_numbers} samples were not numbers (NaN or infinite) and were"
-        yield f"{one if found.not_numbers == 1 else many} interpolated. Export the sound again if words are missing."
-
-
-def _header(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if found.exceeds_header:
-        declared = "less sound" if found.declared_seconds is None else f"{clock(found.declared_seconds)} of sound"
-        yield (
-            f"The header of this WAV file declares {declared}, but inboxd read {clock(found.seconds)}, to the end of "
-            "the file. Check the end of the transcript."
-        )
-
-
-def _clock(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if found.clock_resets:
-        yield f"The clock of the file jumps at {_places(found.clock_resets)}; inboxd continues from there."
-
-
-def _phase(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if found.opposite_seconds >= _OPPOSITE_SECONDS:
-        yield (
-            f"The two channels are in opposite phase for {found.opposite_seconds:.0f} s, so inboxd transcribed their "
-            "difference there. If words are missing, set `channel = 1`."
-        )
-
-
-def _offset(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    faults = found.faults
-    if faults.offset_seconds:
-        yield (
-            f"The sound has a constant offset of up to {abs(faults.offset):.0%} of full scale, which inboxd removed. "
-            "Check the recorder, and check the transcript where the sound is distorted."
-        )
-
-
-def _tones(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if tones := sorted(found.faults.tones, key=lambda tone: tone.hertz):
-        hertz = list(dict.fromkeys(f"{tone.hertz:.0f}" for tone in tones))
-        names = ", ".join(hertz[:_MAX_PLACES]) + (" …" if len(hertz) > _MAX_PLACES else "")
-        stretches = uncertainty.joined([uncertainty.Stretch(start=tone.start, end=tone.end) for tone in tones])
-        yield f"A steady tone ({names} Hz) covers the sound at {_stretches(stretches)}; inboxd removed it."
-
-
-def _rate(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if found.has_words and 0 < found.rate_hz < _LOWEST_RATE_HZ:
-        yield (
-            f"The sound has only {found.rate_hz} samples per second, fewer than a telephone call: words may be wrong. "
-            "If there is a better recording, submit it."
-        )
-
-
-def _tracks(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if found.tracks > 1 and options.track == "default" and found.has_words:
-        label = f" ({found.track_label})" if found.track_label else ""
-        yield (
-            f"inboxd transcribed sound track {found.track} of {found.tracks}{label}. To transcribe another, set "
-            '`track` to its number; "all" transcribes each one.'
-        )
 
 
 def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -127,7 +41,7 @@ def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 def _hidden(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     for channel, places in found.hidden.items():
-        seconds, at = sum(place.seconds for place in places), _places(place.at_seconds for place in places)
+        seconds, at = sum(place.seconds for place in places), list_places(place.at_seconds for place in places)
         yield (
             f"Somebody speaks in channel {channel} for {seconds:.0f} s, at {at}, where "
             f'the mix of the {found.channels} channels has no text: set `channel = {channel}`, or "each".'
@@ -136,14 +50,14 @@ def _hidden(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         seconds = sum(place.seconds for place in found.at_once)
         yield (
             f"Two people speak at once in different channels for {seconds:.0f} s, at "
-            f'{_places(p.at_seconds for p in found.at_once)}: words of one may be missing. Set `channel = "each"`.'
+            f'{list_places(p.at_seconds for p in found.at_once)}: words of one may be missing. Set `channel = "each"`.'
         )
 
 
 def _untranscribed(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.passed_over:
         seconds = sum(gap.seconds for gap in found.passed_over)
-        places = _places(gap.at_seconds for gap in found.passed_over)
+        places = list_places(gap.at_seconds for gap in found.passed_over)
         another = "" if options.multilingual else " If that is another language, set `multilingual = true`."
         yield f"Somebody seems to speak, but no words were recognized for {seconds:.0f} s, at {places}.{another}"
 
@@ -175,7 +89,8 @@ def _other_parts(found: Transcript, options: TranscribeOptions) -> Iterable[str]
     ]
     if unsure:
         names = ", ".join(dict.fromkeys(_name(part.language) for part in unsure))
-        yield f"Perhaps another language ({names}) is spoken, at {_places(p.at_seconds for p in unsure)}: listen there."
+        places = list_places(part.at_seconds for part in unsure)
+        yield f"Perhaps another language ({names}) is spoken, at {places}: listen there."
 
 
 def _english_only(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -217,14 +132,14 @@ def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
             places.append(same[0].start)
     places += [segment.start for segment in found.segments if hallucinations.is_loop(segment.text)]
     if places:
-        yield f"The text repeats itself, at {_places(places)}: Whisper may have been in a loop there."
+        yield f"The text repeats itself, at {list_places(places)}: Whisper may have been in a loop there."
 
 
 def _uncertain(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     threshold, is_translation = options.logprob_threshold, options.task == "translate"
     if stretches := uncertainty.uncertain(found.segments, threshold, is_translation=is_translation):
         yield (
-            f"The text of {_stretches(stretches)} is uncertain: words may be wrong or missing there. Noise, echo, "
+            f"The text of {list_stretches(stretches)} is uncertain: words may be wrong or missing there. Noise, echo, "
             "distortion, several people at once or another language may be the cause. Listen there."
         )
 
@@ -232,8 +147,8 @@ def _uncertain(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 def _too_fast(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if places := [segment.start for segment in found.segments if _is_too_fast(segment)]:
         yield (
-            f"Somebody speaks very fast, at {_places(places)}: words may be missing or wrong there. If they matter, "
-            "submit the recording again at a lower speed."
+            f"Somebody speaks very fast, at {list_places(places)}: words may be missing or wrong there. If they "
+            "matter, submit the recording again at a lower speed."
         )
 
 
@@ -248,7 +163,7 @@ def _no_voice(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         s for s in found.segments if threshold and s.no_speech_prob > threshold and s.text.strip() and not _is_voiced(s)
     ]
     if found.has_words and sum(len(s.text) for s in doubted) >= _NO_VOICE_SHARE * len(found.text):
-        yield f"Perhaps nobody speaks, at {_places(s.start for s in doubted)}: the text there may be invented."
+        yield f"Perhaps nobody speaks, at {list_places(s.start for s in doubted)}: the text there may be invented."
 
 
 def _is_voiced(segment: Segment) -> bool:
@@ -258,28 +173,19 @@ def _is_voiced(segment: Segment) -> bool:
 
 def _known_hallucinations(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if doubted := list(hallucinations.known(found.segments)):
-        texts = ", ".join(f'"{segment.text.strip()}"' for segment in doubted[:_MAX_PLACES])
-        yield f"Whisper often invents this text, at {_places(s.start for s in doubted)}: {texts}."
+        texts = ", ".join(f'"{segment.text.strip()}"' for segment in doubted[:MAX_PLACES])
+        yield f"Whisper often invents this text, at {list_places(s.start for s in doubted)}: {texts}."
 
 
 def _dropped(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     worded = [segment for segment in found.dropped if any(map(str.isalnum, segment.text))]
     if found.has_words and worded:
-        yield f"Text was dropped where nobody speaks, at {_places(s.start for s in worded)}: see the .json file."
+        yield f"Text was dropped where nobody speaks, at {list_places(s.start for s in worded)}: see the .json file."
 
 
 _CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (
+    *sound_review.CHECKS,
     *(
-        _cut_off,
-        _gaps,
-        _header,
-        _clock,
-        _not_numbers,
-        _phase,
-        _offset,
-        _tones,
-        _rate,
-        _tracks,
         _empty,
         _hidden,
         _untranscribed,
@@ -295,16 +201,3 @@ _CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = 
         _dropped,
     ),
 )
-
-
-def _places(starts: Iterable[float]) -> str:
-    places = list(dict.fromkeys(clock(start) for start in sorted(starts)))
-    more = len(places) - _MAX_PLACES
-    return ", ".join(places[:_MAX_PLACES]) + (f" and {more} more places" if more > 0 else "")
-
-
-def _stretches(stretches: Sequence[uncertainty.Stretch]) -> str:
-    """Such as "0:10-0:40, 2:00-2:05"."""
-    texts = [f"{clock(each.start)}-{clock(math.ceil(each.end))}" for each in stretches[:_MAX_PLACES]]
-    more = len(stretches) - _MAX_PLACES
-    return ", ".join(texts) + (f" and {more} more places" if more > 0 else "")

@@ -111,6 +111,7 @@ class TrackTranscriber:
             passed_over=tuple(self._untranscribed),
             exceeds_header=track.exceeds_header,
             lacks_end=track.lacks_end,
+            ends_unread=track.ends_unread,
             clock_resets=tuple(round(each, 2) for each in track.clock.resets),
             opposite_seconds=round(track.opposite_seconds, 1),
             faults=self._faults,

@@ -43,6 +43,7 @@ class Transcript:
     not_numbers: int = 0  # samples that are NaN or infinite
     passed_over: tuple[Interval, ...] = ()  # speech that the voice detector found, without text
     lacks_end: bool = False  # the file ends within its data, or without its end mark
+    ends_unread: bool = False  # FFmpeg cannot read the rest of the file, such as a second one joined to it
     exceeds_header: bool = False  # a WAV file with more sound than its header declares
     clock_resets: tuple[float, ...] = ()  # seconds where the file's timestamps jump
     opposite_seconds: float = 0.0  # of two channels in opposite phase

@@ -213,3 +213,13 @@ def _write_floats(path: Path, samples: np.ndarray) -> None:
     form = struct.pack("<HHIIHH", 3, channels, 16_000, 16_000 * channels * 4, channels * 4, 32)
     head = b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack("<I", 16) + form
     path.write_bytes(head + b"data" + struct.pack("<I", len(data)) + data)
+
+
+def test_rest_in_a_format_that_ffmpeg_cannot_change_to_is_noted(tmp_path):
+    """The recording of a radio stream whose next program has another codec."""
+    first = write_film(tmp_path / "one.ogg", [(0.0, tone(2))], codec="libopus").read_bytes()
+    second = write_film(tmp_path / "two.ogg", [(0.0, tone(2))], codec="flac").read_bytes()
+    (tmp_path / "both.ogg").write_bytes(first + second)
+    samples, track = read(tmp_path / "both.ogg")
+    assert len(samples) >= 1.9 * 16_000 and track.ends_unread
+    assert not read(tmp_path / "one.ogg")[1].ends_unread

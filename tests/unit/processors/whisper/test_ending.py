@@ -6,7 +6,7 @@ import av
 import pytest
 from recordings import tone, write_film
 
-from processors.whisper.audio import ending
+from processors.whisper.audio import ending, frame_chain
 
 FORMATS = [
     *(("ts", "aac"), ("flv", "libmp3lame"), ("avi", "pcm_s16le"), ("avi", "libmp3lame"), ("caf", "pcm_s16le")),
@@ -19,6 +19,8 @@ FORMATS = [
         ("mov", "pcm_s16le"),
         ("ogg", "libopus"),
         ("voc", "pcm_u8"),
+        ("wmv", "mp2"),
+        ("latm", "aac"),
     ),
 ]
 
@@ -40,6 +42,28 @@ def test_cut_off_file_is_distinguished_from_a_complete_one(tmp_path: Path, suffi
             cut.write_bytes(content[: int(len(content) * share) + more])
             found += ending.lacks_end(form, cut)
         assert found >= 2, "but a cut between two frames leaves a complete file"
+
+
+@pytest.mark.parametrize(
+    ("head", "length"),
+    [
+        ("7ffe8001fc3c7ff0a2c00138", 2048),  # as FFmpeg writes it
+        ("6458202500000002600000000000", 20),  # an extension with a short header
+        ("64582025002000222de000000000", 70_000),  # with a long one
+        ("00000000000000000000000000", 0),
+    ],
+)
+def test_frames_of_dts_have_the_length_in_their_header(head: str, length: int):
+    assert frame_chain.SIZES["dts"](bytes.fromhex(head)) == length
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("m4a", "aac"), ("mp4", "aac"), ("mov", "aac"), ("aiff", "pcm_s16be")])
+def test_file_joined_to_the_end_of_another_is_noticed(tmp_path: Path, suffix: str, codec: str):
+    sound = write_film(tmp_path / f"sound.{suffix}", [(0.0, tone(1.0))], codec=codec)
+    form, content = _form(sound), sound.read_bytes()
+    assert not ending.is_followed_by_another(form, sound)
+    sound.write_bytes(content + content)
+    assert ending.is_followed_by_another(form, sound)
 
 
 def test_transport_stream_cut_between_two_packets_ends_within_its_sound(tmp_path: Path):

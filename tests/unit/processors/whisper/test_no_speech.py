@@ -112,7 +112,7 @@ def transcribe_scripted(
 ):
     class Track:
         decoded_seconds, declared_seconds, gaps, tracks, channels, not_numbers = seconds, None, [], 1, 1, 0
-        exceeds_header, lacks_end, clock, opposite_seconds = False, False, Clock("wav", 0.0), 0.0
+        exceeds_header, lacks_end, ends_unread, clock, opposite_seconds = False, False, False, Clock("wav", 0.0), 0.0
         number, label, language, rate_hz = 1, "", None, 16_000
 
         def blocks(self):

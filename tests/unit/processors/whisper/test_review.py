@@ -39,6 +39,14 @@ def test_gaps_are_reported_with_their_times():
     assert "2.5 s could not be read, at 1:05" in reasons(gaps=(Interval(at_seconds=65, seconds=2.5),), seconds=90)
 
 
+def test_gap_shorter_than_any_word_is_not_reported():
+    assert reasons(gaps=(Interval(at_seconds=65, seconds=0.03),), seconds=90) == ""
+
+
+def test_rest_that_cannot_be_read_is_reported():
+    assert "The file continues after 1:30 with another recording" in reasons(ends_unread=True, seconds=90)
+
+
 def test_sound_with_fewer_samples_than_a_telephone_is_reported():
     assert "only 4000 samples per second" in reasons(rate_hz=4000)
     assert reasons(rate_hz=8000) == "" and reasons(rate_hz=0) == ""
