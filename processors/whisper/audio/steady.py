@@ -17,6 +17,7 @@ from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound, added
 _OFFSET = 0.02  # of full scale; the means of 0.1 s of speech stay below
 _OFFSET_STEP = SAMPLE_RATE_HZ // 10
 _OFFSET_STEPS = 31  # 3 s: the median of as many means follows no rumble, but a sudden change of the offset
+_VARIATION = 0.2  # of the means, relative to a constant offset; with wind, about 1
 _FEWEST_OFFSETS = 20  # 2 s; a shorter one is a bump against the microphone
 
 _FRAME = _HOP = 4096  # samples for each spectrum; its frequencies are 3.9 Hz apart
@@ -81,14 +82,20 @@ def repaired(sound: Sound) -> tuple[Sound, Faults]:
 
 
 def _offsets(sound: Sound) -> NDArray[np.float64]:
-    """The offset of each 0.1 s."""
+    """The offset of each 0.1 s; 0 where it varies, as wind and rumble do."""
     steps = len(sound) // _OFFSET_STEP
     if not steps:
         return np.zeros(0)
     means = sound[: steps * _OFFSET_STEP].reshape(steps, -1).mean(axis=1, dtype=np.float64)
-    padded = np.pad(means, _OFFSET_STEPS // 2, mode="edge")
-    offsets: NDArray[np.float64] = np.median(np.lib.stride_tricks.sliding_window_view(padded, _OFFSET_STEPS), axis=1)
-    return offsets
+    offsets = _medians(means)
+    return np.where(_medians(np.abs(means - offsets)) < _VARIATION * np.abs(offsets), offsets, 0.0)
+
+
+def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median of the 3 s around each value."""
+    padded = np.pad(values, _OFFSET_STEPS // 2, mode="edge")
+    medians: NDArray[np.float64] = np.median(np.lib.stride_tricks.sliding_window_view(padded, _OFFSET_STEPS), axis=1)
+    return medians
 
 
 def _tones(sound: Sound) -> tuple[Tone, ...]:
