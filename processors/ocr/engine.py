@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 _MAX_PIXELS = 3_500_000  # in which lines are detected: 1.8 s on one thread and 1 GB
 _SHORT_SIDE = 736  # pixels; detection was trained on images that are not smaller
 _DETECTED_LETTERS = 9.0  # pixels high: detection finds as many lines as with letters of any other height up to 40
-_DETECTED_LETTERS_OF_PART = 20.0  # the same, of images smaller than `_SHORT_SIDE`: boxes around large type are tighter
+_DETECTED_LETTERS_OF_PART = (
+    20.0  # the same, if all ink is on less than `_SHORT_SIDE`: boxes around large type are tighter
+)
 _LARGE_LETTERS = 40.0
 _LEAST_SCALE = 0.35
 _MARGIN = 64  # pixels around all ink: on a large white page, detection overlooks a single line
@@ -147,13 +149,16 @@ class RapidOcrEngine:
         layers = stamps.separate(image)
         if layers is None:
             return self._read(image)
-        text, stamped = self._read(layers.text), self._read(layers.stamps)
+        text = self._read(layers.text)
+        if layers.stamps is None:
+            return text
+        stamped = self._read(layers.stamps)
         return _Found(
             text.boxes + [shift(box, *layers.place) for box in stamped.boxes],
             text.uncertain + [shift(box, *layers.place) for box in stamped.uncertain],
             text.unread + stamped.unread,
             text.unknown + stamped.unknown,
-            is_stamped=True,
+            is_stamped=layers.covers_text,
         )
 
     def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
