@@ -16,7 +16,10 @@ _LEAST_ACCENTED, _MOST_ACCENTED = 5, 0.6  # accented letters of a font, and thei
 _LEAST_SYMBOLS, _LEAST_KINDS = 4, 3  # of a word of symbols, in all and different ones
 _MOST_SYMBOLS = 0.5  # share of such words in the characters of a font
 _LEAST_IDEOGRAPHS, _LEAST_COMMON = 4, 0.85  # different ones of a font; the share of them that is in common use
-_COMMON_USE = (("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6), ("euc_jp", 0xB0, 0xCF))  # first bytes of their first parts
+_COMMON_USE = (  # character sets, and the first bytes of the characters in common use
+    *(("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6), ("euc_jp", 0xB0, 0xCF)),
+    ("euc_kr", 0xB0, 0xC8),
+)
 
 
 def find_unlikely_fonts(layer: Layer, skipped: Set[int]) -> dict[int, set[str]]:
@@ -35,33 +38,38 @@ def find_unlikely_fonts(layer: Layer, skipped: Set[int]) -> dict[int, set[str]]:
 def _accented(characters: Sequence[str]) -> set[str]:
     """The accented Latin letters, if most letters have an accent, as in no language."""
     letters = [each for each in characters if each.isalpha()]
-    accented = [letter for letter in letters if "\u00c0" <= letter <= "\u00ff"]
+    accented = [letter for letter in letters if "\u00c0" <= letter <= "\u024f"]
     is_unlikely = len(accented) >= _LEAST_ACCENTED and len(accented) > _MOST_ACCENTED * len(letters)
     return set(accented) if is_unlikely else set()
 
 
 def _symbols(characters: Sequence[str]) -> set[str]:
-    """The symbols, if most of the text consists of words of different symbols."""
-    words = [word for word in _words_of_symbols(characters) if len(set(word)) >= _LEAST_KINDS]
+    """The symbols, if most of the text consists of words of different symbols, perhaps with accented letters."""
     shown = sum(not each.isspace() for each in characters)
-    symbols = [symbol for word in words if len(word) >= _LEAST_SYMBOLS for symbol in word]
-    return set(symbols) if len(symbols) > _MOST_SYMBOLS * shown else set()
+    found = [symbol for word in _words(characters) if _is_of_symbols(word) for symbol in word]
+    return set(found) if len(found) > _MOST_SYMBOLS * shown else set()
 
 
-def _words_of_symbols(characters: Sequence[str]) -> Iterator[list[str]]:
-    for is_symbol, word in groupby(characters, key=_is_symbol):
-        if is_symbol:
+def _words(characters: Sequence[str]) -> Iterator[list[str]]:
+    for is_blank, word in groupby(characters, key=lambda each: each.isspace()):
+        if not is_blank:
             yield list(word)
 
 
-def _is_symbol(character: str) -> bool:
-    """True for the symbols and the punctuation of Windows' and the Mac's 8-bit character sets, beyond ASCII."""
-    return "\u00a1" <= character <= "\u2265" and unicodedata.category(character[0])[0] in "PS"
+def _is_of_symbols(word: Sequence[str]) -> bool:
+    """True for a word of the upper half of Windows' or the Mac's 8-bit character sets, with several symbols."""
+    symbols = sum(bool(each) and unicodedata.category(each[0])[0] in "PS" for each in word)
+    is_upper = all("\u00a1" <= each <= "\u02ff" or "\u2010" <= each <= "\u2265" for each in word)
+    return is_upper and symbols >= 2 and len(word) >= _LEAST_SYMBOLS and len(set(word)) >= _LEAST_KINDS
 
 
 def _rare_ideographs(characters: Sequence[str]) -> set[str]:
-    """The ideographs, if too few of them are in common use in any one country."""
-    ideographs = {each for each in characters if "\u3400" <= each <= "\u9fff"}
+    """The ideographs and syllables of Korean, if too few of them are in common use in any one country."""
+    scripts = (("\u3400", "\u9fff"), ("\uac00", "\ud7a3"))
+    return set().union(*(_rare({each for each in characters if first <= each <= last}) for first, last in scripts))
+
+
+def _rare(ideographs: set[str]) -> set[str]:
     if len(ideographs) < _LEAST_IDEOGRAPHS:
         return set()
     common = max(sum(column) for column in zip(*map(_is_common, ideographs), strict=True))

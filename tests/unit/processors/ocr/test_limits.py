@@ -292,15 +292,3 @@ def test_very_large_type_above_ordinary_lines_is_read(ocr: Ocr, tmp_path: Path, 
     ImageDraw.Draw(page).text((120, 2200), terms, font=ImageFont.truetype(ROBOTO, 17), fill="black")
     text, review = _read(ocr, page, tmp_path)
     assert text.split()[:3] == ["SALE", "Offer", "0"] and text.split("\n")[-2] == terms and review == ()
-
-
-def test_single_letters_of_a_diagram_are_read(ocr: Ocr, tmp_path: Path):
-    page = Image.new("RGB", (445, 884), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.truetype(ROBOTO, 44)
-    for top, text in ((60, "MatMul"), (240, "SoftMax"), (420, "Scale")):
-        draw.rounded_rectangle((90, top - 30, 350, top + 80), 20, outline="black", width=6)
-        draw.text((130, top), text, font=font, fill="black")
-    for left, letter in ((80, "Q"), (220, "K"), (360, "V")):
-        draw.text((left, 780), letter, font=font, fill="black")
-    text, review = _read(ocr, page, tmp_path)
-    assert text.split() == ["MatMul", "SoftMax", "Scale", "Q", "K", "V"] and review == ()

@@ -20,6 +20,9 @@ def _found(text: str) -> set[str]:
     [
         ("«“√\xa0“√«‘™“°“√", "«“√‘™°"),  # Thai
         ("嘆囈貭鍔嘆囈貭鍔", "嘆囈貭鍔"),  # 中國文件
+        ("´¿¢Ã°£¢ ¿ðº˜ ´’«¢¬", "¿¢Ã°£ðº˜«¬"),  # Tamil
+        ("ǡǼǱǺ ǓǯǯǱǿǿ", "ǡǼǱǺǓǯǿ"),  # Open Access
+        ("킜킰톁톈톂킰킱 킛킸톁톂", "킜킰톁톈톂킱킛킸"),  # Масштаб Лист
         ("÷èñëî ïðîïèñüþ è öèôðîé", "èñëîïðüþöô"),  # Cyrillic
     ],
 )
@@ -36,9 +39,13 @@ def test_text_of_another_script_is_unlikely(text: str, unlikely: str):
         "中國文件",
         "赁料は月額八万円契約書を締結する",
         "关于红军作战的原则",
+        "계약서를 체결하는 임대인과 임차인",
+        "大韓民國 계약서",
         "漏電遮断機構電流制限器等",
         "вывод числа прописью",
         "été à élève né",
+        "Žluťoučký kůň úpěl ďábelské ódy",
+        "đặt cọc ba tháng tiền thuê",
     ],
 )
 def test_ordinary_text_is_likely(text: str):
