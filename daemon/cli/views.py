@@ -222,15 +222,16 @@ def job_view(row: JobRow, attempts: Sequence[AttemptRow], events: Sequence[Event
 
 
 def recipes_view(recipes: Sequence["RecipeFacts"]) -> Group:
-    """The recipes as a table. Below it, once each, the reasons why some of them cannot run now."""
+    """The recipes as a table. Below it, once each, the reasons why some of them cannot run now, or may not."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("recipe", "for", "processor", "folders", "now"):
         table.add_column(column, overflow="fold")
-    reasons = list(dict.fromkeys(each["note"] for each in recipes if each["runs_on"] is None))
+    noted = [each for each in recipes if each["note"] and each["runs_on"] in (None, each["processor"])]
+    reasons = list(dict.fromkeys(each["note"] for each in noted))
     for each in recipes:
         folders = ", ".join(name or "(top)" for name in each["folders"]) or "none"
-        is_ready = each["runs_on"] is not None
-        now = f"ready, on {each['runs_on']}" if is_ready else f"not yet [{reasons.index(each['note']) + 1}]"
+        now = "not yet" if each["runs_on"] is None else f"ready, on {each['runs_on']}"
+        now += f" [{reasons.index(each['note']) + 1}]" if each in noted else ""
         table.add_row(*map(safe_text, (each["name"], ", ".join(each["kinds"]), each["processor"], folders, now)))
     return Group(table, *(safe_text(f"[{number}] {reason}") for number, reason in enumerate(reasons, 1)))
 

@@ -14,7 +14,7 @@ class RecipeFacts(TypedDict):
     is_built_in: bool
     processor: str  # the recipe's own
     runs_on: str | None  # the processor that would process a file now; None: none could
-    note: str  # why another processor would, or what the recipe waits for
+    note: str  # why another processor would, what the recipe waits for, or what only a request shows
     kinds: list[str]  # of files: "image", "audio", "text"
     folders: list[str]  # of the inbox, that are bound to it; "" is the top
     options: dict[str, object]  # the values in force
@@ -52,7 +52,8 @@ def _schema(recipe: Recipe) -> dict[str, Any]:
 
 
 def _plan(recipe: Recipe, settings: Settings) -> tuple[str | None, str]:
-    """The processor that would process a file now, and why it is not the recipe's own; None: what is missing."""
+    """The processor that would process a file now, and why it is not the recipe's own, or which server must respond;
+    None: what is missing."""
     try:
         plan = recipe.cls.plan(recipe.options, recipe.recipe_options, settings.models)
     except Exception as error:  # a processor's own code
@@ -62,4 +63,6 @@ def _plan(recipe: Recipe, settings: Settings) -> tuple[str | None, str]:
             return None, plan.why
         case contract.Substitute():
             return plan.processor, plan.why
+    if servers := getattr(recipe.options, "base_urls", ()):
+        return recipe.processor, f"Only a request shows whether {' or '.join(servers)} responds."
     return recipe.processor, ""

@@ -23,8 +23,9 @@ def models(settings: Settings, installation: Installation | None) -> Findings:
             case _ if name_of_weights := recipe.cls.weights_to_fetch(recipe.options, settings.models):
                 yield _fetching(name, name_of_weights, installation)
             case _:
-                model = getattr(recipe.options, "model", "")
-                yield OK, f"{name} can run: {recipe.processor}{f', {model}' if model else ''}", ""
+                model, servers = getattr(recipe.options, "model", ""), getattr(recipe.options, "base_urls", ())
+                condition = f", if {' or '.join(servers)} responds" if servers else ""
+                yield OK, f"{name} can run: {recipe.processor}{f', {model}' if model else ''}{condition}", ""
 
 
 def scripts(settings: Settings, _: Installation | None) -> Findings:

@@ -90,6 +90,15 @@ def test_recipes_that_wait_for_the_same_thing_share_one_reason():
     assert lines[4:] == ["[1] The model Qwen/Qwen3-VL-4B-Instruct is not installed."]
 
 
+def test_condition_of_a_recipe_that_is_ready_is_below_the_table():
+    facts = {"kinds": ["image"], "processor": "vlm", "folders": [""], "note": "Ask a:1.", "runs_on": "vlm"}
+    other = {**facts, "name": "read", "note": "Read by OCR.", "runs_on": "ocr"}
+    recipes: Any = [{**facts, "name": "ask"}, other]
+    lines = [line.rstrip() for line in shown(views.recipes_view(recipes), 80)]
+    assert lines[1].endswith("ready, on vlm [1]") and lines[2].endswith("ready, on ocr")
+    assert lines[3:] == ["[1] Ask a:1."]
+
+
 def test_controls_in_a_name_are_escaped():
     assert "\x1b" not in "".join(shown(terminal.OneLine("evil\x1b]0;owned\x07.txt", keep_end=True), 80))
 

@@ -31,6 +31,14 @@ def test_recipes_name_their_folders_and_what_they_wait_for(tmp_path: Path):
     assert found["describe"]["runs_on"] is None and "inboxd models fetch" in found["describe"]["note"]
 
 
+def test_recipe_on_a_server_is_ready_with_a_condition(tmp_path: Path):
+    server = {"engine": "openai", "base_url": ["http://a:1/v1", "http://b:1/v1"], "model": "m"}
+    found = _describe(tmp_path, processors={"vlm": server})
+    assert found["ask"]["runs_on"] == "vlm"
+    assert found["ask"]["note"] == "Only a request shows whether http://a:1/v1 or http://b:1/v1 responds."
+    assert found["transcribe"]["note"] == "" or found["transcribe"]["runs_on"] is None
+
+
 def test_all_of_it_is_json_and_every_schema_accepts_the_options_in_force(tmp_path: Path):
     jsonschema = pytest.importorskip("jsonschema")
     for recipe in json.loads(json.dumps(list(_describe(tmp_path).values()))):
