@@ -80,7 +80,9 @@ def jobs(
             review=review,
             since_us=since_us,
         )
-        rows = log.jobs(wanted, limit=limit)
+        rows = log.jobs(wanted, limit=limit + 1 if limit > 0 else None)
+        has_more = 0 < limit < len(rows)
+        rows = rows[:limit] if has_more else rows
         if folder is not None and not rows:
             _check_folder(folder, log, settings)
     if as_json:
@@ -90,6 +92,8 @@ def jobs(
 
     table = views.reviews_table if review else views.JobsTable
     terminal.out().print(table(rows) if rows else "No matching jobs.")
+    if has_more:
+        terminal.out().print("There are older jobs: -n 0 lists all.")
 
 
 def with_reasons(row: Mapping[str, object]) -> dict[str, object]:

@@ -59,6 +59,7 @@ def test_jobs_are_listed_and_filtered(done: Place):
         assert [row["file"] for row in rows] == [file], arguments
     assert json.loads(done.inboxd("jobs", "--json", "--since", "2999-01-01").stdout) == []
     table = done.inboxd("jobs").stdout
+    assert "older jobs" not in table and "There are older jobs: -n 0" in done.inboxd("jobs", "-n", "1").stdout
     assert "bank/good.txt" in table and "failed" in table
 
 
