@@ -12,9 +12,10 @@ EXTRAS ?= documents,speech,vlm,quantized
 SIZE := torch for CUDA (6 GB altogether)
 else
 EXTRAS ?= documents,speech-libraries,vlm
-SIZE := torch for the CPU (2 GB altogether)
 # the index of CPU builds of torch, which saves gigabytes: see docs/install.md
 TORCH_INDEX ?=
+SIZE = $(if $(TORCH_INDEX),torch for the CPU (2 GB altogether),the default build of torch (up to 6 GB altogether; 2 GB \
+with TORCH_INDEX: see docs/install.md))
 # without its dependencies: only CUDA uses triton (1 GB)
 WHISPER := $(if $(findstring speech-libraries,$(EXTRAS)),openai-whisper==20250625)
 endif
@@ -35,7 +36,7 @@ install: $(INSTALLED)  ## create the virtual environment and install inboxd into
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "inboxd needs Python 3.11 or later; choose one: make PYTHON=python3.12 …")'
-	@echo "Installing inboxd$(if $(EXTRAS),[$(EXTRAS)] with $(SIZE)) into $(VENV)"
+	@echo "Installing inboxd$(if $(EXTRAS),[$(EXTRAS)] with $(SIZE)) into $(VENV). This takes minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(if $(and $(EXTRAS),$(TORCH_INDEX)),$(PIP) --no-deps --extra-index-url $(TORCH_INDEX) torch==2.13.0)
 	$(PIP) -e '.[$(EXTRAS)]'
