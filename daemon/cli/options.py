@@ -21,6 +21,7 @@ ConfigOption = Annotated[
         help="The config.toml to use (default: the first found in this folder, ~/.config/inboxd and /etc/inboxd).",
     ),
 ]
+OPTION_HELP = 'An option of the recipe, such as language="de". May be repeated.'
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 UserOption = Annotated[bool, typer.Option("--user", help="Install or remove a user service, without root.")]
 

@@ -3,17 +3,18 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from daemon.config import toml
 from daemon.config.settings import Folder, Settings
 from daemon.config.toml import literal
 from daemon.config.validation import nearest
 from daemon.core import durable
 from daemon.core.errors import StorageError, UsageError
-from daemon.core.names import SIDECAR_SUFFIXES, printable, printable_path
+from daemon.core.names import OPTIONS_SUFFIX, SIDECAR_SUFFIXES, printable, printable_path
 from daemon.intake import filetype
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import ShownRow
@@ -25,12 +26,14 @@ def process(
     files: Sequence[Path],
     *,
     recipe: str | None,
+    options: Mapping[str, object],
     output: Path,
     on_change: Callable[[Service], None] | None = None,
 ) -> list[ShownRow]:
     """Process copies of `files` and move their result folders to `output`; the files themselves are not changed.
 
     recipe: for every file of a kind that it supports, instead of what config.toml selects for the top of the inbox.
+    options: of the recipe, which override those of sidecars.
     Returns the rows of the job log, `result_path` relative to `output`; None for a job that failed.
 
     Raises:
@@ -53,7 +56,7 @@ def process(
             ignore=(),  # a file that the user names is wanted
             folders={"": replace(top, layout="folder")},
         )
-        copies = [_copy(file, inside.inbox) for file in files]
+        copies = [_copy(file, inside.inbox, options) for file in files]
         kind = filetype.sniff(files[0]).kind
         first = top.recipes.get(kind) if kind else None
         service = Service(inside, drain=True, on_change=on_change, first_recipe=first)
@@ -138,8 +141,8 @@ def _workspace(output: Path) -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _copy(file: Path, inbox: Path) -> Path:
-    """Copy a file, and its sidecars if it has any, into the inbox; return its path there, relative to the inbox.
+def _copy(file: Path, inbox: Path, options: Mapping[str, object]) -> Path:
+    """Copy a file, its sidecars and the options into the inbox; return its path there, relative to the inbox.
 
     A copy, as a link would let a processor's mistake reach the file. A second file of the same name gets a folder.
 
@@ -156,12 +159,23 @@ def _copy(file: Path, inbox: Path) -> Path:
         for source in (*sidecars, file):
             if source.is_file():
                 shutil.copy2(source, (inbox / name).parent / source.name)
+        if options:
+            _add_options(inbox / f"{name}{OPTIONS_SUFFIX}", options)
     except OSError as error:
         raise StorageError(
             f"Cannot copy {file}: {error.strerror or error}.",
             "Check its permissions and the space in the output folder; --output names another one.",
         ) from error
     return name
+
+
+def _add_options(sidecar: Path, options: Mapping[str, object]) -> None:
+    """Set options in a copied NAME.toml; one that is not valid TOML stays, so that its mistake is reported."""
+    try:
+        own = toml.parse(sidecar.read_bytes()) if sidecar.exists() else {}
+    except ValueError:
+        return
+    sidecar.write_text(toml.lines({**own, **options}), encoding="utf-8")
 
 
 def _not_taken(why: str | None) -> ShownRow:

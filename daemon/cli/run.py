@@ -16,7 +16,7 @@ from daemon import config
 from daemon.cli import completion, logs
 from daemon.cli.context import DEFAULT_CONFIGS, enter_config_folder, load_settings, own_command, print_json
 from daemon.cli.jobs import with_reasons
-from daemon.cli.options import ConfigOption, JsonOption, completes
+from daemon.cli.options import OPTION_HELP, ConfigOption, JsonOption, completes
 from daemon.core.errors import JobsFailed, UsageError
 from daemon.core.times import iso
 from daemon.queue.reader import JobLog
@@ -123,20 +123,24 @@ def process(
             autocompletion=completes(completion.recipes),
         ),
     ] = None,
+    option: Annotated[list[str] | None, typer.Option("--option", help=OPTION_HELP)] = None,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Process files once, without inbox and daemon, and write the results to a folder."""
     from daemon.cli import process_files
+    from daemon.cli.submit import read_options
 
-    settings = load_settings(config_file)
+    settings, options = load_settings(config_file), read_options(option or ())
     paths, output, shown_from = [file.absolute() for file in files if str(file) != "-"], output.absolute(), Path.cwd()
     enter_config_folder(settings)
     with tempfile.TemporaryDirectory(prefix="inboxd-") as folder, _LateView() as view:
         paths = process_files.files_in(paths, fitting=process_files.fits(settings, recipe))
         if Path("-") in files:
             paths.append(_standard_input(Path(folder)))
-        rows = process_files.process(settings, paths, recipe=recipe, output=output, on_change=view.on_change)
+        rows = process_files.process(
+            settings, paths, recipe=recipe, options=options, output=output, on_change=view.on_change
+        )
     from daemon.cli import terminal, views
 
     shown: list[ShownRow] = [{**row, "file": _shown_path(Path(row["file"]), shown_from)} for row in rows]

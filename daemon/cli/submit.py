@@ -11,7 +11,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from daemon.cli import completion
 from daemon.cli.context import ask, load_settings_for_viewing, print_json
-from daemon.cli.options import ConfigOption, JsonOption, completes
+from daemon.cli.options import OPTION_HELP, ConfigOption, JsonOption, completes
 from daemon.config import toml
 from daemon.config.settings import Settings
 from daemon.config.toml import literal
@@ -42,10 +42,7 @@ def submit(
         str | None,
         typer.Option("--recipe", "-r", help="Use this recipe.", autocompletion=completes(completion.recipes)),
     ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", "-o", help='An option of the recipe, such as language="de". May be repeated.'),
-    ] = None,
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", help=OPTION_HELP)] = None,
     prompt: Annotated[str, typer.Option(help="The question or instruction for the model.")] = "",
     priority: Annotated[int | None, typer.Option(help="Jobs with a higher number start first.")] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the results.")] = False,
@@ -57,7 +54,8 @@ def submit(
     The options are those that a file NAME.toml beside the file could contain. With --wait, the exit code is 1 if a
     job fails."""
     settings = load_settings_for_viewing(config_file)
-    options = _options(option or (), recipe)
+    options: dict[str, JsonValue] = {} if recipe is None else {"recipe": recipe}
+    options |= read_options(option or ())
     jobs = [
         _submit(
             settings,
@@ -90,13 +88,13 @@ def submit(
         raise JobsFailed(f"{failed} of {len(rows)} failed.", "Run `inboxd show JOB` for the reason.")
 
 
-def _options(pairs: Sequence[str], recipe: str | None) -> dict[str, JsonValue]:
+def read_options(pairs: Sequence[str]) -> dict[str, JsonValue]:
     """The options of the command line. A value that is not TOML is text.
 
     Raises:
         UsageError: one has no "=".
     """
-    options: dict[str, JsonValue] = {} if recipe is None else {"recipe": recipe}
+    options: dict[str, JsonValue] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name.strip():

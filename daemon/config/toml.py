@@ -83,6 +83,11 @@ def literal(value: object, *, most: int = MAX_SHOWN_CHARS) -> str:
     return text if len(text) <= most else f"{text[:most]} …"
 
 
+def lines(table: Mapping[str, object]) -> str:
+    """A table in TOML, a line for each key, without a limit."""
+    return "".join(f"{key_literal(name)} = {_literal(value)}\n" for name, value in table.items())
+
+
 def has_controls(text: str, *, allowed: str = "") -> bool:
     """True if `text` has control characters other than the `allowed` ones."""
     return any(unicodedata.category(char) == "Cc" and char not in allowed for char in text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.config.current import CurrentSettings
-from daemon.config.toml import key_literal, literal, walk
+from daemon.config.toml import lines, walk
 from daemon.core import regular_files
 from daemon.core.errors import InboxdError, StorageError
 from daemon.core.job import DROPPED, Entry, Job
@@ -41,7 +41,6 @@ from daemon.intake.prerequisites import lacks_prompt
 from daemon.queue.store import Store, new_id
 
 _PROMPT_SUFFIX = ".prompt"
-_NO_LIMIT = 2**31  # characters of a value in TOML: only the sidecar as a whole has a limit
 
 
 class InvalidSubmission(Exception):
@@ -254,4 +253,4 @@ def _options_toml(submission: Submission) -> str:
     options = {name: value for name, value in submission.options.items() if value is not None}  # null: not set
     if any(each is None for each, _ in walk(options)):
         raise InvalidSubmission("Its options are wrong: null in a list or table is not supported.")
-    return "".join(f"{key_literal(name)} = {literal(value, most=_NO_LIMIT)}\n" for name, value in options.items())
+    return lines(options)

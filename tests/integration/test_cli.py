@@ -226,6 +226,17 @@ def test_process_explains_each_file_that_it_did_not_take(place: Place):
     assert "temporary file" in temporary["error"] and "q.png.prompt" in question["error"]
 
 
+def test_process_sets_options_beyond_those_of_a_sidecar(place: Place):
+    (place.home / "x.txt").write_text("words")
+    (place.home / "x.txt.toml").write_text("upper = false\npriority = 3\n")
+    place.inboxd("process", "x.txt", "-o", "out", "--option", "upper=true", check=0)
+    assert (place.home / "out" / "x" / "x.txt").read_text() == "WORDS"
+    assert (place.home / "x.txt.toml").read_text() == "upper = false\npriority = 3\n"
+    wrong = place.inboxd("process", "x.txt", "-o", "out", "--option", "uper=true", "--json", check=1)
+    assert 'Did you mean \\"upper\\"?' in wrong.stdout
+    assert "is not NAME=VALUE" in place.inboxd("process", "x.txt", "--option", "upper", check=64).stderr
+
+
 def test_process_refuses_files_that_the_named_recipe_does_not_support(place: Place):
     (place.home / "x.txt").write_text("words")
     refused = place.inboxd("process", "x.txt", "-r", "transcribe", "-o", "out", check=64)
