@@ -2,7 +2,7 @@
 
 Changes nothing; the few files that test the disks are removed again. Works without a daemon, with a wrong
 config.toml, and for a user who may see only a part. The checks are in `host` (folders, disks, limits), `models`,
-`memory`, `gpus`, `cluster` and `runtime` (job log, daemon, service).
+`memory`, `gpus`, `cluster`, `hooks` and `runtime` (job log, daemon, service).
 """
 
 import functools
@@ -13,7 +13,7 @@ from pathlib import Path
 from daemon import config
 from daemon.config.settings import Settings
 from daemon.core.errors import ConfigError, InboxdError
-from daemon.doctor import cluster, gpus, host, memory, models, runtime
+from daemon.doctor import cluster, gpus, hooks, host, memory, models, runtime
 from daemon.doctor.finding import FAIL, OK, WARN, Findings
 from daemon.doctor.installation import Installation, installation_of
 
@@ -104,6 +104,7 @@ _OF_SETTINGS: Mapping[str, _Check] = {
     "memory": memory.memory,
     "GPU": gpus.gpus,
     "cluster": cluster.cluster,
+    "hooks": hooks.hooks,
 }
 _OF_SERVICE: Mapping[str, Callable[[Installation | None], Findings]] = {
     "service": runtime.service,

@@ -75,6 +75,8 @@ def _start(command: Sequence[str], timeout: float, stdin: bytes, payload: Payloa
             )
         except subprocess.TimeoutExpired as error:
             raise CallFailed(f"killed after its timeout of {timeout:g} s") from error
+        except PermissionError as error:
+            raise CallFailed(f"cannot start: permission denied. Make it executable: chmod +x {command[0]}") from error
         except (OSError, ValueError) as error:
             raise CallFailed(f"cannot start: {error}") from error
         if done.returncode:

@@ -49,6 +49,12 @@ def test_command_that_does_not_exist_is_reported():
         hook_calls._run(Hook(command=("/nowhere",)), _PAYLOAD)
 
 
+def test_command_that_is_not_executable_is_reported_with_the_fix(tmp_path: Path):
+    (tmp_path / "tell").write_text("#!/bin/sh\n")
+    with pytest.raises(hook_calls.CallFailed, match=f"chmod .x {tmp_path}/tell"):
+        hook_calls._run(Hook(command=(f"{tmp_path}/tell",)), _PAYLOAD)
+
+
 # ---------------------------------------------------------------------------------------------- webhooks
 
 
