@@ -110,10 +110,14 @@ def known(segments: Sequence[Segment]) -> Iterable[Segment]:
             yield segment
 
 
+def is_unspaced(text: str) -> bool:
+    """True if the text is in a script without spaces between words."""
+    return re.search(_UNSPACED, text) is not None
+
+
 def _words(text: str) -> tuple[list[str], int]:
     """The words without punctuation, or the characters where words have no spaces; and how many make one word."""
-    is_unspaced = re.search(_UNSPACED, text) is not None
-    return _WORDS.findall(text.casefold()), _CHARACTERS_PER_WORD if is_unspaced else 1
+    return _WORDS.findall(text.casefold()), _CHARACTERS_PER_WORD if is_unspaced(text) else 1
 
 
 def _max(per_second: float, seconds: float) -> float:

@@ -22,6 +22,8 @@ _VOICED_SHARE = 0.5  # of a segment
 # Of detected speech, in languages that write letters: read English has 15, hurried English 20. With tiny.en, speech at
 # 1.6 times its speed stays right up to 25; from 27 on it loses up to a quarter of its words.
 _FASTEST_CHARACTERS_PER_SECOND, _FASTEST_SECONDS = 26, 1.5
+# So long a stretch of read English has at least 10, however slow: the detector leaves pauses out.
+_SLOWEST_CHARACTERS_PER_SECOND, _SLOWEST_SECONDS = 6.5, 8.0
 
 
 def reasons(found: Transcript, options: TranscribeOptions) -> tuple[str, ...]:
@@ -157,6 +159,20 @@ def _is_too_fast(segment: Segment) -> bool:
     return seconds >= _FASTEST_SECONDS and len(segment.text.strip()) > _FASTEST_CHARACTERS_PER_SECOND * seconds
 
 
+def _too_little(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if places := [segment.start for segment in found.segments if _is_too_little(segment)]:
+        yield (
+            f"The text at {list_places(places)} is short for so much speech: words may be missing there, such as those "
+            "of somebody far from the microphone. Listen there."
+        )
+
+
+def _is_too_little(segment: Segment) -> bool:
+    seconds = segment.speech_seconds or 0.0
+    is_short = len(segment.text.strip()) < _SLOWEST_CHARACTERS_PER_SECOND * seconds
+    return seconds >= _SLOWEST_SECONDS and is_short and not hallucinations.is_unspaced(segment.text)
+
+
 def _no_voice(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     threshold = options.no_speech_threshold
     doubted = [
@@ -196,6 +212,7 @@ _CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = 
         _loops,
         _uncertain,
         _too_fast,
+        _too_little,
         _no_voice,
         _known_hallucinations,
         _dropped,

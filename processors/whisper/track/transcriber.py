@@ -20,7 +20,7 @@ from processors.whisper.speakers.embeddings import Voice, VoiceEncoder
 from processors.whisper.track import languages, turns
 from processors.whisper.track.engine import Engine, PartRequest
 from processors.whisper.track.interleaving import Task
-from processors.whisper.track.segment import Segment
+from processors.whisper.track.segment import FRAMES_PER_SECOND, Segment
 from processors.whisper.track.speech_times import (
     LEVELS_PER_SECOND,
     SILENCE_DB,
@@ -32,7 +32,9 @@ from processors.whisper.track.transcript import Transcript
 
 _LEAD_SECONDS = 1.0  # of silence before its speech that a segment may keep
 _UNTRANSCRIBED_SECONDS = 4.0  # of speech without text that is reported; less is a breath, a laugh, or a late timestamp
+_SKIPPED_SECONDS = 1.2  # the same, in a window of half a minute that the model took for silence
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe drops the text before a window sampled above this
+_SAME_SECONDS = 0.1
 _PROMPT_SEGMENTS = 20  # more than fit into a prompt
 
 PartAndSpeech = tuple[parts.Part, list[vad.Span] | None]  # None: the voice detector is off
@@ -235,7 +237,8 @@ class TrackTranscriber:
         left = vad.outside(spoken, [(segment.start, segment.end) for segment in segments])
         for place in vad.windows(left, longest=part.seconds):
             seconds = vad.seconds_within(left, place.start, place.end)
-            if seconds >= _UNTRANSCRIBED_SECONDS:
+            is_skipped = self._options.way == "exact" and _is_in_skipped_window(place, segments)
+            if seconds >= (_SKIPPED_SECONDS if is_skipped else _UNTRANSCRIBED_SECONDS):
                 at_seconds = round(part.at_seconds + place.start, 2)
                 self._untranscribed.append(reader.Interval(at_seconds=at_seconds, seconds=round(seconds, 2)))
 
@@ -257,3 +260,9 @@ def _sample(seconds: float) -> int:
 def _first_sound(loudness: NDArray[np.float32], spoken: Sequence[vad.Span] | None) -> float:
     """The start of a part's speech, or of its sound, in seconds."""
     return spoken[0].start if spoken else float(np.argmax(loudness >= SILENCE_DB)) / LEVELS_PER_SECOND
+
+
+def _is_in_skipped_window(place: vad.Span, segments: Sequence[Segment]) -> bool:
+    """True if the windows with this place have no text: the next segment is that of a later window."""
+    following = next((segment for segment in segments if segment.start >= place.end - _SAME_SECONDS), None)
+    return following is not None and following.seek / FRAMES_PER_SECOND >= place.end - _SAME_SECONDS

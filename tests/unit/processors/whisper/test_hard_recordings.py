@@ -57,6 +57,22 @@ def test_text_after_a_long_silence_is_at_its_time(transcribe, tmp_path, kennedy,
     assert found.json()["segments"][0]["start"] == pytest.approx(50.3, abs=0.5)
 
 
+def test_first_words_in_a_window_that_the_model_takes_for_silence_are_reported(transcribe, tmp_path, kennedy):
+    """Half a minute, and speech in its last two seconds: openai-whisper omits these."""
+    talk = np.concatenate([np.zeros(round(28.3 * 16_000), np.float32), kennedy])
+    found = transcribe(write_wave(tmp_path / "talk.wav", (talk * 32767).astype("<i2")))
+    is_complete = words(found.text) == words(KENNEDY)
+    assert is_complete or "no words were recognized for 2 s, at 0:28" in found.review, found.text
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_quiet_speaker_directly_between_loud_ones_is_transcribed_or_reported(transcribe, tmp_path, way):
+    loud, quiet = read_sound(BLOCK) * 0.9, read_sound("LJ001-0005.opus") * 0.01
+    talk = np.concatenate([loud, quiet, read_sound("LJ001-0007.mp4") * 0.9])
+    found = transcribe(write_wave(tmp_path / "talk.wav", (talk * 32767).astype("<i2")), way=way)
+    assert "movable metal letters" in found.text or "is short for so much speech" in found.review, found.text
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.0003], ids=["silence", "hiss"])
 def test_speech_before_a_long_silence_keeps_its_first_words(transcribe, tmp_path, kennedy, noise):
     rest = np.random.default_rng(3).standard_normal(100 * 16_000).astype(np.float32) * noise

@@ -158,6 +158,21 @@ def test_speech_faster_than_the_model_follows_is_reported(seconds: float | None,
     assert ("very fast, at 1:01" in found) == is_reported
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds", "is_reported"),
+    [
+        (" The earliest book printed with movable types, the Gutenberg, or 42-line Bible of about", 14.9, True),
+        (" The earliest book printed with movable types, the Gutenberg, or 42-line Bible of about", 8.5, False),
+        (" Yes, of course.", 6.0, False),
+        ("\u3053\u308c\u306f\u30c6\u30b9\u30c8\u3067\u3059" * 4, 9.0, False),
+    ],
+    ids=["hidden-speaker", "slow", "short", "Japanese"],
+)
+def test_text_that_is_short_for_its_speech_is_reported(text: str, seconds: float, is_reported: bool):
+    found = reasons(a_segment(text, start=5.0, end=5.0 + seconds, speech_seconds=seconds))
+    assert ("The text at 0:05 is short for so much speech" in found) == is_reported
+
+
 def test_mostly_doubtful_text_may_be_invented():
     assert "may be invented" in reasons(a_segment(no_speech_prob=0.9))
 
