@@ -1,4 +1,4 @@
-"""Dates as printed on statements, with the months of twenty languages. Pure.
+"""Dates as printed on statements, with the months of many languages. Pure.
 
 A date is first found as its printed parts (`PrintedDate`); their meaning is decided from the whole document
 (`detect_date_order`) and from the statement's period (`resolve_date`), never from one row.
@@ -13,11 +13,11 @@ from datetime import date, timedelta
 from functools import cache, lru_cache
 from typing import Literal
 
-from processors.statements.notation.months import MONTH_OF, number_of_month
+from processors.statements.notation.months import MONTH_OF, MONTH_PATTERN, number_of_month
 
 DateOrder = Literal["dmy", "mdy", "ymd"]  # ymd: with two digits of the year
 
-_NAME = "|".join(sorted(MONTH_OF, key=len, reverse=True)).replace("o", "[o0]").replace("l", r"[l1|]")
+_NAME = MONTH_PATTERN
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff]")  # no space separates it from a date
 _SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # the first or the last number may be the year
 _LEAST_SHORT = 3  # fewer dates show no rule

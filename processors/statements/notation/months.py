@@ -1,4 +1,4 @@
-"""Names of months as printed: those of CLDR for 22 languages, without accents, and as OCR misreads them. Pure."""
+"""Names of months as printed: those of CLDR of many languages, without accents, and as OCR misreads them. Pure."""
 
 import unicodedata
 
@@ -52,7 +52,43 @@ _MALAY = {
     11: "nopember",
     12: "disember",
 }
+_GREEK = {
+    1: "ιαν ιανουάριος ιανουαρίου",
+    2: "φεβ φεβρουάριος φεβρουαρίου",
+    3: "μαρ μάρτιος μαρτίου",
+    4: "απρ απρίλιος απριλίου",
+    5: "μαι μαϊ μάιος μαΐου",
+    6: "ιουν ιούνιος ιουνίου",
+    7: "ιουλ ιούλιος ιουλίου",
+    8: "αυγ αύγουστος αυγούστου",
+    9: "σεπ σεπτέμβριος σεπτεμβρίου",
+    10: "οκτ οκτώβριος οκτωβρίου",
+    11: "νοε νοέμβριος νοεμβρίου",
+    12: "δεκ δεκέμβριος δεκεμβρίου",
+}
+# Russian, Ukrainian, Bulgarian, Serbian, Macedonian
+_CYRILLIC = {
+    1: "янв январь января січ січень січня яну януари јан јануар јануари",
+    2: "фев февр февраль февраля лют лютий лютого февруари феб фебруар",
+    3: "мар март марта бер березень березня",
+    4: "апр апрель апреля квіт квітень квітня април",
+    5: "май мая трав травень травня мај",
+    6: "июн июнь июня черв червень червня юни јун јуни",
+    7: "июл июль июля лип липень липня юли јул јули",
+    8: "авг август августа серп серпень серпня",
+    9: "сен сент сентябрь сентября вер вересень вересня сеп септември септембар",
+    10: "окт октябрь октября жовт жовтень жовтня октомври октобар",
+    11: "ноя нояб ноябрь ноября лист листопад листопада ное ноември нов новембар",
+    12: "дек декабрь декабря груд грудень грудня декември дец децембар",
+}
 _MISREAD = str.maketrans("01|", "oll")  # OCR's "0ct" and "Ju1"
+_READ_FOR_GREEK = {  # Latin letters that OCR reads for Greek capitals, here all in lower case
+    **{"α": "a", "β": "b", "ε": "e", "κ": "k", "λ": "a", "μ": "m", "ν": "n", "π": "n", "ρ": "p", "τ": "t", "υ": "y"},
+    **{"γ": "tf", "ι": "i1|", "ο": "o0"},
+}
+_GREEK_AS_READ = str.maketrans(
+    {each: letters[0] for letter, letters in _READ_FOR_GREEK.items() for each in letter + letters}
+)
 
 
 def _plain(name: str) -> str:
@@ -61,13 +97,26 @@ def _plain(name: str) -> str:
     return "".join(char for char in split if not unicodedata.combining(char))
 
 
-_TABLES = (_MALAY, _FURTHER, _MONTHS)
+_TABLES = (_MALAY, _GREEK, _CYRILLIC, _FURTHER, _MONTHS)
 _NAMES = {name: number for table in _TABLES for number, names in table.items() for name in names.split()}
 MONTH_OF = {_plain(name): number for name, number in _NAMES.items()} | _NAMES
 MONTH_OF |= {name.replace("i", "l"): number for name, number in MONTH_OF.items()}  # "Juni" as "Jun1"
+_GREEK_SHORT = {names.split()[0]: number for number, names in _GREEK.items()}
+_MONTH_AS_READ = {name.translate(_GREEK_AS_READ): number for name, number in _GREEK_SHORT.items()}
+
+
+def _pattern() -> str:
+    names = sorted(MONTH_OF.keys() - _GREEK_SHORT.keys(), key=len, reverse=True)
+    latin = "|".join(names).replace("o", "[o0]").replace("l", r"[l1|]")
+    greek = ["".join(f"[{char}{_READ_FOR_GREEK.get(char, '')}]" for char in name) for name in _GREEK_SHORT]
+    return "|".join([latin, *greek])
+
+
+MONTH_PATTERN = _pattern()  # of any name, in lower case
 
 
 def number_of_month(name: str) -> int:
     """The number of a month, in any case and as OCR misreads it."""
     wanted = name.lower().translate(_MISREAD)
-    return MONTH_OF[wanted] if wanted in MONTH_OF else MONTH_OF[_plain(wanted)]
+    found = MONTH_OF.get(wanted) or MONTH_OF.get(_plain(wanted))
+    return found or _MONTH_AS_READ[_plain(name.lower()).translate(_GREEK_AS_READ)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from processors.statements.notation.amounts import looks_like_amount
 from processors.statements.notation.currencies import CODES
-from processors.statements.notation.dates import PrintedDate, parse_date, shape_of
+from processors.statements.notation.dates import PrintedDate, parse_date
 from processors.statements.notation.keywords import (
     Column,
     Section,
@@ -24,7 +24,6 @@ from processors.statements.table.line_dates import (
     RUNNING_GAP,
     TIME,
     YEAR,
-    date_window,
     take_both_dates,
     take_date,
     take_time,
@@ -166,24 +165,6 @@ def _may_be_misread(word: PageWord, words: Sequence[PageWord], height: float) ->
     gaps = [(each, each.left - word.right if each.left > word.left else word.left - each.right) for each in words]
     near = [each for each, gap in gaps if each is not word and -height < gap < _WORD_GAP * height]
     return not any(sum(char.isalpha() for char in each.text) > 1 for each in near)
-
-
-def find_impossible_dates(lines: Sequence[LineParts], headings: Sequence[Heading], height: float) -> None:
-    """Move text that has the shape of the other lines' dates, but is not a calendar date, from the text to
-    `date_like`."""
-    shapes = {shape_of(parts.date.text) for parts in lines if parts.date}
-    window = date_window("date", headings, height)
-    if window is None:
-        return
-    for parts in lines:
-        words = [word for word in parts.line.words if window[0] <= word.left < window[1]]
-        for count in range(0 if parts.date else min(DATE_WORDS, len(words)), 0, -1):
-            text = " ".join(word.text for word in words[:count])
-            if shape_of(text) in shapes and not parse_date(text):
-                parts.date_like = text
-                parts.description = [word for word in parts.description if word not in words[:count]]
-                parts.reference = [word for word in parts.reference if word not in words[:count]]
-                break
 
 
 def starts_in_text(line: TextLine, headings: Sequence[Heading], height: float) -> bool:

@@ -16,8 +16,9 @@ from processors.statements.table.header import (
     separate_summaries,
 )
 from processors.statements.table.headings import Heading
+from processors.statements.table.impossible_dates import find_impossible_dates
 from processors.statements.table.line_dates import take_date
-from processors.statements.table.lines import LineParts, find_impossible_dates, split_line
+from processors.statements.table.lines import LineParts, split_line
 from processors.statements.table.model import TableModel
 from processors.statements.table.money_columns import MoneyColumns
 from processors.statements.table.raw import IN_SENTENCE, NO_DATE, RawDocument
