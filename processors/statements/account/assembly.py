@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from processors.statements.account.balances import take_summary
+from processors.statements.account.balances import take_closing, take_summary
 from processors.statements.account.eras import take_years_of_reiwa
 from processors.statements.account.figures import drop_summary, printed_amounts
 from processors.statements.account.leftovers import drop_disproven, drop_explained, drop_pages_without_rows
@@ -61,7 +61,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
         items = items if len(accounts) == 1 else drop_summary(items)
         items = take_running_balances(take_leading_totals(take_summary(items, mark), mark), mark)
         items = _report_below_totals(items, document)
-        items = drop_turnovers(drop_subtotals(items, mark), mark)
+        items = take_closing(drop_turnovers(drop_subtotals(items, mark), mark), mark)
         if any(isinstance(item, RawRow) for item in items) or len(accounts) == 1:
             era = take_years_of_reiwa(items, reading)
             dates = decide_dates(items, reading, known.date_order)

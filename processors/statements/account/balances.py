@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
-from processors.statements.account.subtotals import as_figure, single_value
+from processors.statements.account.subtotals import as_figure, single_values
 from processors.statements.checks.links import find_links, is_complete
 from processors.statements.notation.amounts import parse_amount
 from processors.statements.notation.debit_credit import RowAmounts
@@ -204,17 +204,35 @@ def take_summary(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list
     These lines look like rows of the last day, but their amounts differ by the sum of the rows above.
     """
     count = next((n for n, item in enumerate(reversed(items)) if not _looks_like_summary(item)), len(items))
-    rows, summary = list(items[: len(items) - count]), [item for item in items[len(items) - count :]]
-    values = [single_value(item, mark) for item in rows]
-    if len(summary) < 2 or len(values) < _LEAST_ROWS or None in values:
+    values = single_values(items, mark)
+    rows, own, summary = list(items[: len(items) - count]), values[: len(items) - count], items[len(items) - count :]
+    if len(summary) < 2 or len(own) < _LEAST_ROWS or None in own:
         return list(items)
-    total = sum((value for value in values if value), Decimal(0))
-    named = [(single_value(item, mark), item) for item in summary if isinstance(item, RawRow)]
+    total = sum((value for value in own if value), Decimal(0))
+    named = list(zip(values[len(own) :], [item for item in summary if isinstance(item, RawRow)], strict=True))
     pairs = [(first, last) for a, first in named for b, last in named if a is not None and b == a + total]
     if not total or len(pairs) != 1:
         return list(items)
     first, last = (as_figure(row, name) for row, name in zip(pairs[0], ("opening", "closing"), strict=True))
     return [first, *rows, last]
+
+
+def take_closing(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
+    """The items, of which the last becomes the closing balance if it looks like a row of the last day, but prints what
+    the opening balance and the rows above add up to."""
+    *above, last = single_values(items, mark) or [None]
+    own = [value for value, item in zip(above, items, strict=False) if isinstance(item, RawRow)]
+    values = [value for value in own if value is not None]
+    if not last or not _looks_like_summary(items[-1]) or len(own) != len(values) or len(own) < _LEAST_ROWS:
+        return list(items)
+    figures = [item for item in items if isinstance(item, RawFigure) and item.name == "opening"]
+    openings = [
+        amount.signed for item in figures for text in item.money.values() if (amount := parse_amount(text, mark))
+    ]
+    total = sum(values, Decimal(0))
+    if total and any(last in (opening + total, opening - total) for opening in openings):
+        return [*items[:-1], as_figure(items[-1], "closing")]
+    return list(items)
 
 
 def _looks_like_summary(item: RawRow | RawFigure) -> bool:

@@ -11,11 +11,12 @@ from processors.statements.notation.debit_credit import RowAmounts
 from processors.statements.notation.decimal_mark import DecimalMark
 from processors.statements.notation.installments import is_installment
 from processors.statements.records import Row
-from processors.statements.table.raw import RawRow
+from processors.statements.table.raw import RawFigure, RawRow
 
 _MOST_YEARS = 3  # from a purchase to its last installment
 _UNNAMED = "in an amount column without a heading"
 _NEARLY_ALL_DATED = 0.9  # of the rows
+_LEAST_LISTED = 3  # rows that restart a list; a single one may have a misread date
 _NEARLY_ALL = 0.8  # of the rows: such a column may be that of the balances
 
 
@@ -57,6 +58,22 @@ def doubt_lost_dates(rows: Sequence[Row], raw: Sequence[RawRow]) -> None:
             row.flags.append(
                 "has no date of its own, although nearly all other rows have one: that of another row is used"
             )
+
+
+def separate_lists(rows: Sequence[Row], items: Sequence[RawRow | RawFigure]) -> None:
+    """Begin another section at each row below a total if it and the next rows are older than the last one above: a list
+    of its own, such as that of another card."""
+    at = 0
+    for above, item in zip([None, *items], items, strict=False):
+        if not isinstance(item, RawRow):
+            continue
+        is_below = isinstance(above, RawFigure) and above.name in ("total", "debits", "credits")
+        days = [row.date for row in rows[at : at + _LEAST_LISTED] if row.date]
+        last = rows[at - 1].date if at else None
+        if is_below and last and len(days) == _LEAST_LISTED and max(days) < last:
+            for row in rows[at:]:
+                row.section += 1
+        at += 1
 
 
 def drop_unnamed(rows: Sequence[Row]) -> None:

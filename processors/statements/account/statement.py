@@ -35,6 +35,7 @@ from processors.statements.account.rows import (
     drop_unnamed,
     is_newest_first,
     row_of,
+    separate_lists,
     set_money,
 )
 from processors.statements.account.subtotals import Item, count_trailing_totals
@@ -123,6 +124,7 @@ def _build(account: Account, items: Sequence[Item], doubts: list[str]) -> BuiltS
         items, raw = swap_ends(items[::-1]), raw[::-1]
     statement.rows = [row_of(each, account.dates) for each in raw]
     doubt_lost_dates(statement.rows, raw)
+    separate_lists(statement.rows, items)
     totals = add_figures(statement, items, mark)
     amounts = [amounts_of(each, mark) for each in raw]
     others = [line.text for line in reading.lines if id(line) not in reading.row_lines]

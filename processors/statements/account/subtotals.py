@@ -122,8 +122,7 @@ def drop_subtotals(items: Sequence[Item], mark: DecimalMark) -> list[Item]:
     found: list[Item] = []
     run: list[Decimal] = []  # since the total before
     rows: list[Decimal] = []
-    for item in items:
-        value = single_value(item, mark)
+    for item, value in zip(items, single_values(items, mark), strict=True):
         if not isinstance(item, RawRow) or value is None:
             found.append(item)
             run = []
@@ -220,10 +219,18 @@ def as_figure(item: Item, name: str) -> RawFigure:
     return RawFigure(item.page, item.account, name, money, box=item.box)
 
 
-def single_value(item: Item, mark: DecimalMark) -> Decimal | None:
-    """The signed amount of a row of one amount and no balance."""
-    amount = single_amount(item, mark) if isinstance(item, RawRow) else None
-    return amount.signed if amount else None
+def single_values(items: Sequence[Item], mark: DecimalMark) -> list[Decimal | None]:
+    """The signed amount of each row of one amount and no balance; None for other items.
+
+    If money in is marked and the other amounts are not, as on a card, it is negative.
+    """
+    amounts = [single_amount(item, mark) if isinstance(item, RawRow) else None for item in items]
+    marks = {bool(each.sign or each.side) for each in amounts if each}
+    are_credits = marks == {True, False} and all(each.sign != "-" and each.side != "debit" for each in amounts if each)
+    return [
+        None if each is None else -each.signed if are_credits and (each.sign or each.side) else each.signed
+        for each in amounts
+    ]
 
 
 def single_amount(item: Item, mark: DecimalMark) -> Amount | None:

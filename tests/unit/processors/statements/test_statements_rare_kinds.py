@@ -1,0 +1,110 @@
+"""Rare kinds of layouts: passbooks, cards with subtotals, wallets in several currencies, brokers' cash accounts."""
+
+import pytest
+from typed_pages import read_typed, typed_page
+
+from processors.statements import read_statements, reasons, verify
+from processors.statements.notation.dates import parse_date
+
+PASSBOOK = """
+              ΛΟΓ/ΣΜΟΣ 417/720883-14      ΣΕΛΙΔΑ 01
+   Α/Α  ΗΜ/ΝΙΑ    ΑΙΤΙΟΛΟΓΙΑ   ΚΑΤ/ΜΑ   ΑΝΑΛΗΨΕΙΣ    ΚΑΤΑΘΕΣΕΙΣ      ΥΠΟΛΟΙΠΟ
+   01             ΑΠΟ ΜΕΤΑΦ.                                       **1.340,27
+   02   27ΙΑΝ23   ΣΥΝΤΑΞΗ      0999                  ****842,16    **2.182,43
+   03   03ΦΕΒ23   ΑΝΑΛ.ΑΤΜ     0417    ****100,00                  **2.082,43
+
+   04   24ΑΠΡ23   ΜΕΤΑΦΟΡΑ     0417                  ****140,00    **2.222,43
+   05   11ΜΑΙ23   ΠΑΓ.ΔΕΗ      0417    *****55,50                  **2.166,93
+   06   30ΙΟΥΝ23  ΤΟΚΟΙ        0417                  ******0,38    **2.167,31
+"""
+
+
+def _days(document):
+    return [str(row.date) for row in document.rows]
+
+
+def test_greek_passbook_is_read():
+    document = read_typed(PASSBOOK)
+    assert _days(document) == ["2023-01-27", "2023-02-03", "2023-04-24", "2023-05-11", "2023-06-30"]
+    assert [str(row.change) for row in document.rows] == ["842.16", "-100.00", "140.00", "-55.50", "0.38"]
+    assert [row.flags for row in document.rows] == [[]] * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "month"),
+    [
+        *(("27ΙΑΝ23", 1), ("03ΦΕΒ23", 2), ("28ΙΟΥΝ23", 6), ("12 Μαΐου 2024", 5), ("12ΜΑΪ23", 5)),
+        *(("28I0YN23", 6), ("04I0YA23", 7), ("11AYT23", 8), ("08ΣEN23", 9), ("03ΦEB23", 2)),  # as OCR reads them
+        *(("3 января 2024", 1), ("7 Травня 2024", 5), ("12 МАЙ 2024", 5)),
+    ],
+)
+def test_months_of_greek_and_cyrillic_letters_are_known(text: str, month: int):
+    printed = parse_date(text)
+    assert printed
+    assert printed.month == month
+    assert printed.length == len(text)
+
+
+def test_row_whose_month_ocr_misread_does_not_get_the_date_of_the_row_above():
+    misread = PASSBOOK.replace("24ΑΠΡ23", "24AP23 ").replace("11ΜΑΙ23", "11MN123")
+    document = read_statements([typed_page(misread, confidence=0.99)])
+    verify(document)
+    assert _days(document) == ["2023-01-27", "2023-02-03", "None", "None", "2023-06-30"]
+    assert [bool(row.flags) for row in document.rows] == [False, False, True, True, False]
+    assert reasons(document)
+
+
+def test_subtotal_of_a_card_excludes_the_payments_marked_with_a_plus():
+    document = read_typed("""
+        Kart Numarası           5549 60** **** 2218
+        Hesap Kesim Tarihi      12 Ekim 2024        Son Ödeme Tarihi    22 Ekim 2024
+        Dönem Borcu             1.735,00 TL
+
+        İşlem Tarihi     İşlem                                   Tutar (TL)
+                         ÖNCEKİ DÖNEM BORCU                        1.000,00
+        13 Eylül 2024    TEKNOSA ANKARA                              200,00
+        16 Eylül 2024    GETİR İSTANBUL                              150,00
+        23 Eylül 2024    ÖDEMENİZ İÇİN TEŞEKKÜRLER                   300,00+
+        24 Eylül 2024    NETFLIX AMSTERDAM                           480,00
+        07 Ekim 2024     BOYNER ANKAMALL                              20,00
+                         KART TOPLAMI                                550,00
+                         5549 60** **** 7740 KEREM ERDEMLİ (EK KART)
+        18 Eylül 2024    MİGROS İSTANBUL                              95,00
+        20 Eylül 2024    WATSONS ANKARA                               40,00
+        24 Eylül 2024    KAHVE KIZILAY                                50,00
+                         KART TOPLAMI                                185,00
+
+                         DÖNEM BORCUNUZ (TL)                       1.735,00
+    """)
+    changes = ["-200.00", "-150.00", "300.00", "-480.00", "-20.00", "-95.00", "-40.00", "-50.00"]
+    assert [str(row.change) for row in document.rows] == changes
+    assert [row.flags for row in document.rows] == [[]] * 8
+    assert not reasons(document)
+
+
+CARD = """
+        Gold Mastercard          Statement Date      JANUARY 12, 2024
+        Credit Limit   150,000.00         Payment Due Date    FEBRUARY 1, 2024
+
+        Date           Description                          Amount
+                       Previous Balance                   1,000.00
+        December 17    OPENAI SAN FRANCISCO                 282.81
+        December 18    JOLLIBEE PASIG CITY                  214.55
+        December 26    PAYMENT - THANK YOU                 -850.00
+        January 4      SHELL QUEZON CITY                    131.40
+        January 11     FINANCE CHARGE                        21.24
+                       {last}
+"""
+
+
+def test_undated_line_that_prints_the_new_balance_is_no_row():
+    (statement,) = read_typed(CARD.format(last="Statement Balance                    800.00")).statements
+    assert [str(row.change) for row in statement.rows] == ["-282.81", "-214.55", "850.00", "-131.40", "-21.24"]
+    assert (str(statement.opening), str(statement.closing)) == ("1000.00", "800.00")
+    assert [row.flags for row in statement.rows] == [[]] * 5
+
+
+def test_undated_line_that_prints_another_amount_remains_a_row():
+    document = read_typed(CARD.format(last="LATE CHARGE                          800.01"))
+    assert str(document.rows[-1].change) == "-800.01"
+    assert reasons(document)
