@@ -35,7 +35,7 @@ _BY_WORDS = (
     ("USD", r"\bfdic\b|routing number|\baba\b|\bach\b|\brtn\b|\bzelle\b|\bvenmo\b|\bncua\b"),
     ("JPY", r"円|口座番号|普通預金"),
     ("KRW", r"원\b|계좌"),
-    ("CNY", r"人民币"),
+    ("CNY", r"人民币|\brmb\b"),
     ("TRY", r"\btl\b|turk"),
     ("PLN", r"\bzl\b|rachun"),
     ("CZK", r"\bkc\b"),
@@ -50,14 +50,14 @@ _BY_WORDS = (
     ("KES", r"\bkenya\b|\bpay ?bill\b"),
     ("NGN", r"\bnigeria\b|\bnaira\b|\bnuban\b"),
     ("GHS", r"\bghana\b|\bcedis?\b"),
-    ("PHP", r"\bphilippines?\b|\bgcash\b"),
+    ("PHP", r"\bphilippines?\b|\bpilipinas\b|\bgcash\b"),
     ("THB", r"บาท|\bbaht\b|\bthailand\b"),
     ("VND", r"\bviet ?nam\b"),
     ("TWD", r"[臺台]幣"),
     ("AED", r"\bdirhams?\b|\bunited arab emirates\b|\buae\b"),
     ("SAR", r"\bsaudi\b"),
     ("EGP", r"\begypt\b"),
-    ("ILS", r"שקל|₪"),
+    ("ILS", r"שקל|₪|\bnis\b|\bisrael\b"),
     ("ARS", r"\bargentina\b|\bcbu\b"),
     ("COP", r"\bcolombia\b|\bnequi\b|\b4x1000\b|\bbogota\b|\bmedellin\b|\bdavivienda\b"),
     ("PEN", r"\bperu\b|\bsoles\b"),
@@ -79,19 +79,26 @@ _OF_PROVINCE = re.compile(  # of Canada, with its postal code
     r"\b(?:AB|BC|MB|NB|NL|NS|NT|NU|ON|PE|QC|SK|YT),? {1,2}[A-Z]\d[A-Z] ?\d[A-Z]\d\b"
 )
 _IN_PROVINCE = re.compile(r"\b[A-Z]{3,},? (?:AB|BC|MB|NB|NL|NS|NT|NU|ON|PE|QC|SK|YT)\b(?! [a-z])")
+_LEAST_NUMBER = 5  # characters of an account number; fewer occur in other numbers
 _LEAST_IN_PROVINCE = 3
 _SHARE_IN_PROVINCE = 0.25  # of the lines of rows, of which a row has several
 _DOLLARS = frozenset({"USD", "AUD", "NZD", "SGD", "HKD", "CAD", "MXN", "CLP", "COP", "ARS"})
 
 
-def infer_currency(own: Sequence[str], others: Sequence[str], rows: Sequence[str], *, is_month_first: bool) -> str:
+def infer_currency(
+    account: str, own: Sequence[str], others: Sequence[str], rows: Sequence[str], *, is_month_first: bool
+) -> str:
     """The ISO 4217 code; "" if it is unknown.
 
+    account: its number; a code on the line that prints it decides, "Cash account USD IBAN LU39 …".
     own: the lines of the account outside its rows, and the amounts in its rows.
     others: all lines outside rows.
     rows: the lines of rows, in which codes may belong to purchases abroad, or be names such as "Bhd".
     is_month_first: numeric dates put the month first, as in the United States.
     """
+    beside = [text for text in own if len(account) >= _LEAST_NUMBER and account in re.sub(r"\s", "", text)]
+    if code := detect_currency(_without_dollar(beside)):
+        return code
     for texts in (own, others, rows):
         if texts is not rows and (code := detect_currency(_without_dollar(texts))):
             return code

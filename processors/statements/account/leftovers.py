@@ -10,6 +10,7 @@ from processors.statements.checks.links import is_complete
 from processors.statements.notation.amounts import looks_like_amount, parse_amount
 from processors.statements.notation.dates import parse_date, shape_of
 from processors.statements.notation.decimal_mark import DecimalMark
+from processors.statements.notation.securities import names_security
 from processors.statements.notation.words import TextLine, join_words, line_height, split_cells
 from processors.statements.records import Statement, StatementDocument, Unread
 from processors.statements.table.amount_cells import find_amounts
@@ -111,9 +112,10 @@ def _amounts_of(line: Unread, mark: DecimalMark) -> set[Decimal]:
 def drop_disproven(document: StatementDocument, mark: DecimalMark) -> list[Unread]:
     """What was not understood, without a few lines that are no rows: the balances prove that no row is missing.
 
-    Two lines of the same amount may both be rows whose amounts cancel out.
+    Two lines of the same amount may both be rows whose amounts cancel out. Lines of securities in a portfolio may be
+    many.
     """
-    found = [each for each in document.unread if _may_be_disproven(each)]
+    found = [each for each in document.unread if _may_be_disproven(each) and not names_security(each.text)]
     texts = {each.text: each for each in found}  # a footer is on each page
     counts = Counter(value for each in texts.values() for value in _amounts_of(each, mark))
     most = max(_MOST_DISPROVEN, _DISPROVEN_SHARE * len(document.rows))

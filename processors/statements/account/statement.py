@@ -47,6 +47,7 @@ from processors.statements.account.undated_rows import (
     find_lacking,
     has_text,
     insert_rows,
+    is_portfolio,
     without_rows,
 )
 from processors.statements.checks.links import is_complete
@@ -105,6 +106,7 @@ def build_statement(account: Account, items: Sequence[Item], document: Statement
             count = "1 row" if len(apart) == 1 else f"{len(apart)} rows"
             note = f"the balances exclude {count} on page {pages}, which inboxd left out"
             is_explained = apart is listed or not any(map(has_text, apart)) or are_repeated(apart, items)
+            is_explained = is_explained or is_portfolio(apart)
             (document.notes if is_explained else document.doubts).append(note)
             return other
     return built
@@ -199,9 +201,12 @@ def _read_header(account: Account, raw: Sequence[RawRow]) -> Statement:
     others = [line.text for line in reading.lines if id(line) not in reading.row_lines]
     in_rows = [line.text for line in reading.lines if id(line) in reading.row_lines]
     is_month_first = account.dates.order == "mdy" and any(each.date and each.date.pair for each in raw)
-    currency = currency_of_account(name) or infer_currency(texts, others, in_rows, is_month_first=is_month_first)
+    number = reading.ibans.get(name) or number_of(name)
+    currency = currency_of_account(name) or infer_currency(
+        number, texts, others, in_rows, is_month_first=is_month_first
+    )
     holder = find_holder(outside) or find_holder([line for _, line in reading.outside])
-    return Statement(account=reading.ibans.get(name) or number_of(name), holder=holder, currency=currency)
+    return Statement(account=number, holder=holder, currency=currency)
 
 
 def _set_period(statement: Statement, dates: Dates) -> None:

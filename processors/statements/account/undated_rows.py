@@ -9,6 +9,7 @@ from processors.statements.account.subtotals import Item
 from processors.statements.checks.links import Link, find_links
 from processors.statements.notation.amounts import parse_amount
 from processors.statements.notation.decimal_mark import DecimalMark
+from processors.statements.notation.securities import names_security
 from processors.statements.records import Statement, Unread
 from processors.statements.table.raw import RawFigure, RawRow, UndatedRow
 
@@ -102,6 +103,11 @@ def are_repeated(rows: Sequence[RawRow], items: Sequence[Item]) -> bool:
 def _without_numbers(row: RawRow) -> tuple[str, tuple[str, ...]]:
     text = "".join(char for part in (*row.text, *row.reference) for char in part if char.isalpha())
     return text, tuple(cell.text for cell in row.money.values())
+
+
+def is_portfolio(rows: Sequence[RawRow]) -> bool:
+    """True if each row has no date of its own and names a security."""
+    return all(row.date_is_inherited and names_security(" ".join([*row.text, *row.reference])) for row in rows)
 
 
 def has_text(row: RawRow) -> bool:

@@ -88,11 +88,29 @@ def _check_distance(dated: Sequence[Row]) -> None:
 
 
 def _check_value_dates(dated: Sequence[Row]) -> None:
-    """Flag a row whose value date is further from its booking date than that of any other row."""
-    both = [(row, (row.value_date - day).days) for row, day in _days(dated) if row.value_date]
+    """Flag a row whose value date is further from its booking date than that of any other row, both in days and in
+    working days: a sale of Thursday is paid on Monday."""
+    both = [(row, row.value_date, day) for row, day in _days(dated) if row.value_date]
     if len(both) < _LEAST_ROWS:
         return
-    for at, (row, days) in enumerate(both):
-        others = [each for _, each in both[:at] + both[at + 1 :]]
-        if not min(others) - _VALUE_SLACK <= days <= max(others) + _VALUE_SLACK:
-            row.flags.append(f"its date {row.date} is {abs(days)} days from its value date {row.value_date}")
+    days = _find_furthest([(value - day).days for _, value, day in both])
+    working = _find_furthest([_working_day(value) - _working_day(day) for _, value, day in both])
+    for at in days & working:
+        row, value, day = both[at]
+        row.flags.append(f"its date {day} is {abs((value - day).days)} days from its value date {value}")
+
+
+def _find_furthest(distances: Sequence[int]) -> set[int]:
+    """The positions of the distances that exceed all others."""
+    found = set()
+    for at, distance in enumerate(distances):
+        others = [*distances[:at], *distances[at + 1 :]]
+        if not min(others) - _VALUE_SLACK <= distance <= max(others) + _VALUE_SLACK:
+            found.add(at)
+    return found
+
+
+def _working_day(day: date) -> int:
+    """The number of a day if Saturdays and Sundays are not counted."""
+    weeks, rest = divmod(day.toordinal() - 1, 7)  # day 1 was a Monday
+    return 5 * weeks + min(rest, 5)

@@ -47,6 +47,7 @@ SIGNS = {
     "GH₵": "GHS",
     "₡": "CRC",
     "RD$": "DOP",
+    "NT$": "TWD",
     "T$": "TOP",
     "WS$": "WST",
     "B/.": "PAB",
@@ -60,7 +61,7 @@ SIGNS = {
 # beside an amount only: each is the sign of several currencies
 _SIGNS_OF_MANY = ("R", "RM", "Rs", "Rs.", "kr", "kr.", "Fr.", "S/", "C$", "Bs", "Bs.")
 # names beside an amount that CLDR does not print as signs
-_NAMES = ("TL", "Ft", "Euro", "EURO", "lei", "円", "元", "원", "₸", "₫", "₾")
+_NAMES = ("NIS", "RMB", "TL", "Ft", "Euro", "EURO", "lei", "円", "元", "원", "₸", "₫", "₾")
 _LONGEST_FIRST = sorted([*SIGNS, *_SIGNS_OF_MANY, *_NAMES, *CODES], key=len, reverse=True)
 PATTERN = f"(?:{'|'.join(map(re.escape, _LONGEST_FIRST))})"  # beside an amount
 _SIGN = "|".join(re.escape(sign) for sign in sorted(SIGNS, key=len, reverse=True))

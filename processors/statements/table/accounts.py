@@ -66,6 +66,8 @@ class AccountTracker:
             return is_other
         if (code := title_currency(text)) in self._currencies:
             before, self.current = self.current, with_currency(self.current, code)
+            if number_of(before) and self.current != before:
+                self._by_label = {}  # the account in this currency may have a number of its own, below
             return self.current != before
         self._keep_other_numbers(normalize(text), normalize(together))
         number = "" if self.current else find_card_number(text)
@@ -122,12 +124,16 @@ class AccountTracker:
         known = self._by_label.get(label)
         if known == number:
             return False
-        if any(_are_of_one_account(number, each) for each in self._by_label.values()):
+        same = number_of(self.current)
+        if number == same or any(
+            _are_of_one_account(number, each) for each in (*self._by_label.values(), same) if each
+        ):
             self._by_label.setdefault(label, number)
             self._keep_iban(label, number)
             return False
         self._by_label[label] = number
-        if known is None and number_of(self.current) and self._by_label.keys() - {label} != {"group"}:
+        others = self._by_label.keys() - {label}
+        if known is None and same and others and others != {"group"}:
             self._keep_iban(label, number)
             return False  # another number of the same account
         self._by_label = {label: number}

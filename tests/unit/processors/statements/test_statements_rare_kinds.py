@@ -1,9 +1,12 @@
 """Rare kinds of layouts: passbooks, cards with subtotals, wallets in several currencies, brokers' cash accounts."""
 
+import re
+
 import pytest
 from typed_pages import read_typed, typed_page
 
 from processors.statements import read_statements, reasons, verify
+from processors.statements.account.currency_evidence import infer_currency
 from processors.statements.notation.dates import parse_date
 
 PASSBOOK = """
@@ -108,3 +111,97 @@ def test_undated_line_that_prints_another_amount_remains_a_row():
     document = read_typed(CARD.format(last="LATE CHARGE                          800.01"))
     assert str(document.rows[-1].change) == "-800.01"
     assert reasons(document)
+
+
+BROKER = """
+    Account statement       01.07.2024 - 30.09.2024        Client number 88412
+    Cash account EUR IBAN LU39 7770 0884 1202 1000
+
+    Date         Transaction    Details                Value date      Debit     Credit     Balance
+    01.07.2024   Opening balance                                                          22'418.06
+    02.07.2024   Payment in     LAURENT THILL          02.07.2024             8'000.00    30'418.06
+    04.07.2024   Buy            12 ASML HOLDING        08.07.2024  11'852.15              18'565.91
+    09.07.2024   Buy            150 AMUNDI MSCI        11.07.2024   8'027.65              10'538.26
+    30.09.2024   Closing balance                                                          10'538.26
+""", """
+    Account statement       01.07.2024 - 30.09.2024        Client number 88412
+    Cash account USD IBAN LU23 7770 0884 1202 2840
+
+    Date         Transaction    Details                Value date      Debit     Credit     Balance
+    01.07.2024   Opening balance                                                           5'206.44
+    06.08.2024   Forex          Sell EUR / Buy USD     08.08.2024             3'279.30     8'485.74
+    07.08.2024   Buy            20 MICROSOFT CORP      09.08.2024   7'993.60                 492.14
+    15.08.2024   Dividend       35 APPLE INC           15.08.2024                 7.44       499.58
+    28.08.2024   Sell           35 APPLE INC           30.08.2024             7'902.15     8'401.73
+    12.09.2024   Dividend       20 MICROSOFT CORP      12.09.2024                12.75     8'414.48
+    30.09.2024   Closing balance                                                           8'414.48
+
+    Positions as at 30.09.2024 (for information)
+    Quantity     Security                              ISIN            Price              Valuation
+          12     ASML HOLDING                          NL0010273215    EUR 745.60          8'947.20
+         150     AMUNDI MSCI WLD ETF                   LU1681043599    EUR 54.017          8'102.55
+          40     SAP SE                                DE0007164600    EUR 204.40          8'176.00
+          30     SES SA FDR                            LU0088087324    EUR 4.724             141.72
+          20     MICROSOFT CORP                        US5949181045    USD 430.30          8'606.00
+"""  # fmt: skip
+
+
+def test_cash_accounts_of_a_broker_have_the_currency_beside_their_numbers():
+    document = read_typed(*BROKER)
+    assert [(each.account, each.currency, len(each.rows)) for each in document.statements] == [
+        ("LU397770088412021000", "EUR", 3),
+        ("LU237770088412022840", "USD", 5),
+    ]
+
+
+def test_securities_and_sales_over_a_weekend_need_no_review():
+    assert not reasons(read_typed(*BROKER))
+
+
+def test_lines_without_securities_below_the_rows_are_reported():
+    assert reasons(read_typed(BROKER[0], re.sub(r"[A-Z]{2}\d{10}", "            ", BROKER[1])))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("Balance in NIS", "ILS"), ("Supervised by the Bangko Sentral ng Pilipinas", "PHP"), ("NT$ 1,200.00", "TWD")],
+)
+def test_currencies_by_names_that_are_no_codes(text: str, code: str):
+    assert infer_currency("", [text], [], [], is_month_first=False) == code
+
+
+WALLET = """
+    nimbus
+    {code} statement
+    1 December 2024 - 31 December 2024
+
+    Account Holder                          {label}
+    Hanneke Vermaelen                       {number}
+
+    {code} on 31 December 2024                                     {closing} {code}
+    Description                         Incoming    Outgoing     Amount
+    Received money from Emma De Smet      110.00                 {closing}
+    26 December 2024 Transaction: TRANSFER-859860476
+    Card transaction of 90.00 {code} issued by Uber      -90.00    1,890.00
+    24 December 2024 Transaction: CARD-107586254
+    Sent money to Emma De Smet                        -94.00    1,980.00
+    24 December 2024 Transaction: TRANSFER-174871812
+    Card transaction of 26.00 {code} issued by Lime      -26.00    2,074.00
+    21 December 2024 Transaction: CARD-321785420
+"""
+
+
+def test_each_currency_of_a_wallet_has_the_number_below_its_title():
+    document = read_typed(
+        WALLET.format(code="EUR", label="IBAN", number="BE68 5390 0754 7034", closing="2,000.00"),
+        WALLET.format(code="USD", label="Account number", number="8311 0448 27", closing="2,000.00"),
+        WALLET.format(code="GBP", label="Account number", number="46118204", closing="2,000.00"),
+    )
+    assert [(each.account, each.currency) for each in document.statements] == [
+        ("BE68539007547034", "EUR"),
+        ("8311044827", "USD"),
+        ("46118204", "GBP"),
+    ]
+    for statement in document.statements:
+        assert [str(row.date) for row in statement.rows] == ["2024-12-21", "2024-12-24", "2024-12-24", "2024-12-26"]
+        assert [str(row.change) for row in statement.rows] == ["-26.00", "-94.00", "-90.00", "110.00"]
