@@ -4,11 +4,17 @@ from collections.abc import Sequence
 
 from processors.ocr.recognition import Recognized
 
+_LAST_LATIN, _MOST_OTHERS = "\u024f", 0.2  # letters, and their share, that are not Latin: kana may look like Hebrew
 _LEAST_GLYPHS = 4  # of a line that is counted
 _VIETNAMESE = "ơưƠƯ"  # letters of no other language
 _UNREAD_SHARE = 0.12  # of the glyphs of a line: one letter of eight
 _UNREAD_SHARE_OF_PAGE = 0.04
 _LEAST_GLYPHS_OF_PAGE = 40
+DOUBTFUL = 0.9  # confidence; lines of Latin letters have more, unless they are damaged
+_LEAST_LETTERS, _LEAST_SHARE = 3, 0.5  # letters of such a line, and share of the page's letters that are in such lines
+_LEAST_LETTERS_OF_PAGE = 30
+_IN_ALL_LANGUAGES = set("esmhbgk")  # a fifth of the letters or more in each language that is written in Latin letters
+_MOST_OF_THEM = 0.11  # share of such letters in what the model reads of Hebrew, which has none that looks like them
 
 
 def count_unread(read: Sequence[Recognized], missed: Sequence[Recognized]) -> int:
@@ -25,6 +31,24 @@ def count_unknown(read: Sequence[Recognized]) -> int:
     if not found and glyphs >= _LEAST_GLYPHS_OF_PAGE and unread > _UNREAD_SHARE_OF_PAGE * glyphs:
         return sum(each.unread > 0 for each in lines)
     return found
+
+
+def find_foreign(read: Sequence[Recognized]) -> list[Recognized]:
+    """The lines of an alphabet that the model takes for Latin letters, such as Hebrew: it is unsure, and hardly any
+    letter is one of those that each language needs."""
+    letters = {id(each): [char for char in each.box.text.casefold() if char.isalpha()] for each in read}
+    doubtful = [
+        each
+        for each in read
+        if each.is_built_in and each.box.confidence < DOUBTFUL and len(letters[id(each)]) >= _LEAST_LETTERS
+    ]
+    found = [letter for each in doubtful for letter in letters[id(each)]]
+    if len(found) < max(_LEAST_LETTERS_OF_PAGE, _LEAST_SHARE * sum(map(len, letters.values()))):
+        return []
+    if sum(letter > _LAST_LATIN for letter in found) > _MOST_OTHERS * len(found):
+        return []
+    common = sum(letter in _IN_ALL_LANGUAGES for letter in found)
+    return doubtful if common <= _MOST_OF_THEM * len(found) else []
 
 
 def _has_unknown(line: Recognized) -> bool:

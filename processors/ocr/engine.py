@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,11 +15,11 @@ from processors.ocr import check_boxes, large_type, orientation, stamps
 from processors.ocr.boxes import Quad, bounds_of, padded, separate
 from processors.ocr.bundled_models import find_model, model_name
 from processors.ocr.cells import join_cells
-from processors.ocr.coverage import count_unknown, count_unread
 from processors.ocr.ink import Ink, find_ink, find_lines_outside
 from processors.ocr.lone_letters import find_lone_letters, is_letter
 from processors.ocr.recognition import Recognized, recognize
 from processors.ocr.regions import shift
+from processors.ocr.results import Found, OcrResult, only_certain, sort
 from processors.ocr.sessions import open_rapidocr
 from processors.ocr.struck import mark_struck
 from processors.ocr.text_lines import TextBox
@@ -43,7 +43,6 @@ _MARGIN = 64  # pixels around all ink: on a large white page, detection overlook
 _LONGEST_SHAPE = 25  # ratio of the long to the short side of the image for detection
 _MAX_PADDED_PIXELS = 4_000_000  # including the padding for `_LONGEST_SHAPE`
 _AGAIN_SCALE = 0.7  # of the size of the first reading
-_LEAST_CONFIDENCE = 0.5  # text with less is mostly dirt and pictures: it is reported, but not used
 _SURE = 0.8  # of a line that detection overlooked
 _MOST_MISSED = 40  # lines
 _LINES_AT_ONCE = 500  # between two pulses: some seconds; a dense table has thousands of cells
@@ -51,28 +50,6 @@ _DARK = 80  # of 255: the median of a dark background
 _BLANK = np.full((64, 64, 3), 255, np.uint8)
 
 Area = tuple[int, int, int, int]  # left, top, right, bottom in pixels
-
-
-@dataclass(frozen=True)
-class OcrResult:
-    """The text of an upright image."""
-
-    boxes: list[TextBox]
-    uncertain: list[TextBox]  # confidence too low to use
-    image: "Image.Image"  # as it was read, upright
-    rotation: int  # degrees clockwise by which it was rotated
-    unread: int = 0  # lines of ink that did not become text
-    unknown: int = 0  # lines with characters that the model does not know
-    is_stamped: bool = False  # a colored stamp covers text
-
-
-@dataclass(frozen=True)
-class _Found:
-    boxes: list[TextBox]
-    uncertain: list[TextBox]
-    unread: int
-    unknown: int
-    is_stamped: bool = False
 
 
 class RapidOcrEngine:
@@ -110,7 +87,7 @@ class RapidOcrEngine:
                 self._loaded[path] = _recognizer(opened)
         self._others = [self._loaded[path] for path in models]
 
-    def read_upright(self, image: "Image.Image", *, may_be_rotated: bool = False) -> "OcrResult":
+    def read_upright(self, image: "Image.Image", *, may_be_rotated: bool = False) -> OcrResult:
         """Read an RGB image, rotated upright.
 
         `may_be_rotated`: find its rotation before reading it, because the previous page was rotated. This is always
@@ -118,11 +95,18 @@ class RapidOcrEngine:
         which is rare.
         """
         if may_be_rotated or image.width > image.height:
-            return self._read_rotated(image, self._find_rotation(image))
+            return self._read_turned(image, self._find_rotation(image))
         upright = self._read_rotated(image, 0)
         if orientation.is_poor(upright.boxes) and (rotation := self._find_rotation(image)):
-            return self._read_rotated(image, rotation)
+            return self._read_turned(image, rotation)
         return upright
+
+    def _read_turned(self, image: "Image.Image", rotation: int) -> OcrResult:
+        """Of an alphabet that the model does not know, the rotation is not known, and only numbers can be read."""
+        found = self._read_rotated(image, rotation)
+        if not found.is_foreign or rotation < 180:
+            return found
+        return only_certain(self._read_rotated(image, rotation - 180), found)
 
     def read_again(self, image: "Image.Image", rotation: int | None) -> list[TextBox]:
         """Read an image a second time, as independently of the first reading as the same models permit.
@@ -142,9 +126,9 @@ class RapidOcrEngine:
     def _read_rotated(self, image: "Image.Image", rotation: int) -> OcrResult:
         image = orientation.rotate(image, rotation)
         found = self._read_layers(image)
-        return OcrResult(found.boxes, found.uncertain, image, rotation, found.unread, found.unknown, found.is_stamped)
+        return OcrResult(image=image, rotation=rotation, **vars(found))
 
-    def _read_layers(self, image: "Image.Image") -> "_Found":
+    def _read_layers(self, image: "Image.Image") -> Found:
         """The text of an upright image, and that of stamps over it."""
         layers = stamps.separate(image)
         if layers is None:
@@ -153,7 +137,7 @@ class RapidOcrEngine:
         if layers.stamps is None:
             return text
         stamped = self._read(layers.stamps)
-        return _Found(
+        return Found(
             text.boxes + [shift(box, *layers.place) for box in stamped.boxes],
             text.uncertain + [shift(box, *layers.place) for box in stamped.uncertain],
             text.unread + stamped.unread,
@@ -181,7 +165,7 @@ class RapidOcrEngine:
         found = self._read(image)
         return found.boxes, found.uncertain
 
-    def _read(self, image: "Image.Image", scale: float | None = None, *, with_check_boxes: bool = True) -> "_Found":
+    def _read(self, image: "Image.Image", scale: float | None = None, *, with_check_boxes: bool = True) -> Found:
         """`scale`: of the image in which lines are detected; None: chosen by the size of the letters."""
         image = original = _on_light_ground(image)
         ink = drawn = find_ink(image)
@@ -190,7 +174,7 @@ class RapidOcrEngine:
             ink = find_ink(image)
         area = _area(ink, image.size)
         if area is None:
-            return _Found([], [], 0, 0)
+            return Found([], [])
         boxes = separate(self._detect_all(image, area, scale or _scale(ink, area), ink), ink)
         pixels = _bgr(image)
         models = [self._recognizer, *self._others]
@@ -206,13 +190,13 @@ class RapidOcrEngine:
         unread = [each for each in second if not (each.box.confidence >= _SURE and each.box.text.strip())]
         lone = [padded(letter, image.size) for letter in find_lone_letters(ink, [*boxes, *missed])]
         read += [each for each in recognize(models, pixels, lone, ink) if is_letter(each)]
-        found = _sort(read, unread)
+        found = sort(read, unread)
         found = replace(found, boxes=mark_struck(join_cells(found.boxes, drawn), drawn))
         if squares and check_boxes.may_be_letters(found.boxes):
             return self._read(original, scale, with_check_boxes=False)
         return self._with_check_boxes(found, squares, original, ink) if squares else found
 
-    def _with_check_boxes(self, found: "_Found", squares: Sequence[Square], image: "Image.Image", ink: Ink) -> "_Found":
+    def _with_check_boxes(self, found: Found, squares: Sequence[Square], image: "Image.Image", ink: Ink) -> Found:
         def recognize_all(quads: Sequence[Quad]) -> list[TextBox]:
             return [each.box for each in recognize([self._recognizer], pixels, quads, ink)]
 
@@ -279,13 +263,6 @@ def _scale(ink: Ink, area: Area) -> float:
     letters = ink.letter_height or _DETECTED_LETTERS
     for_part = min(_SHORT_SIDE / min(width, height), _DETECTED_LETTERS_OF_PART / letters)
     return min(max(_LEAST_SCALE, min(1.0, _DETECTED_LETTERS / letters), for_part), _LARGE_LETTERS / letters)
-
-
-def _sort(read: Sequence[Recognized], missed: Sequence[Recognized]) -> _Found:
-    boxes = [each.box for each in read if each.box.text.strip()]
-    used = [box for box in boxes if box.confidence >= _LEAST_CONFIDENCE]
-    uncertain = [box for box in boxes if not box.confidence >= _LEAST_CONFIDENCE]  # also NaN
-    return _Found(used, uncertain, count_unread(read, missed), count_unknown(read))
 
 
 def _in_shape(image: "Image.Image") -> tuple["Image.Image", np.ndarray]:

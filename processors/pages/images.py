@@ -150,11 +150,32 @@ def find_damage(page: "PdfPage", images: list[PlacedImage]) -> tuple[str, ...]:
 
 def _damage(page: "PdfPage", image: PlacedImage) -> str:
     used = filters(image)
+    if not _can_be_decoded(page, image, used):
+        return (
+            f"a picture is damaged or in an unknown format ({used[-1] if used else 'no filter'}): its text is missing"
+        )
     if used[-1:] == ["DCTDecode"]:
         return jpeg.find_damage(encoded_data(image))
     if used and set(used) <= _LOSSLESS and _decoded_share(page, image) < _COMPLETE:
         return f"a picture is cut off after about {_decoded_share(page, image):.0%} of its height: text is missing"
     return ""
+
+
+def _can_be_decoded(page: "PdfPage", image: PlacedImage, used: Sequence[str]) -> bool:
+    """False if pdfium draws nothing for the image."""
+    from pypdfium2 import raw
+
+    facts = raw.FPDF_IMAGEOBJ_METADATA()
+    if not raw.FPDFImageObj_GetImageMetadata(image.drawn, page, facts):
+        return True
+    if facts.bits_per_pixel == 0:
+        return False
+    if used[-1:] != ["JBIG2Decode"]:
+        return True
+    bitmap = raw.FPDFImageObj_GetBitmap(image.drawn)
+    if bitmap:
+        raw.FPDFBitmap_Destroy(bitmap)
+    return bool(bitmap)
 
 
 def _decoded_share(page: "PdfPage", image: PlacedImage) -> float:

@@ -271,6 +271,28 @@ def test_script_that_the_model_does_not_know_is_reported(ocr: Ocr, tmp_path: Pat
 @pytest.mark.parametrize(
     "lines",
     [
+        ["חוזה שכירות לדירת מגורים", "דמי השכירות לחודש", "התשלום עד החמישי", "הפיקדון יוחזר בסוף"],
+        ["عقد إيجار شقة سكنية", "قيمة الإيجار شهريا", "يدفع الإيجار في اليوم", "تعاد الوديعة عند النهاية"],
+    ],
+    ids=["Hebrew", "Arabic"],
+)
+def test_hebrew_and_arabic_are_reported_and_no_text(ocr: Ocr, tmp_path: Path, lines: list[str]):
+    try:
+        font = ImageFont.truetype("DejaVuSans.ttf", 36)  # no wheel contains a font with these letters
+    except OSError:
+        pytest.skip("DejaVu Sans is not installed")
+    page = Image.new("RGB", (1000, 400), "white")
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(page).text((940, 40 + 70 * number), line, font=font, fill="black", anchor="ra")
+    ImageDraw.Draw(page).text((60, 330), "4200.00 03/05/2024", font=font, fill="black")
+    text, review = _read(ocr, page, tmp_path)
+    assert "".join(text.split()) == "4200.0003/05/2024"
+    assert any("does not know: 4" in reason or "yielded no text: 4" in reason for reason in review)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
         ["Rental agreement between the landlord", "The monthly rent is 1,250.00 EUR", "fi ffl Illicit jumping i.e. j"],
         ["Größere Ausgaben müssen zwei prüfen", "Straßenbeleuchtung: 8.940,00 € zzgl. 19 % MwSt."],
         ["Umowa najmu lokalu mieszkalnego", "Zażółć gęślą jaźń, proszę państwa o ciszę"],

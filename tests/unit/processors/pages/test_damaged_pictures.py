@@ -2,13 +2,15 @@
 
 import io
 import random
+import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pdf_files import one_page, show, stream
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from processors.contract import BadInput
 from processors.pages import jpeg, read_pages
@@ -157,3 +159,45 @@ def test_incomplete_image_of_a_pdf_is_reported(tmp_path: Path, codec: str):
         (tmp_path / "x.pdf").write_bytes(in_pdf(content, name))
         (page,) = read_pages(tmp_path / "x.pdf", "application/pdf", max_pixels=10**7)
         assert len(page.warnings) == bool(says) and all(says in warning for warning in page.warnings)
+
+
+def _group4(picture: Image.Image) -> bytes:
+    """The data of a fax of one strip, black on white (ITU-T T.6)."""
+    saved = io.BytesIO()
+    picture.convert("1").save(saved, "TIFF", compression="group4", tiffinfo={278: picture.height})
+    with Image.open(io.BytesIO(saved.getvalue())) as tiff:
+        assert isinstance(tiff, TiffImageFile)
+        (start,), (size,) = tiff.tag_v2[273], tiff.tag_v2[279]
+    return saved.getvalue()[start : start + size]
+
+
+def _jbig2(picture: Image.Image) -> bytes:
+    """A page and a region that is coded as a fax is (ITU-T T.88, 7.4)."""
+    page = struct.pack(">IIIIBH", *picture.size, 0, 0, 0, 0)
+    region = struct.pack(">IIIIBB", *picture.size, 0, 0, 0, 1) + _group4(ImageOps.invert(picture.convert("L")))
+    return b"".join(
+        struct.pack(">IBBBI", number, kind, 0, 1, len(data)) + data
+        for number, kind, data in ((0, 48, page), (1, 38, region))
+    )
+
+
+def _jpeg2000(picture: Image.Image) -> bytes:
+    saved = io.BytesIO()
+    picture.save(saved, "JPEG2000")
+    return saved.getvalue()
+
+
+@pytest.mark.parametrize("codec", ["JPXDecode", "CCITTFaxDecode", "JBIG2Decode"])
+def test_codecs_of_scanners_are_decoded_or_reported(tmp_path: Path, codec: str):
+    picture = text_picture()
+    encoded = {"JPXDecode": _jpeg2000, "CCITTFaxDecode": _group4, "JBIG2Decode": _jbig2}[codec](picture)
+    content = in_pdf(encoded, codec.encode())
+    if codec != "JPXDecode":
+        parameters = b"/DecodeParms << /K -1 /Columns 640 /Rows 900 >>" if codec == "CCITTFaxDecode" else b""
+        content = content.replace(b"/DeviceRGB /BitsPerComponent 8", b"/DeviceGray /BitsPerComponent 1 " + parameters)
+    (tmp_path / "x.pdf").write_bytes(content)
+    (page,) = read_pages(tmp_path / "x.pdf", "application/pdf", max_pixels=10**7)
+    assert page.warnings == () and page.unread
+    (tmp_path / "x.pdf").write_bytes(content.replace(encoded, b"?" * len(encoded)))
+    (page,) = read_pages(tmp_path / "x.pdf", "application/pdf", max_pixels=10**7)
+    assert codec == "CCITTFaxDecode" or f"a picture is damaged or in an unknown format ({codec})" in page.warnings[0]
