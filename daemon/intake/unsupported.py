@@ -68,8 +68,11 @@ _TYPES = {
         **{
             "application/mbox": "a mailbox with several messages",
             "application/vnd.ms-outlook-pst": "an Outlook mailbox",
-            "application/vnd.ms-tnef": "an Outlook attachment (winmail.dat)",
         },
+    ),
+    **_types(
+        "Save the message that it came with as .eml or .msg and drop that.",
+        **{"application/vnd.ms-tnef": "an Outlook attachment (winmail.dat)"},
     ),
     **_types(
         _CONVERT,

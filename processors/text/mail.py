@@ -10,7 +10,7 @@ from pathlib import Path
 
 from processors import extras
 from processors.contract import BadInput, Unavailable
-from processors.text import html, office, outlook
+from processors.text import html, office, outlook, tnef
 from processors.text.attachments import report_unread
 from processors.text.document import TextDocument
 from processors.text.encoding import detect, known_codec
@@ -78,7 +78,7 @@ def _read_bytes(source: Path) -> bytes:
 class _MailReader:
     def __init__(self, document: TextDocument, write_html: WriteHtml, *, attachments: bool):
         self._document, self._write_html, self._with_attachments = document, write_html, attachments
-        self._parts = 0
+        self._parts, self._has_text = 0, False
         self._names: set[str] = set()
         self._found: list[str] = []  # the names of all attachments
 
@@ -113,6 +113,8 @@ class _MailReader:
         elif part.is_multipart():
             for inner in _payload(part):
                 self._read_part(inner, depth)
+        elif _is_tnef(part):
+            self._read_tnef(part, depth)
         elif kind in _NEVER_SHOWN and part.get_content_disposition() != "attachment":
             return
         elif part.get_content_maintype() == "multipart" and not _is_attachment(part):
@@ -130,6 +132,18 @@ class _MailReader:
                 return
             self._document.write("\n---\n\n")
             self.read(inner, depth=depth + 1)
+
+    def _read_tnef(self, part: Message, depth: int) -> None:
+        """The attachments in a winmail.dat, and its text if the message has no other."""
+        try:
+            inner = tnef.to_mail(_bytes(part))
+        except BadInput as error:
+            self.report(f"{error}: open the message in Outlook, save its attachments and drop those.")
+            self._attach(part)
+            return
+        for each in _payload(inner):
+            if not self._has_text or _is_attachment(each) or each.get_content_maintype() == "message":
+                self._read_part(each, depth)
 
     def _read_alternative(self, part: Message, depth: int) -> None:
         """The plain text if it says what the others say, else the last alternative, which is the richest (RFC 2046,
@@ -163,6 +177,7 @@ class _MailReader:
 
     def _write(self, part: Message) -> None:
         text = self._decoded(part)
+        self._has_text = self._has_text or len(text.strip(_BLANK)) >= _LEAST_TEXT
         if part.get_content_type() == "text/html":
             self._write_html(text, self._document)
         elif part.get_content_type() in ("text/rtf", "text/richtext") and text.startswith("{\\rtf"):
@@ -237,6 +252,13 @@ def _says_more(page: str, text: str) -> bool:
 def _payload(part: Message) -> Iterator[Message]:
     payload = part.get_payload()
     yield from (each for each in payload if isinstance(each, Message)) if isinstance(payload, list) else ()
+
+
+def _is_tnef(part: Message) -> bool:
+    """True for a message in Outlook's own format, which its recipient sees as an attachment called winmail.dat."""
+    is_declared = part.get_content_type() in ("application/ms-tnef", "application/vnd.ms-tnef")
+    is_named = (part.get_filename() or "").lower() == "winmail.dat"
+    return (is_declared or is_named) and _bytes(part).startswith(tnef.SIGNATURE)
 
 
 def _is_attachment(part: Message) -> bool:

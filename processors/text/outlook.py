@@ -121,10 +121,10 @@ class _Storage:
         """The encoding of texts that are not Unicode."""
         top = _Storage(self.opened, (), _TOP_HEADER)
         pages = (storage.fixed(number) for storage in (self, top) for number in _CODE_PAGES)
-        return next((name for page in pages if page and (name := _codec_of(page))), "cp1252")
+        return next((name for page in pages if page and (name := codec_of(page))), "cp1252")
 
 
-def _codec_of(code_page: int) -> str:
+def codec_of(code_page: int) -> str:
     name = {65001: "utf-8", 20127: "cp1252", 1200: "utf-16-le"}.get(code_page, f"cp{code_page}")
     if 28590 < code_page <= 28605:
         name = f"iso8859-{code_page - 28590}"
@@ -190,7 +190,7 @@ def _body(message: _Storage) -> Iterator[Message]:
     elif plain or page:
         yield MIMEText(plain or page, "plain" if plain else "html", "utf-8")
     elif rtf := message.binary(_RTF):
-        yield _part("text/rtf", decompress(rtf))
+        yield make_part("text/rtf", decompress(rtf))
 
 
 def _attached(attachment: _Storage, report: Report, depth: int) -> Message | None:
@@ -205,7 +205,7 @@ def _attached(attachment: _Storage, report: Report, depth: int) -> Message | Non
         return email.message_from_bytes(content)
     if content is not None:
         is_file = kind.count("/") == 1 and not kind.startswith(("multipart/", "message/"))
-        part = _part(kind if is_file else "application/octet-stream", content)
+        part = make_part(kind if is_file else "application/octet-stream", content)
         part.add_header("Content-Disposition", "attachment", filename=name or "attachment")
         return part
     if attachment.is_object():
@@ -215,7 +215,7 @@ def _attached(attachment: _Storage, report: Report, depth: int) -> Message | Non
     return None
 
 
-def _part(media_type: str, content: bytes) -> Message:
+def make_part(media_type: str, content: bytes) -> Message:
     part = MIMEBase(*media_type.split("/"))
     part.set_payload(content)
     part["Content-Transfer-Encoding"] = "binary"
