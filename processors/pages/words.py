@@ -63,6 +63,8 @@ def _is_next(a: Char, b: Char) -> bool:
     """True if the character `b`, which follows `a` in the file, continues its word."""
     if abs((a.angle - b.angle + 180) % 360 - 180) > _SAME_ANGLE:
         return False
+    if (a.left, a.top, a.right, a.bottom) == (b.left, b.top, b.right, b.bottom):  # of one ligature
+        return True
     a, b = _level(a), _level(b)
     height = a.bottom - a.top
     if height > _INITIAL * (b.bottom - b.top):

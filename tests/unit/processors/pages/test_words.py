@@ -36,6 +36,11 @@ def test_arabic_shapes_and_ligatures_become_letters():
     assert _texts(_chars("o\ufb03ce")) == ["office"]
 
 
+def test_letters_of_a_ligature_that_is_wider_than_high_are_one_word():
+    letters = [Char("E", 0, 0, 13, 15), *(Char(c, 13, 0, 29, 15) for c in "ffi"), Char("c", 29, 0, 37, 15)]
+    assert _texts([*letters]) == ["Effic"]
+
+
 def test_soft_hyphen_shows_except_within_a_word():
     assert _texts(_chars("exam\u00adple manage\u00ad")) == ["example", "manage-"]
     assert _texts(_chars("SS\u00ad2541\u00ad03\u00adM \u00ad5 Anti\u00adÖl")) == ["SS-2541-03-M", "-5", "Anti-Öl"]
