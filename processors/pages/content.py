@@ -9,6 +9,7 @@ import numpy as np
 from processors.pages.accents import attach_accents
 from processors.pages.annotations import Annotations
 from processors.pages.check_boxes import find_check_boxes
+from processors.pages.copies import find_copies
 from processors.pages.glyphs import find_doubtful_fonts
 from processors.pages.layer_visibility import (
     Layer,
@@ -57,6 +58,7 @@ def read_content(page: "PdfPage", picture: np.ndarray, annotations: Annotations,
     text = page.get_textpage()
     try:
         layer = read_layer(page, text, read_characters(text), scale)
+        layer = replace(layer, drawn=[*layer.drawn, *find_copies(page, layer)])
         if not layer.has_text:
             content = Content(textless=picture)
         else:

@@ -279,6 +279,13 @@ def test_text_that_is_visible_is_read(read, kind: str):
     assert "Open words" in text and review == ()
 
 
+@pytest.mark.parametrize("copies", [2, 3])
+def test_text_that_is_drawn_several_times_in_one_place_is_read_once(read, copies: int):
+    drawn = "q 50 670 500 18 re W n " + show("Total due: 482.19 EUR", y=680) + "Q "
+    text, review = read(one_page(show("Invoice 4471", y=720) + drawn * copies))
+    assert text.split("\n")[:2] == ["Invoice 4471", "Total due: 482.19 EUR"] and review == ()
+
+
 def test_tips_of_covered_letters_do_not_count_as_text(read):
     covered = show("Martin Hallow", y=700) + "50 700.5 300 6.5 re f " + show("Diagnosis", y=600)
     assert read(one_page(covered))[0] == "Diagnosis\n"
