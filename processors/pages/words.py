@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from processors import bidi
@@ -11,6 +11,7 @@ from processors.pages.page import PlacedWord
 _GAP = 0.25  # character heights; a wider gap starts a new word, even without a space
 _SAME_ANGLE = 3.0  # degrees
 _INITIAL = 2.0  # times as high as the next character: the first letter of a paragraph, several lines high
+_DOUBLE = 0.7  # share of the width and of the height that two drawings of one word have in common
 _SOFT_HYPHEN = "\u00ad"
 _WIDE = {"W", "F"}  # East Asian Width (UAX #11)
 _RIGHT_TO_LEFT = {"R", "AL"}  # Bidi_Class (UAX #9)
@@ -44,7 +45,25 @@ def find_words(chars: Iterable[Char | None], scale: float) -> tuple[PlacedWord, 
     """Group characters into words, without those that are only a point. scale: pixels per point of the words' boxes.
     chars: None is a space."""
     shown = (char for char in chars if char is None or not char.is_point)
-    return tuple(word for run in _runs(shown) if (word := _word(run, scale)).text)
+    return tuple(_without_doubles(word for run in _runs(shown) if (word := _word(run, scale)).text))
+
+
+def _without_doubles(words: Iterable[PlacedWord]) -> Iterator[PlacedWord]:
+    """The words without those that are drawn a second time in the same place."""
+    known: dict[str, list[PlacedWord]] = {}
+    for word in words:
+        same = known.setdefault(word.text, [])
+        if not any(_is_double(word, other) for other in same):
+            same.append(word)
+            yield word
+
+
+def _is_double(a: PlacedWord, b: PlacedWord) -> bool:
+    across = min(a.right, b.right) - max(a.left, b.left)
+    down = min(a.bottom, b.bottom) - max(a.top, b.top)
+    return across > _DOUBLE * max(a.right - a.left, b.right - b.left) and down > _DOUBLE * max(
+        a.bottom - a.top, b.bottom - b.top
+    )
 
 
 def _runs(chars: Iterable[Char | None]) -> list[list[Char]]:

@@ -59,3 +59,9 @@ def test_ideographs_that_run_down_are_one_word():
 
 def test_characters_too_small_to_have_a_size_are_left_out():
     assert _texts([*_chars("rent"), None, Char("x", 30, 5, 30, 5)]) == ["rent"]
+
+
+def test_word_that_is_drawn_twice_in_one_place_is_one_word():
+    again = [Char(c.text, c.left + 1, c.top + 1, c.right + 1, c.bottom + 1) for c in _chars("rent") if c]
+    assert _texts([*_chars("rent is"), None, *again]) == ["rent", "is"]
+    assert _texts([*_chars("aa a"), None, *_chars("aa aa aa")[3:]]) == ["aa", "a", "aa", "aa"]
