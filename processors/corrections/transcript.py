@@ -52,6 +52,14 @@ def _spread(words: Sequence[str], start: float, end: float) -> list[dict[str, ob
     ]
 
 
+def own_formats(document: JsonObject, formats: Sequence[str], options: JsonObject) -> list[str]:
+    """The formats of the transcript among those of its result, such as "txt" or, with `language_in_name`, "en.srt"; not
+    those of a translation beside it."""
+    language = "en" if options.get("task") == "translate" else document.get("language")
+    named = [f"{language}.{form}" for form in ("srt", "vtt")] if str(language).isalpha() else []
+    return [form for form in (*FORMATS, *named) if form in formats]
+
+
 def write(document: JsonObject, folder: Path, stem: str, formats: Sequence[str]) -> list[str]:
     """Write the files; return their names."""
     segments = [Segment.from_json(segment) for segment in document["segments"]]
@@ -64,7 +72,7 @@ def write(document: JsonObject, folder: Path, stem: str, formats: Sequence[str])
         "json": lambda: wellformed.dumps(document, indent=1) + "\n",
     }
     for form in formats:
-        (folder / f"{stem}.{form}").write_text(contents[form](), encoding="utf-8")
+        (folder / f"{stem}.{form}").write_text(contents[form.rpartition(".")[2]](), encoding="utf-8")
     return [f"{stem}.{form}" for form in formats]
 
 

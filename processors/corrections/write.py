@@ -75,7 +75,7 @@ def write(order: JsonObject, folder: Path) -> dict[str, object]:
         from processors.corrections import transcript
 
         transcript.correct(document, _only(SegmentChange, changes))
-        files = transcript.write(document, folder, stem, [form for form in transcript.FORMATS if form in formats])
+        files = transcript.write(document, folder, stem, transcript.own_formats(document, formats, options))
         return {"files": files, "review": []}
     from processors.corrections import text
 

@@ -60,6 +60,21 @@ def test_corrected_word_keeps_its_time(tmp_path: Path):
     assert (tmp_path / "d.md").read_text() == "**0:00** [Ann] Good morning\n\n**0:01** to all.\n"
 
 
+@pytest.mark.parametrize(
+    ("options", "formats", "names"),
+    [
+        ({}, ["json", "en.srt", "en.vtt", "de.srt"], ["d.json", "d.en.srt", "d.en.vtt"]),
+        ({"task": "both"}, ["json", "srt", "de.srt", "de.txt"], ["d.srt", "d.json"]),
+    ],
+)
+def test_subtitles_named_by_language_are_corrected_but_no_translation(
+    options: dict[str, Any], formats: list[str], names: list[str], tmp_path: Path
+):
+    given = order(recording(), {"segment": 1, "text": "Good morning"})
+    assert write({**given, "formats": formats, "options": options}, tmp_path)["files"] == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
 def test_words_of_another_number_are_spread_over_the_segment(tmp_path: Path):
     write(order(recording(), {"segment": 1, "text": "A very good morning"}), tmp_path)
     words = json.loads((tmp_path / "d.json").read_text())["segments"][0]["words"]
