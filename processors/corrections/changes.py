@@ -124,7 +124,10 @@ def problems(error: ValidationError, *, earlier: int = 0) -> str:
     for each in error.errors()[:_MOST_PROBLEMS]:
         number, _, *place = each["loc"]
         where = "" if each["type"] == "value_error" else "".join(f"{part}: " for part in place if part != "[key]")
-        found.append(f"{_named(int(number) + 1 - earlier)}: {where}{each['msg'].removeprefix('Value error, ')}")
+        what = f"{where}{each['msg'].removeprefix('Value error, ')}"
+        if place[-1:] == ["[key]"]:
+            what = f"there is no value {each['input']!r} to correct; there are {', '.join(_ROW)}"
+        found.append(f"{_named(int(number) + 1 - earlier)}: {what}")
     return f"In {'; '.join(found)}."
 
 

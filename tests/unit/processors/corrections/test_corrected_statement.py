@@ -133,6 +133,11 @@ def test_wrong_value_is_refused(values: dict[str, object], tmp_path: Path):
         ({"row": 1, "values": {"debit": "\u0668"}}, "In change 1: the debit must be a number, such as 1234.50."),
         ({"row": 1, "values": {"debit": 5}}, "In change 1: values: debit: Input should be a valid string."),
         (
+            {"row": 1, "values": {"debi": "5"}},
+            "In change 1: there is no value 'debi' to correct; there are date, description, reference, debit, credit, "
+            "balance.",
+        ),
+        (
             {"row": 1, "values": {"date": "20240531"}},
             "In change 1: the date must be year-month-day, such as 2024-05-31.",
         ),
