@@ -15,7 +15,10 @@ def web(config_file: ConfigOption = None) -> None:
 
     settings = load_settings(config_file)
     logs.set_up(verbose=False)
-    if sys.stderr.isatty() and not settings.web.listen.startswith("/"):
-        token = f"login#{auth.load_token(settings.web_token)}" if settings.web.token else ""
-        print(f"Open {server.address(settings)}{token}", file=sys.stderr)
-    server.serve(settings)
+
+    def show(address: str) -> None:
+        if sys.stderr.isatty() and not address.startswith("/"):
+            token = f"login#{auth.load_token(settings.web_token)}" if settings.web.token else ""
+            print(f"Open {address}{token}", file=sys.stderr)
+
+    server.serve(settings, on_bound=show)

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
@@ -26,8 +27,10 @@ _STOP_SECONDS = 5  # for requests in progress to finish when the process stops
 _FIRST_PASSED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, on_bound: Callable[[str], None] = lambda address: None) -> None:
     """Serve on the socket that systemd passes, or else on `[web] listen`. Returns after SIGTERM or Ctrl-C.
+
+    on_bound: called with the address once connections wait there.
 
     Raises:
         SetupError: the address or the access token cannot be used.
@@ -38,6 +41,7 @@ def serve(settings: Settings) -> None:
     server = _Server(configure(application, settings))
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     log.info("the console is at %s", address(settings, listener))
+    on_bound(address(settings, listener))
     server.run(sockets=[listener])
 
 
