@@ -58,8 +58,13 @@ class ParkedJobs:
             assignment = self._pools.assign_job(job)
             if isinstance(assignment, Assignment) and not assignment.pool.is_parked:
                 ready.append(job.id)
-            elif isinstance(assignment, contract.NotReady) and assignment.why != job.waiting_for:
-                self._store.reassign(job, waiting_for=assignment.why)
+            elif (why := _why_waiting(assignment)) and why != job.waiting_for:
+                self._store.reassign(job, waiting_for=why)
         if ready:
             self._store.park(ready, None)
         self._probed = jobs[-1] if len(jobs) == _PROBE_JOBS else None
+
+
+def _why_waiting(assignment: Assignment | contract.NotReady) -> str:
+    """What a job waits for now; "": not known."""
+    return assignment.pool.parked_for if isinstance(assignment, Assignment) else assignment.why

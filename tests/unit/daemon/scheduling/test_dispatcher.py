@@ -517,6 +517,17 @@ def test_probe_of_a_processor_that_stays_unavailable_keeps_its_jobs_waiting(benc
     assert bench.job("x.txt").waiting_for == "x.txt failed"
 
 
+def test_reason_of_a_waiting_job_follows_that_of_its_processor(bench: Bench):
+    """As after a reload: the weights that a job waits for are no longer wanted, but the server does not respond."""
+    bench.begin("x.txt", "y.txt")
+    bench.fail_file("x.txt", FailureKind.UNAVAILABLE)
+    bench.fail_file("y.txt", FailureKind.UNAVAILABLE)
+    bench.end_batch()
+    bench.store.reassign(bench.job("y.txt"), waiting_for="The weights are missing.")
+    bench.do("probe")
+    assert bench.job("y.txt").waiting_for == bench.job("x.txt").waiting_for == "x.txt failed"
+
+
 def test_probe_at_once_does_not_wait_for_the_pause(bench: Bench):
     bench.begin("x.txt")
     bench.fail_file("x.txt", FailureKind.UNAVAILABLE)
