@@ -116,7 +116,9 @@ def _transcript(
             length = track.decoded_seconds
     if options.is_labeled and (len(found) > 1 or options.speaker_names):
         return transcript.merge(found, options.speaker_names)
-    if options.channel == "mix" and (track.has_different_channels or (track.channels > 1 and not found[0].has_words)):
+    if options.channel == "mix" and (
+        track.repair.has_different_channels or (track.channels > 1 and not found[0].has_words)
+    ):
         return hidden_speech.noted(found[0], work.source, options, models.detector, of_source)
     return found[0]
 

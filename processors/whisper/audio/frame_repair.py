@@ -50,7 +50,7 @@ class FrameRepair:
             return frame
         if frame.format.is_planar and channels > _MAX_PLANES:
             frame = _packed(frame)
-        given = repaired = _by_channel(frame)
+        given = repaired = by_channel(frame)
         seconds = frame.samples / frame.sample_rate
         if is_float:
             repaired = self._turned_down(self._numbers(repaired), seconds)
@@ -99,8 +99,10 @@ def _energy(samples: np.ndarray) -> float:
     return float(samples @ samples) / len(samples)
 
 
-def _by_channel(frame: av.AudioFrame) -> np.ndarray:
+def by_channel(frame: av.AudioFrame) -> np.ndarray:
     """The samples, shape (n_channels, n_samples)."""
+    if frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES:
+        frame = _packed(frame)
     samples = frame.to_ndarray()
     return samples if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels).T
 

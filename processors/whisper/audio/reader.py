@@ -18,6 +18,7 @@ from processors.contract import BadInput
 from processors.whisper.audio import container, duration, ending, tracks, wave_header
 from processors.whisper.audio.clock import clock_of, timestamp
 from processors.whisper.audio.frame_repair import FrameRepair
+from processors.whisper.audio.low_frequency import LowFrequencyChannel
 from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block, Sound
 
 LOWEST_RATE_HZ = 1000  # a lower rate carries no speech (only up to 500 Hz); at 1 Hz, some kilobytes would be hours
@@ -66,24 +67,20 @@ class Track:
         self.decoded_seconds = 0.0  # so far, with gaps and a late start
         self.gaps: list[Interval] = []  # so far
         self.clock = clock_of(container)
-        self._repair = FrameRepair(mixes=channel is None)
-        self._mixes_here = False  # FFmpeg cannot mix this many channels
+        self.repair = FrameRepair(mixes=channel is None)
+        self._low = LowFrequencyChannel()
+        self._mixes_here = False  # FFmpeg cannot mix this many channels, or would leave one out
         self._samples = 0  # position in the file
 
     @property
     def not_numbers(self) -> int:
         """The number of samples so far that were NaN or infinite, and were interpolated."""
-        return self._repair.not_numbers
+        return self.repair.not_numbers
 
     @property
     def opposite_seconds(self) -> float:
-        """The seconds so far in which two channels had opposite phase, so that their difference was used."""
-        return self._repair.opposite_seconds
-
-    @property
-    def has_different_channels(self) -> bool:
-        """True if each of two channels has its own sound, so far."""
-        return self._repair.has_different_channels
+        """See `FrameRepair`."""
+        return self.repair.opposite_seconds
 
     def blocks(self) -> Iterator[Block]:
         """The sound, in blocks of about ten seconds.
@@ -130,8 +127,11 @@ class Track:
                     yield from self._sound(resampler.rest())
                     resampler = self._resampler()
                     yield from self._gap(max(0.0, missing - (self.decoded_seconds - before)))
+                if self._channel is None and not self._mixes_here and self._low.is_microphone(frame):
+                    yield from self._sound(resampler.rest())
+                    self._mixes_here, resampler = True, _Resampler(is_mixed=False)
                 try:
-                    converted, resampler = self._converted(resampler, self._repair.repaired(frame))
+                    converted, resampler = self._converted(resampler, self.repair.repaired(frame))
                 except _CONVERSION_ERRORS as error:  # channels or a rate that FFmpeg cannot convert
                     log.debug("cannot convert a frame at %.2f s: %s", self.decoded_seconds, error)
                     lost_seconds, resampler = lost_seconds + seconds, self._resampler()
@@ -143,12 +143,11 @@ class Track:
 
     def _note_loss(self, missing: float, lost: float) -> float:
         """Note that a place could not be decoded; return the seconds to leave out."""
-        seconds = round(missing or lost, 3)
-        self.gaps.append(Interval(at_seconds=round(self.decoded_seconds, 3), seconds=seconds))
+        self.gaps.append(Interval(at_seconds=round(self.decoded_seconds, 3), seconds=round(missing or lost, 3)))
         return missing
 
     def _gap(self, seconds: float) -> Iterator[Block]:
-        """Return silence for a short gap. A long gap, or one at the start, only shifts the sound after it."""
+        """Silence for a short gap. A long gap, or one at the start, only shifts the sound after it."""
         samples = round(min(seconds, _LONGEST_LOSS_SECONDS) * SAMPLE_RATE_HZ)
         if self._samples and samples < _LONGEST_SILENCE_SECONDS * SAMPLE_RATE_HZ:
             yield self._placed(np.zeros(samples, np.float32))
@@ -248,7 +247,7 @@ def open_track(
 
     Raises:
         BadInput: empty, neither sound nor video, no such sound track, or in an unsupported codec.
-        OSError: the file cannot be read.
+        OSError
     """
     if not path.stat().st_size:
         raise BadInput("This file is empty (0 bytes). If its copy was interrupted, submit it again.")

@@ -223,3 +223,46 @@ def test_rest_in_a_format_that_ffmpeg_cannot_change_to_is_noted(tmp_path):
     samples, track = read(tmp_path / "both.ogg")
     assert len(samples) >= 1.9 * 16_000 and track.ends_unread
     assert not read(tmp_path / "one.ogg")[1].ends_unread
+
+
+def written_with_layout(path: Path, layout: str, number: int, samples: np.ndarray) -> Path:
+    """A FLAC file with these samples in one channel, counted from 0; the others are silent."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("flac", rate=48_000, layout=layout)
+        for start in range(0, len(samples), 4096):
+            piece = samples[start : start + 4096]
+            channels = np.zeros((len(piece), stream.codec_context.layout.nb_channels), np.int16)
+            channels[:, number] = piece * 32767
+            frame = av.AudioFrame.from_ndarray(channels.reshape(1, -1), format="s16", layout=layout)
+            frame.sample_rate = 48_000
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("layout", "number"), [("2.1", 2), ("5.1", 3), ("7.1", 3)])
+def test_microphone_in_the_place_of_the_low_frequency_channel_is_mixed_in(tmp_path, layout, number):
+    samples, _ = read(written_with_layout(tmp_path / "field.flac", layout, number, tone(2, hertz=500.0)))
+    assert parts.levels(samples[3200:]).min() > -30
+
+
+def test_low_frequencies_of_a_film_stay_out_of_the_mix(tmp_path):
+    samples, _ = read(written_with_layout(tmp_path / "film.flac", "5.1", 3, tone(2, hertz=60.0)))
+    assert parts.levels(samples).max() < -60
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "flac"])
+def test_eight_channels_are_mixed(tmp_path, suffix):
+    """Eight planes crash PyAV."""
+    with av.open(str(tmp_path / f"many.{suffix}"), "w") as file:
+        stream = file.add_stream("aac" if suffix == "m4a" else "flac", rate=48_000, layout="7.1")
+        form = stream.codec_context.format.packed.name
+        for start in range(0, 96_000, 1024):
+            piece = tone(2)[start : start + 1024, None].repeat(8, 1)
+            scaled = piece if form == "flt" else (piece * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(scaled.reshape(1, -1), format=form, layout="7.1")
+            frame.sample_rate, frame.pts = 48_000, start
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    samples, _ = read(tmp_path / f"many.{suffix}")
+    assert parts.levels(samples[3200:25_600]).min() > -20

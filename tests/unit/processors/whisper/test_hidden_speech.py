@@ -44,7 +44,7 @@ def has_different_channels(path: Path) -> bool:
     with reader.open_track(path) as track:
         for _ in track.blocks():
             pass
-        return track.has_different_channels
+        return track.repair.has_different_channels
 
 
 def test_channel_with_speech_beside_noise_is_named(tmp_path, detector, kennedy):
