@@ -47,12 +47,12 @@ _COLUMNS: dict[Column, str] = {
     r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debitos?|cargos?|debe|retraits?|depenses?"
     r"|retiros?|egresos?|saques?"
     r"|(?:bedrag )?af|ut(?: (?:av|fra) konto)?|ud|afschrijving(?:en)?|debet|dare|addebit[io]|uscite|adeudos?|salidas?"
-    r"|(?:debit|withdrawal) (?:amount|amt\.?)|χρεωση|χρεωσεις",
+    r"|(?:debit|withdrawal) (?:amount|amt\.?)|outgoing|χρεωση|χρεωσεις|αναληψ(?:η|εις)",
     "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
     r"|(?:bedrag )?bij|inn?(?: pa konto)?|ind|bijschrijving(?:en)?|avere|accredit[io]|entrate|depots?"
     r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?"
     r"|creditos?|depositos?"
-    r"|(?:credit|deposit) (?:amount|amt\.?)|paid into|πιστωση|πιστωσεις",
+    r"|(?:credit|deposit) (?:amount|amt\.?)|incoming|paid into|πιστωση|πιστωσεις|καταθεσ(?:η|εις)",
     "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?"
     r"|bedrag|importo|belopp?|beloe?b|maara|kwota(?: (?:operacji|transakcji))?|castka|osszeg|tutar|valor"
     r"|ποσο(?: συναλλαγης)?",

@@ -28,6 +28,7 @@ _ACCOUNT_LABEL = (
     r"|(?:compte(?: de depots?| courant| cheques?)?|cuenta(?: corriente| de ahorros?| vista)?"
     r"|conta(?: corrente| simples|(?: de)?(?: depositos?)? a ordem)?|conto(?: corrente)?)"
     r"(?: (?:n°|nº|n\.?o?\.?|no\.?|numero|nr\.?))?"
+    r"|(?:no\.?|nomor) rekening"
     r"|rekening ?(?:nummer|nr\.?)?|(?:nr|numer) rachunku|rachunek|hesap(?: (?:no|numarasi))?\.?|(?:cislo )?uc(?:tu|et)"
     r"|szamlaszam|tilinumero|(?!referenz|gegen)[^\W\d_]{0,9}konto|account(?= ?:? ?\d[\d -]{5})"
     r"|口座番号(?: ?(?:普通|当座|貯蓄))?|(?:普通|当座|貯蓄)(?:預金)?|계좌번호|账号|帐号|帳號|賬號|戶口號碼"
@@ -51,6 +52,7 @@ _MASKED = re.compile(  # of a card, whatever stands before it: "4510 XXXX XXXX 7
 )
 _ENDING = re.compile(r"account (?:number |no\.? )?ending(?: in)?\s?:?\s?(?P<number>\d{3,6})(?!\d)")
 PHONE_NUMBER = re.compile(rf"mobile (?:number|no\.?)\s?:?\s?{_NUMBER}")  # of a wallet, which may have no other number
+PLAIN_LABEL = re.compile(r"(?:numero|number|nummer|numer|nomor|no|n°|nº)[.:]?")  # of an account, if nothing else is
 NUMBERED = re.compile(r"(?:n°|nº|no\.?|nr\.?|#)\s?:?\s?(?P<number>\d[\d ]{4,}\d(?: ?[a-z]\b)?)")
 _OF_YEAR = re.compile(r"\d{1,3}/(?:19|20)\d\d")  # the number of a statement, "Estratto conto n. 4/2025"
 _LABEL_ONLY = re.compile(rf"(?:[^\d:]{{0,20}} )?(?:{_ACCOUNT_LABEL})\s?:?")
@@ -140,8 +142,10 @@ def is_date(number: str) -> bool:
 
 
 def separate_cells(line: TextLine, height: float) -> str:
-    """The text of a line with its cells separated, because a number ends where its cell ends."""
-    return BETWEEN_CELLS.join(join_words(cell) for cell in split_cells(line.words, _LABEL_GAP * height))
+    """The text of a line with its cells separated, because a number ends where its cell ends; a colon that is far from
+    its label is beside it."""
+    text = BETWEEN_CELLS.join(join_words(cell) for cell in split_cells(line.words, _LABEL_GAP * height))
+    return text.replace(f"{BETWEEN_CELLS}:{BETWEEN_CELLS}", f":{BETWEEN_CELLS}")
 
 
 def find_title(lines: Sequence[TextLine], top: int, height: float) -> str:

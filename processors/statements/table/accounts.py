@@ -1,5 +1,7 @@
 """The accounts of a document, and the lines at which another account begins. Pure."""
 
+from itertools import pairwise
+
 from processors.statements.notation.currency_accounts import (
     currency_of_account,
     number_of,
@@ -19,6 +21,7 @@ from processors.statements.table.account_numbers import (
     NUMBERED,
     PAYER,
     PHONE_NUMBER,
+    PLAIN_LABEL,
     compact,
     find_card_number,
     find_in_cells,
@@ -38,7 +41,7 @@ class AccountTracker:
         """
         self._is_exact = is_exact
         self.current = ""
-        self.wallet = ""  # the number of a phone, which identifies the account if there is no other number
+        self.other = ""  # the number of a phone, or one of unknown kind: that of the account if there is no other
         self.numbered = ""  # the last number in a line above rows, whatever its label
         self.ibans: dict[str, str] = {}  # by account that another number names
         self._by_label: dict[str, str] = {}
@@ -113,7 +116,11 @@ class AccountTracker:
     def _keep_other_numbers(self, text: str, together: str) -> None:
         """`together`: the same line without separators between its cells."""
         if match := PHONE_NUMBER.search(together):
-            self.wallet = self.wallet or compact(match["number"])
+            self.other = self.other or compact(match["number"])
+        for label, number in pairwise(text.split(BETWEEN_CELLS)):
+            is_number = PLAIN_LABEL.fullmatch(label) and NUMBER_ONLY.fullmatch(number) and not is_date(number)
+            if is_number and sum(map(str.isdigit, number)) >= _LEAST_TITLE_DIGITS:
+                self.other = self.other or compact(number)
         if (match := NUMBERED.search(text) or NUMBERED.search(together)) and not NO_ACCOUNT.search(together):
             self.numbered = compact(match["number"])
         elif cards := [match for cell in text.split(BETWEEN_CELLS) if (match := CARD_CELL.fullmatch(cell))]:

@@ -35,6 +35,7 @@ LEADING_YEAR = re.compile(r"^(?:19|20)\d\d (?=\D)")  # "2025 OPENING BALANCE", r
 _MOST_LABEL_WORDS = 2  # before a date on a line of its own
 _CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
 _SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
+_DEBIT = "DB"  # behind an amount, in Indonesia; the balances prove the direction
 _IDENTIFIER = re.compile(r"^(?!.*[.,]\d\d)(?=.*\d).*[^\W\d_]{3}")  # "CARD-447188201" is no misread amount
 _SIGNS = frozenset({"$", "£", "€", "¥", "₹", "R$", "US$"})  # far left of an amount, at the edge of its column
 _PURCHASE = re.compile(r"trans|oper|purchase|kauf|auth|compra|achat")  # "Transaction date: 02.01.2025" below a row
@@ -138,13 +139,17 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     for word in words:
         if columns.covers(word) and (word.text == "0" or columns.is_filler(word)):
             continue  # not an amount; or "0" where the other amounts have no decimals
-        if _is_aside(word, line.words, height):
+        if _is_aside(word, line.words, height) or (word.text == _DEBIT and _is_behind_amount(word, parts, height)):
             continue
         if columns.covers(word) and _may_be_misread(word, line.words, height):
             parts.unreadable.append(word.text)
         nearest = _text_column(word, text_headings, height)
         (parts.reference if nearest == "reference" else parts.description).append(word)
     return parts
+
+
+def _is_behind_amount(word: PageWord, parts: LineParts, height: float) -> bool:
+    return any(0 <= word.left - cell.right < _CUT_OFF_GAP * height for cell in parts.money.values())
 
 
 def _is_aside(word: PageWord, words: Sequence[PageWord], height: float) -> bool:
@@ -244,7 +249,8 @@ def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, 
             parts.unnamed.append(cell.text)
         if column == "other":
             parts.has_other_amount = True
-            _remove_words(words, cell)
+            if not _follows_text(cell, parts.line.words, height):
+                _remove_words(words, cell)
         if column not in MONEY or column in parts.money:
             continue
         if digits := _find_cut_off(cell, words, height):
@@ -254,6 +260,12 @@ def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, 
         parts.runs_on |= any(char.isalpha() for word in after for char in word.text)
         parts.money[column] = cell
         _remove_words(words, cell)
+
+
+def _follows_text(cell: AmountCell, words: Sequence[PageWord], height: float) -> bool:
+    """True if text is right before an amount, as in "Visa purchase SEK 164,37"."""
+    near = [word for word in words if 0 <= cell.left - word.right < RUNNING_GAP * height]
+    return any(char.isalpha() for word in near for char in word.text)
 
 
 def _remove_words(words: list[PageWord], cell: AmountCell) -> None:

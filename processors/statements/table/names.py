@@ -8,6 +8,8 @@ from processors.statements.notation.keywords import match_column, match_section,
 
 _MOST_NAME_WORDS = 6
 _MOST_ADDRESS_DIGITS = 9
+_MOST_SHORT_DIGITS = 12  # the same if all numbers are short: "CL 127 B 45 22 AP 501"
+_SHORT = 3  # digits
 _PLACE = re.compile(  # a part of an address without a number
     r"\b(?:street|st|road|rd|avenue|ave|lane|ln|drive|court|ct|crescent|close|house|cottage|villa|lodge|farm|mansions?"
     r"|towers?|building|bldg|block|flat|apartments?|apt|suite|floor|\w*(?:strasse|straat|gatan|vagen)|weg|platz|gasse"
@@ -81,8 +83,10 @@ def is_place(text: str) -> bool:
 
 def is_address(text: str) -> bool:
     """True for a few words with a number, such as that of a house, or a postal code."""
-    digits = sum(char.isdigit() for char in text)
+    numbers = re.findall(r"\d+", text)
+    digits = sum(map(len, numbers))
     letters = sum(char.isalpha() for char in text)
-    if not 0 < digits <= _MOST_ADDRESS_DIGITS or letters < 2 or len(text.split()) > 10:
+    most = _MOST_SHORT_DIGITS if max(map(len, numbers), default=0) <= _SHORT else _MOST_ADDRESS_DIGITS
+    if not 0 < digits <= most or letters < 2 or len(text.split()) > 10:
         return False
     return not (_NO_ADDRESS.search(normalize(text)) or parse_date(text) or re.search(r"\d[.,]\d\d(?!\d)", text))

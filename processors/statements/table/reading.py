@@ -72,7 +72,7 @@ class _PageReader:
                 self._end_section_above(lines[table.top - 1], height)
             end = min((each.top for each in tables if each.top > table.top), default=len(lines))
             self._read_table(lines, table, end, [each for each in tables if each.top == table.top])
-        self.document.last_account = self._accounts.current or self._accounts.wallet
+        self.document.last_account = self._accounts.current or self._accounts.other
         self.document.ibans = self._accounts.ibans
         if not lines:
             self.document.unread.append(Unread(page.number, "", "no text was found on this page"))

@@ -16,7 +16,7 @@ _LEAST_CLOSER = 2  # such texts; OCR may misplace a single one
 _LEAST_GAPS = 3  # between lines; fewer show no rule
 _LEAST_USUAL = 10  # the same for what nearly all of them are
 _USUAL_GAPS = 0.9
-_FAR_APART = 0.5  # line heights by which a heading between rows is further below than nearly all lines
+_FAR_APART = 0.35  # line heights by which a heading between rows is further below than nearly all lines
 _APART = 0.25  # line heights by which a footnote is further below than the lines of rows
 
 
@@ -42,6 +42,8 @@ class LineCounts:
     labelled: int = 0  # lines of nothing but a value date and its label
     amounts: int = 0  # lines with an amount
     below: int = 0  # of them, those without a date and with one below, before the next amount
+    above: int = 0  # the same with a date above
+    nearer_above: int = 0  # dates between two amounts that are nearer to the upper one, less those nearer to the other
     second: int = 0  # of them, those with a date and no amount on the next line
     valued: int = 0  # lines with an amount and a value date only
     between: int = 0  # texts between two complete rows
@@ -53,7 +55,8 @@ class LineCounts:
         has_second_date = self.dated >= _LEAST_DATED and self.second > _USUAL * self.dated
         has_labels = self.labelled >= _LEAST_DATED and self.labelled > _USUAL * self.dated
         start_left = find_start_left(self.lines, self.height)
-        if self.below >= _LEAST_DATED and self.below > _USUAL * self.amounts:
+        are_below = self.nearer_above > 0 if self.nearer_above else self.below >= self.above
+        if are_below and self.below >= _LEAST_DATED and self.below > _USUAL * self.amounts:
             return RowLines(dates_are_below=True)
         are_above = self.valued >= _LEAST_DATED and self.dated <= (1 - _NEARLY_ALL) * self.amounts
         is_below = self.nearer_below >= _LEAST_CLOSER and 2 * self.nearer_below > self.between
@@ -70,6 +73,8 @@ class LineCounts:
             is_near = line.line.top - above.line.bottom < _NEAR * height
             self.second += bool(above.date and above.has_amount and line.date and not line.money and is_near)
         self.below += _count_dates_below(lines, height)
+        self.above += _count_dates_below(lines[::-1], height)
+        self.nearer_above += sum(_vote_for_above(lines, at, height) for at in range(len(lines)))
         right = max((word.right for line in lines for word in line.description), default=0.0)
         for above, text, below in _texts_between(lines):
             gap = (_middle(text[0]) - _middle(above)) - (_middle(below) - _middle(text[-1]))
@@ -100,13 +105,39 @@ def _middle(parts: LineParts) -> float:
     return statistics.median(word.middle for word in parts.line.words)
 
 
+def _gap(one: LineParts, other: LineParts) -> float:
+    return max(one.line.top, other.line.top) - min(one.line.bottom, other.line.bottom)
+
+
+def _vote_for_above(lines: Sequence[LineParts], at: int, height: float) -> int:
+    """1 if line `at` is a date nearer to the amount above than to the one below, -1 for the opposite, or 0."""
+    if not lines[at].date or lines[at].money:
+        return 0
+    above, below = (_widest_gap(lines[at], others) for others in (lines[:at][::-1], lines[at + 1 :]))
+    if above is None or below is None or abs(above - below) <= _CLOSER * height:
+        return 0
+    return 1 if above < below else -1
+
+
+def _widest_gap(first: LineParts, others: Sequence[LineParts]) -> float | None:
+    """The widest gap between the lines from a date to the next amount without one; None if there is no such amount."""
+    widest = float("-inf")
+    for line in others:
+        widest = max(widest, _gap(first, line))
+        if line.date or line.money:
+            return widest if line.has_amount and not line.date else None
+        first = line
+    return None
+
+
 def _count_dates_below(lines: Sequence[LineParts], height: float) -> int:
-    """The lines with an amount and no date that have a date below, after text at most."""
+    """The lines with an amount and no date that have a date below, after text at most; above, if the lines are in
+    reverse."""
     count = 0
     amount: LineParts | None = None
     last: LineParts | None = None
     for line in lines:
-        if amount and last and line.line.top - last.line.bottom < _NEAR * height and not line.money:
+        if amount and last and _gap(line, last) < _NEAR * height and not line.money:
             count += line.date is not None
             amount = None if line.date else amount
         else:

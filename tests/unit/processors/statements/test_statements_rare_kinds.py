@@ -205,3 +205,40 @@ def test_each_currency_of_a_wallet_has_the_number_below_its_title():
     for statement in document.statements:
         assert [str(row.date) for row in statement.rows] == ["2024-12-21", "2024-12-24", "2024-12-24", "2024-12-26"]
         assert [str(row.change) for row in statement.rows] == ["-26.00", "-94.00", "-90.00", "110.00"]
+
+
+@pytest.mark.parametrize("gap", ["", "\n"])
+def test_dates_above_their_amounts_are_not_those_of_the_rows_above(gap: str):
+    rows = [
+        ("2 December 2024", "Shop A store            -84.00     916.00"),
+        ("5 December 2024", "Shop B store  148.00             1,064.00"),
+        ("5 December 2024", "Shop C store   70.00             1,134.00"),
+        ("9 December 2024", "Shop D store           -134.00   1,000.00"),
+    ]
+    lines = "\n".join(f"{day} Transaction: T9644\n{row}\n{gap}" for day, row in rows)
+    document = read_typed(f"""EUR statement   1 December 2024 - 31 December 2024
+Description  Incoming   Outgoing      Amount
+Opening balance                     1,000.00
+{gap}{lines}""")
+    assert _days(document) == ["2024-12-02", "2024-12-05", "2024-12-05", "2024-12-09"]
+    assert [str(row.change) for row in document.rows] == ["-84.00", "148.00", "70.00", "-134.00"]
+    assert not reasons(document)
+
+
+@pytest.mark.parametrize(
+    "line", ["NO. REKENING       :     2187004416", "NÚMERO     2187004416", "NO. REKENING: 2187004416"]
+)
+def test_account_number_is_found_behind_its_label(line: str):
+    (statement,) = read_typed(f"""
+        CUENTA DE AHORROS            {line}
+        LUZ ADRIANA CIFUENTES RIOS
+        CL 127 B 45 22 AP 501
+        Date         Description              Amount      Balance
+        02/01/2024   Opening balance                     1,000.00
+        03/01/2024   Purchase SEK 164.00      -100.00      900.00
+        14/01/2024   BIAYA ADM                 -10.00 DB   890.00
+        15/01/2024   Rate 66.12 of SEK         -50.00      840.00
+    """).statements
+    assert statement.account == "2187004416"
+    assert statement.holder == "LUZ ADRIANA CIFUENTES RIOS"
+    assert [row.description for row in statement.rows] == ["Purchase SEK 164.00", "BIAYA ADM", "Rate 66.12 of SEK"]
