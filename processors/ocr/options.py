@@ -42,6 +42,7 @@ class ReadOptions(CsvOptions):
     languages: Annotated[
         tuple[str, ...], BeforeValidator(split_list)
     ] = ()  # beyond those of the built-in model: see `languages`
+    small_models: Literal["auto", "never"] = "auto"  # "auto": task "read" uses the models ocr-fast… if they are stored
     second_reading: Literal["auto", "always", "never"] = "auto"  # of a statement's pages; auto: if something disagrees
     remember_layouts: bool = True  # of statements whose balances confirm how they were read, for later statements
 

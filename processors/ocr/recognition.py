@@ -37,14 +37,22 @@ class Recognized:
 
 
 def recognize(
-    models: "Sequence[TextRecognizer]", image: np.ndarray, quads: Sequence[Quad], found: ink.Ink
+    models: "Sequence[TextRecognizer]",
+    image: np.ndarray,
+    quads: Sequence[Quad],
+    found: ink.Ink,
+    line_height: float | None = None,
 ) -> list[Recognized]:
-    """The text in each box of a BGR image. If the first model is unsure of a line, all models read it."""
+    """The text in each box of a BGR image. If the first model is unsure of a line, all models read it.
+
+    `line_height`: of the page, in pixels; None: the median of the boxes.
+    """
     first, *others = models
-    read = _recognize(first, image, quads, found)
+    height = _median_height(quads) if line_height is None else line_height
+    read = _recognize(first, image, quads, found, height)
     doubtful = [number for number, each in enumerate(read) if others and _is_doubtful(each)]
     for model in others:
-        again = _recognize(model, image, [quads[number] for number in doubtful], found)
+        again = _recognize(model, image, [quads[number] for number in doubtful], found, height)
         for number, other in zip(doubtful, again, strict=True):
             logical = replace(other.box, text=bidi.from_visual(other.box.text))
             read[number] = max(read[number], replace(other, box=logical, is_built_in=False), key=_certainty)
@@ -60,28 +68,41 @@ def _certainty(line: Recognized) -> float:
     return len(line.box.text.strip()) * line.box.confidence**4
 
 
-def _recognize(model: "TextRecognizer", image: np.ndarray, quads: Sequence[Quad], found: ink.Ink) -> list[Recognized]:
-    height = float(np.median([height_of(quad) for quad in quads])) if quads else 0.0
-    tried = [[quad] if not _is_turned(quad, height) else [_corners(quad, _DOWN), _corners(quad, _UP)] for quad in quads]
-    read = [[_recognized(quad, *_read(model, _crop(image, quad)), found) for quad in each] for each in tried]
+def _median_height(quads: Sequence[Quad]) -> float:
+    return float(np.median([height_of(quad) for quad in quads])) if quads else 0.0
+
+
+def _recognize(
+    model: "TextRecognizer", image: np.ndarray, quads: Sequence[Quad], found: ink.Ink, height: float
+) -> list[Recognized]:
+    tried = [[quad] if not is_turned(quad, height) else [_corners(quad, _DOWN), _corners(quad, _UP)] for quad in quads]
+    read = [[measure(quad, *read_line(model, crop_of(image, quad)), found) for quad in each] for each in tried]
     return [max(each, key=_certainty) for each in read]
 
 
-def _read(model: "TextRecognizer", crop: np.ndarray) -> tuple[str, float, list[float]]:
+def read_line(model: "TextRecognizer", crop: np.ndarray) -> tuple[str, float, list[float]]:
     """The text of a line, its confidence, and the positions of its characters: from 0 at the left to 1."""
-    _, height, width = model.rec_image_shape
-    ratio = crop.shape[1] / crop.shape[0]
-    usual = max(ratio, width / height)
-    shorter = max(ratio, _LEAST_RATIO) + _AFTER
+    usual = _padded_ratio(model, crop.shape[1] / crop.shape[0])
+    shorter = line_ratio(model, crop.shape[1] / crop.shape[0])
     if shorter < usual:
-        read = _read_padded(model, crop, shorter)
+        read = read_padded(model, crop, shorter)
         if read[1] >= _CERTAIN_SHORT:
             return read
-    return _read_padded(model, crop, usual)
+    return read_padded(model, crop, usual)
 
 
-def _read_padded(model: "TextRecognizer", crop: np.ndarray, ratio: float) -> tuple[str, float, list[float]]:
-    """See `_read`. ratio: of width to height, to which the line is padded on its right."""
+def line_ratio(model: "TextRecognizer", ratio: float) -> float:
+    """The ratio of width to height to which a line is padded at first."""
+    return min(_padded_ratio(model, ratio), max(ratio, _LEAST_RATIO) + _AFTER)
+
+
+def _padded_ratio(model: "TextRecognizer", ratio: float) -> float:
+    _, height, width = model.rec_image_shape
+    return float(max(ratio, width / height))
+
+
+def read_padded(model: "TextRecognizer", crop: np.ndarray, ratio: float) -> tuple[str, float, list[float]]:
+    """See `read_line`. ratio: of width to height, to which the line is padded on its right."""
     found = model.session(model.resize_norm_img(crop, ratio)[np.newaxis])
     own_ratio = crop.shape[1] / crop.shape[0]
     lines, words = model.postprocess_op(found, return_word_box=True, wh_ratio_list=[own_ratio], max_wh_ratio=ratio)
@@ -91,7 +112,8 @@ def _read_padded(model: "TextRecognizer", crop: np.ndarray, ratio: float) -> tup
     return text, float(confidence), places
 
 
-def _recognized(quad: Quad, text: str, confidence: float, places: Sequence[float], found: ink.Ink) -> Recognized:
+def measure(quad: Quad, text: str, confidence: float, places: Sequence[float], found: ink.Ink) -> Recognized:
+    """The line in a box, with the number of its glyphs that have no character. `places`: see `read_line`."""
     first, second, third, fourth = ((round(float(x), 1), round(float(y), 1)) for x, y in quad)
     corners = first, second, third, fourth
     box = TextBox(text=text, confidence=confidence, corners=corners)
@@ -105,7 +127,8 @@ def _recognized(quad: Quad, text: str, confidence: float, places: Sequence[float
     return Recognized(box, len(glyphs), near.count(False))
 
 
-def _is_turned(quad: Quad, line_height: float) -> bool:
+def is_turned(quad: Quad, line_height: float) -> bool:
+    """True if the text in a box may run down or up."""
     ratio = height_of(quad) / max(1.0, width_of(quad))
     return ratio > _TURNED or ratio > _UPRIGHT and height_of(quad) > 1.6 * line_height
 
@@ -114,7 +137,8 @@ def _corners(quad: Quad, numbers: Sequence[int]) -> Quad:
     return [quad[number] for number in numbers]
 
 
-def _crop(image: np.ndarray, quad: Quad) -> np.ndarray:
+def crop_of(image: np.ndarray, quad: Quad) -> np.ndarray:
+    """The image of one line, level."""
     height = max(1, round(height_of(quad)))
     width = max(1, min(round(width_of(quad)), _LONGEST * height))
     margin = round(_MARGIN * height)

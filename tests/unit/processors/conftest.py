@@ -15,14 +15,14 @@ from works import work_on
 
 from processors import contract
 from processors.contract import Finished, Kind, Progress, Work, WorkProgress
-from processors.ocr import Ocr, OcrOptions
+from processors.ocr import Ocr, OcrOptions, downloaded_models, fast_model
 from processors.vlm import AskOptions, Vlm, VlmOptions
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from processors.whisper.weights import source as weights
 
 SAMPLES = ROOT / "tests" / "data" / "audio"
 GREEDY = {"beam_size": None, "best_of": None}  # half the time of the default
-_REAL_MODELS = {"models", "whisper", "vlm", "ocr"}  # the fixtures that load weights, or fetch them
+_REAL_MODELS = {"models", "whisper", "vlm", "ocr", "ocr_models"}  # the fixtures that load weights, or fetch them
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +37,15 @@ def models() -> Path:
     """A folder of models with whisper/tiny.en.pt in it: INBOXD_TEST_MODELS, else below the user's cache."""
     folder = Path(os.environ.get("INBOXD_TEST_MODELS") or Path.home() / ".cache/inboxd-tests/models")
     weights.fetch("tiny.en", folder, lambda done, total, unit: None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ocr_models() -> Path:
+    """The same folder, with the small models of OCR in it."""
+    folder = Path(os.environ.get("INBOXD_TEST_MODELS") or Path.home() / ".cache/inboxd-tests/models")
+    for name in fast_model.NAMES:
+        downloaded_models.fetch(name, folder, lambda done, total, unit: None)
     return folder
 
 

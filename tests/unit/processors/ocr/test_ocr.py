@@ -269,19 +269,19 @@ def test_words_of_one_sentence_are_one_space_apart():
 
 @pytest.mark.parametrize("size", [(9, 65_000), (65_000, 9), (500, 60_000), (30_000, 30)])
 def test_input_of_the_detector_is_bounded_for_every_shape(size: tuple[int, int]):
-    from processors.ocr import engine
+    from processors.ocr import detection
 
-    prepared, _ = engine._prepared(Image.new("RGB", size, "white"), (0, 0, *size), 736 / min(size))
+    prepared, _ = detection.prepare(Image.new("RGB", size, "white"), (0, 0, *size), 736 / min(size))
     assert prepared.shape[0] * prepared.shape[1] < 4_100_000
     assert 1 / 26 < prepared.shape[0] / prepared.shape[1] < 26
 
 
 def test_positions_in_a_reduced_strip_are_those_on_the_page(ocr: Ocr, monkeypatch: pytest.MonkeyPatch):
-    from processors.ocr import engine
+    from processors.ocr import detection
 
     strip = Image.new("RGB", (4000, 150), "white")
     ImageDraw.Draw(strip).text((3000, 20), "Strawberries", fill="black", font_size=60)
-    monkeypatch.setattr(engine, "_MAX_PADDED_PIXELS", 360_000)  # a strip of 3000 pixels
+    monkeypatch.setattr(detection, "_MAX_PADDED_PIXELS", 360_000)  # a strip of 3000 pixels
     (piece,), _ = ocr._engine.read(strip)
     assert piece.text == "Strawberries" and piece.corners[0][0] == pytest.approx(3000, abs=30)
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from works import work_on
 
-from processors.ocr import Ocr, ReadOptions, engine, ink, recognition, text
+from processors.ocr import Ocr, ReadOptions, detection, ink, recognition, text
 
 
 def _page(lines: int) -> Image.Image:
@@ -31,8 +31,8 @@ def test_lines_are_recognized_without_the_padding_of_a_batch(ocr: Ocr):
 
 def test_detection_sees_a_few_lines_no_larger_than_it_needs():
     found = ink.find_ink(_page(6))
-    area = engine._area(found, (1240, 1754))
-    prepared, _ = engine._prepared(_page(6), area, engine._scale(found, area))
+    area = detection.area_of(found, (1240, 1754))
+    prepared, _ = detection.prepare(_page(6), area, detection.scale_for(found, area))
     assert prepared.shape[0] * prepared.shape[1] < 700_000
 
 
@@ -70,6 +70,6 @@ def test_short_line_is_recognized_with_little_padding_unless_the_model_is_not_ce
     line = np.full((40, 100, 3), 255, np.uint8)
     noise = np.random.default_rng(5).integers(0, 255, (40, 100, 3), np.uint8)
     cv2.putText(line, "Rent", (8, 29), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (0, 0, 0), 2, cv2.LINE_AA)
-    assert recognition._read(model, line)[0] == "Rent"
-    recognition._read(model, noise)
+    assert recognition.read_line(model, line)[0] == "Rent"
+    recognition.read_line(model, noise)
     assert widths == [184, 184, 320]

@@ -15,7 +15,7 @@ from works import work_on
 from processors import bidi, models_cli
 from processors.contract import Progress, Unavailable, Work
 from processors.models.storage import Damaged
-from processors.ocr import Ocr, OcrOptions, ReadOptions, downloaded_models
+from processors.ocr import Ocr, OcrOptions, ReadOptions, downloaded_models, fast_model
 from processors.ocr.bundled_models import find_model
 from processors.ocr.languages import LANGUAGES
 
@@ -74,7 +74,7 @@ def test_rapidocr_lists_every_model():
     for name in downloaded_models.MODELS:
         url, sha256 = downloaded_models._source(name)
         assert url.endswith(".onnx") and len(sha256) == 64
-    assert set(LANGUAGES.values()) == set(downloaded_models.MODELS)
+    assert {*LANGUAGES.values(), *fast_model.NAMES} == set(downloaded_models.MODELS)
 
 
 def test_unknown_language_is_an_error_of_the_configuration():
@@ -109,13 +109,13 @@ def test_model_of_a_language_reads_what_the_built_in_one_cannot(tmp_path: Path, 
     stored.parent.mkdir()
     shutil.copy(find_model("rec"), stored)
     ocr = _ocr(tmp_path)
-    read, blind = recognition._read, []
+    read, blind = recognition.read_line, []
 
     def read_blind(model, crop):
         blind.append(model) if not blind else None
         return ("", 0.0, []) if model is blind[0] else read(model, crop)
 
-    monkeypatch.setattr(recognition, "_read", read_blind)
+    monkeypatch.setattr(recognition, "read_line", read_blind)
     finished = ocr.process_one(_work(tmp_path), Progress(lambda message: None))
     assert (tmp_path / "page.txt").read_text() == "Balance 1003 is 12.50\n" and finished.review == ()
 

@@ -254,11 +254,11 @@ def test_file_name_that_is_not_utf8_can_be_written(ocr: Ocr, tmp_path: Path):
 @pytest.mark.parametrize("size", [(65_000, 6), (6, 65_000), (40_000, 1), (1, 900), (12_000, 40), (20_000, 500), (1, 1)])
 def test_page_of_any_shape_takes_bounded_memory(ocr: Ocr, size: tuple[int, int]):
     """Detection enlarges a small page, and pads a thin one: without limits, up to terabytes."""
-    from processors.ocr import engine
+    from processors.ocr import detection
 
     image = Image.new("RGB", size, "black")
     for scale in (0.1, 1.0, 736 / min(size)):
-        prepared, factors = engine._prepared(image, (0, 0, *size), scale)
+        prepared, factors = detection.prepare(image, (0, 0, *size), scale)
         height, width, _ = prepared.shape
         assert max(width, height) <= 25 * min(width, height)
         assert width * factors[0] >= size[0] and height * factors[1] >= size[1]
