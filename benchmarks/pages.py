@@ -1,7 +1,8 @@
 """Character accuracy and reading order of invented pages: text layers, and scans of them, beside Tesseract.
 
-Run `python -m benchmarks.pages [--count 39] [--forms layer,150,200,300] [--tesseract]`. Scans are skewed by up to one
-degree and have the noise of a scanner.
+Run `python -m benchmarks.pages [--count 39] [--forms layer,150,200,300] [--models state/models] [--tesseract]`. With
+--models, inboxd also reads with the small models in that folder. The readers take turns on each page, so that the load
+of the machine affects all of them. Scans are skewed by up to one degree and have the noise of a scanner.
 """
 
 import argparse
@@ -66,9 +67,9 @@ def scan(pdf: Path, dpi: int) -> Path:
 
 
 class _Inboxd:
-    def __init__(self):
+    def __init__(self, models: Path = Path("unused")):
         self._ocr = Ocr()
-        self._ocr.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
+        self._ocr.load(OcrOptions(threads=1), models, Progress(lambda message: None))
 
     def read(self, path: Path) -> tuple[str, float]:
         media_type = "application/pdf" if path.suffix == ".pdf" else "image/png"
@@ -103,16 +104,21 @@ def _cpu(who: int) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+_Reader = Callable[[Path], tuple[str, float]]
+
+
 def _measure(
-    reader: Callable[[Path], tuple[str, float]], files: list[tuple[Path, Drawn]], worst: int
-) -> dict[str, list[Score]]:
-    scores = defaultdict(list)
+    readers: dict[str, _Reader], files: list[tuple[Path, Drawn]], worst: int
+) -> dict[str, dict[str, list[Score]]]:
+    """The scores by reader and layout."""
+    scores: dict[str, dict[str, list[Score]]] = {name: defaultdict(list) for name in readers}
     for path, drawn in files:
-        text, seconds = reader(path)
-        score = compare(drawn.lines, text, seconds)
-        scores[drawn.name].append(score)
-        if worst and score.characters < 0.97:
-            print(f"  {path.name}: {score}")
+        for name, reader in readers.items():
+            text, seconds = reader(path)
+            score = compare(drawn.lines, text, seconds)
+            scores[name][drawn.name].append(score)
+            if worst and score.characters < 0.97:
+                print(f"  {path.name} by {name}: {score}")
     return scores
 
 
@@ -135,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=39)
     parser.add_argument("--forms", default="layer,150,200,300")
+    parser.add_argument("--models", type=Path)
     parser.add_argument("--tesseract", action="store_true")
     parser.add_argument("--worst", type=int, default=0)
     parser.add_argument("--keep", type=Path)
@@ -142,14 +149,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         drawn = draw_pages(folder, options.count)
-        inboxd = _Inboxd()
+        readers: dict[str, _Reader] = {"inboxd": _Inboxd().read}
+        if options.models:
+            readers["inboxd, small models"] = _Inboxd(options.models).read
+        if options.tesseract:
+            readers["Tesseract"] = read_with_tesseract
         for form in options.forms.split(","):
             files = drawn if form == "layer" else [(scan(path, int(form)), page) for path, page in drawn]
             title = "text layer" if form == "layer" else f"scan at {form} dpi"
             print(f"\n## {title}\n\n{_HEAD}")
-            _print("inboxd", _measure(inboxd.read, files, options.worst))
-            if options.tesseract and form != "layer":
-                _print("Tesseract", _measure(read_with_tesseract, files, options.worst))
+            used = readers if form != "layer" else {"inboxd": readers["inboxd"]}
+            for name, scores in _measure(used, files, options.worst).items():
+                _print(name, scores)
 
 
 if __name__ == "__main__":
