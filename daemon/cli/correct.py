@@ -176,7 +176,7 @@ def _show(row: JobRow, settings: Settings, *, as_json: bool) -> None:
         raise UsageError("This result has nothing to correct here.", "Edit its files instead.")
     from daemon.cli import correct_view, terminal
 
-    terminal.out().print(correct_view.view(document, result))
+    terminal.out().print(correct_view.view(row, document, result))
 
 
 def _report(row: JobRow, record: Mapping[str, object], count: int) -> None:

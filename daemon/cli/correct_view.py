@@ -16,15 +16,14 @@ from daemon.results import corrections, documents, result_files
 from daemon.results.numbered_items import next_item, numbered
 from processors.corrections import fields
 
-_COMMAND = "inboxd correct JOB"
 _ITEM_COLUMNS = {"receipt": ("description", "quantity", "price"), "invoice": ("description", "quantity", "amount")}
 
 Part = Table | Text
 
 
-def view(document: documents.Document, result: result_files.Result) -> Group:
+def view(row: JobRow, document: documents.Document, result: result_files.Result) -> Group:
     """The document as people have corrected it, the corrections so far, and an example of the next one."""
-    parts = list(_parts(document, result))
+    parts = list(_parts(document, result, f"inboxd correct {row['id'][:8]}"))
     made = result_files.corrections_of(result)
     if made:
         parts.append(Text("\nCorrections", style="bold"))
@@ -47,21 +46,21 @@ def report(row: JobRow, record: Mapping[str, object], count: int) -> Group:
     return Group(*map(safe_text, lines))
 
 
-def _parts(document: documents.Document, result: result_files.Result) -> Iterator[Part]:
+def _parts(document: documents.Document, result: result_files.Result, command: str) -> Iterator[Part]:
     match document:
         case documents.Statement():
-            yield from _statement(document)
+            yield from _statement(document, command)
         case documents.Receipt():
-            yield from _figures(document, fields.RECEIPT, result)
+            yield from _figures(document, fields.RECEIPT, result, command)
         case documents.Invoice():
-            yield from _figures(document, fields.INVOICE, result)
+            yield from _figures(document, fields.INVOICE, result, command)
         case documents.TextPages():
-            yield from _pages(document)
+            yield from _pages(document, command)
         case documents.Transcript():
-            yield from _segments(document)
+            yield from _segments(document, command)
 
 
-def _statement(document: documents.Statement) -> Iterator[Part]:
+def _statement(document: documents.Statement, command: str) -> Iterator[Part]:
     table = _table("row", "date", "description", "debit", "credit", "balance", "flags")
     number = 0
     for account in document.statements:
@@ -70,11 +69,11 @@ def _statement(document: documents.Statement) -> Iterator[Part]:
             texts = (row.date, row.description, row.debit, row.credit, row.balance, "; ".join(row.flags))
             _add(table, number, texts, is_flagged=bool(row.flags))
     yield table
-    yield _example("--row 2 debit=18.00 description='Card Pike Lane'", "--row 2 --confirm")
+    yield _example(command, "--row 2 debit=18.00 description='Card Pike Lane'", "--row 2 --confirm")
 
 
 def _figures(
-    document: documents.Receipt | documents.Invoice, types: fields.Types, result: result_files.Result
+    document: documents.Receipt | documents.Invoice, types: fields.Types, result: result_files.Result, command: str
 ) -> Iterator[Part]:
     yield from (safe_text(reason, style="yellow") for reason in document.reasons)
     table = _table("field", "value")
@@ -88,27 +87,30 @@ def _figures(
     yield items
     added = f"--item {next_item(document, result)} description=Tea {columns[-1]}=2.00"
     yield _example(
-        f"date=2024-05-31 {'total' if document.kind == 'receipt' else 'gross'}=7.50", added, "--item 2 --remove"
+        command,
+        f"date=2024-05-31 {'total' if document.kind == 'receipt' else 'gross'}=7.50",
+        added,
+        "--item 2 --remove",
     )
 
 
-def _pages(document: documents.TextPages) -> Iterator[Part]:
+def _pages(document: documents.TextPages, command: str) -> Iterator[Part]:
     table = _table("page", "line", "text")
     for page in document.pages:
         for number, line in enumerate(page.lines, 1):
             _add(table, page.number, (str(number), line.text or " ".join(piece.text for piece in line.pieces)))
     yield table
-    yield _example("--page 1 --line 3 'the right text'")
+    yield _example(command, "--page 1 --line 3 'the right text'")
 
 
-def _segments(document: documents.Transcript) -> Iterator[Part]:
+def _segments(document: documents.Transcript, command: str) -> Iterator[Part]:
     has_speakers = any(segment.voice for segment in document.segments)
     table = _table("segment", "at", *(["speaker"] if has_speakers else []), "text")
     for number, segment in enumerate(document.segments, 1):
         voice = [segment.voice] if has_speakers else []
         _add(table, number, (span(segment.start), *voice, segment.spoken))
     yield table
-    yield _example("--segment 2 'the right text'")
+    yield _example(command, "--segment 2 'the right text'")
 
 
 def _table(*columns: str) -> Table:
@@ -124,5 +126,5 @@ def _add(table: Table, first: object, texts: Iterable[str | None], *, is_flagged
     table.add_row(str(first), *cells, style="yellow" if is_flagged else "")
 
 
-def _example(*arguments: str) -> Text:
-    return Text("\n".join(["", "To correct it:", *(f"  {_COMMAND} {each}" for each in arguments)]), style="dim")
+def _example(command: str, *arguments: str) -> Text:
+    return Text("\n".join(["", "To correct it:", *(f"  {command} {each}" for each in arguments)]), style="dim")

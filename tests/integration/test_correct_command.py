@@ -24,7 +24,7 @@ def test_result_is_shown_with_its_numbers(web_place: Place, jobs: dict[str, str]
     }
     for kind, expected in words.items():
         shown = web_place.inboxd("correct", jobs[kind][:8]).stdout
-        for each in expected:
+        for each in (*expected, f"inboxd correct {jobs[kind][:8]} "):
             assert each in shown, (kind, each)
     assert json.loads(web_place.inboxd("correct", jobs["text"], "--json").stdout)["changes"] == []
 
