@@ -1,5 +1,6 @@
 """A page as Markdown: headings, paragraphs, lists and tables, from the size and position of its lines. Pure."""
 
+import math
 import re
 import statistics
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ _HEADING, _TITLE = 1.2, 1.6  # times the height of the page's text
 _LONGEST_HEADING = 12  # words
 _CELL_GAP = 1.1  # line heights between two cells of a row
 _PARAGRAPH_GAP = 1.45  # times the usual distance of lines
+_CELL_PITCH, _CELL_INDENT = 1.8, 0.5  # line heights between two lines of a cell, and between their left edges
 _TABLE_GAP = 2.2  # times the distance of the first two rows
 _SHORT = 0.8  # of the block's width: a shorter line that ends a sentence ends a paragraph
 _BULLET = re.compile(r"[•·▪◦‣●○■□✓✔☐☑☒*–—-]\s+(?=\S)")
@@ -76,17 +78,40 @@ def _cells(line: Line) -> Row:
 
 
 def _count_rows(lines: Sequence[Line]) -> int:
-    """The number of lines at the start that are rows of one table."""
+    """The number of lines at the start that are rows of one table, or continue a cell of the row above."""
     count = 0
     step = lines[1].middle - lines[0].middle if len(lines) > 1 else 0.0
+    rows: list[Row] = []
     for before, line in zip([None, *lines], lines, strict=False):
         is_far = before is not None and line.middle - before.middle > _TABLE_GAP * step
-        if len(_cells(line)) < 2 or is_far:
+        cells = _cells(line)
+        is_continued = len(cells) == 1 and before is not None and _continues(line, before, rows)
+        if is_far or len(cells) < 2 and not is_continued:
             break
+        rows += [cells] if len(cells) > 1 else []
         count += 1
-    while count > 1 and len(_columns([_cells(line) for line in lines[:count]])) < 2:
+    while count > 1 and not _is_table(lines[:count]):
         count -= 1
     return count
+
+
+def _is_table(lines: Sequence[Line]) -> bool:
+    """True if the lines have columns, and no text follows them that could be a paragraph below a table."""
+    columns = _columns([cells for line in lines if len(cells := _cells(line)) > 1])
+    is_below = len(_cells(lines[-1])) == 1 and lines[-1].left < columns[0][1]
+    return len(columns) > 1 and not is_below
+
+
+def _continues(line: Line, before: Line, rows: Sequence[Row]) -> bool:
+    """True if the line is a further line of a cell in the row above: close to it, and within its column."""
+    if len(rows) < 2 or line.middle - before.middle > _CELL_PITCH * line.height:
+        return False
+    columns = _columns(rows)
+    ends = [left for left, _ in columns[1:]] + [math.inf]
+    return any(
+        abs(line.left - left) < _CELL_INDENT * line.height and line.right < end
+        for (left, _), end in zip(columns, ends, strict=True)
+    )
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:
@@ -102,12 +127,14 @@ def _columns(rows: Sequence[Row]) -> list[tuple[float, float]]:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    columns = _columns(rows)
-    written = []
+    columns = _columns([row for row in rows if len(row) > 1])
+    written: list[list[str]] = []
     for row in rows:
-        texts = [""] * len(columns)
+        is_continued = len(row) == 1
+        slack = _CELL_INDENT * row[0][0].height if is_continued else 0.0
+        texts = written.pop() if is_continued else [""] * len(columns)
         for cell in row:
-            number = next(n for n, (left, right) in enumerate(columns) if left <= cell[0].left <= right)
+            number = max(n for n, (left, _) in enumerate(columns) if n == 0 or left <= cell[0].left + slack)
             text = _escaped(" ".join(piece.text.strip() for piece in cell)).replace("|", "\\|")
             texts[number] = f"{texts[number]} {text}".strip()
         written.append(texts)

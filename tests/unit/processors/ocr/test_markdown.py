@@ -72,3 +72,41 @@ def test_words_that_are_struck_out_are_marked():
 
 def test_markup_on_the_page_is_text():
     assert _markdown(_box("# 5 <b> of the list", 50, 100)) == "\\# 5 \\<b> of the list"
+
+
+def test_cell_of_several_lines_stays_one_cell():
+    rows = [
+        (100, ("Article", "Description", "Price")),
+        (125, ("A-100", "Garden chair, folding,", "49.90")),
+        (140, (None, "green, with cushion")),  # a little to the left
+        (165, ("A-220", "Table made of oak,", "310.00")),
+        (180, (None, "oiled twice, for eight")),
+        (195, (None, "persons")),
+        (220, ("B-7", "Parasol", "89.50")),
+    ]
+    boxes = [
+        _box(cell, left - (3 if top == 140 else 0), top)
+        for top, row in rows
+        for cell, left in zip(row, (50, 150, 400), strict=False)
+        if cell
+    ]
+    below = _box("Prices include the delivery to your door in town.", 50, 245)
+    assert _markdown(*boxes, below).splitlines() == [
+        "| Article | Description | Price |",
+        "| --- | --- | --- |",
+        "| A-100 | Garden chair, folding, green, with cushion | 49.90 |",
+        "| A-220 | Table made of oak, oiled twice, for eight persons | 310.00 |",
+        "| B-7 | Parasol | 89.50 |",
+        "",
+        "Prices include the delivery to your door in town.",
+    ]
+
+
+def test_short_line_below_a_table_is_a_paragraph():
+    rows = [("Item", "Count"), ("Paint", "3"), ("Brush", "10")]
+    boxes = [
+        _box(cell, left, 100 + 20 * number)
+        for number, row in enumerate(rows)
+        for cell, left in zip(row, (50, 250), strict=True)
+    ]
+    assert _markdown(*boxes, _box("Thank you", 50, 160)).splitlines()[-1] == "Thank you"
