@@ -129,7 +129,8 @@ def _place(page: PageText, box: TextBox) -> Box | None:
 def _pages_to_read_again(read: Sequence[PageText], verified: StatementDocument, when: str) -> list[PageText]:
     """With "auto", only pages on which something does not agree, because reading a page again takes as long as the
     first time."""
-    doubtful = statements.doubtful_pages(verified) if when == "auto" else set()
+    with_text = {page.number for page in read if page.source == "text layer"}
+    doubtful = statements.doubtful_pages(verified, with_text) if when == "auto" else set()
     return [page for page in read if not page.error and (when == "always" or page.number in doubtful)]
 
 

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from operator import attrgetter
@@ -76,16 +76,21 @@ def reasons(document: StatementDocument) -> list[str]:
     return found
 
 
-def doubtful_pages(document: StatementDocument) -> set[int]:
+def doubtful_pages(document: StatementDocument, with_text: Collection[int] = ()) -> set[int]:
     """The pages of a verified document on which something does not agree or was not understood, and those of the few
-    rows that no balance covers."""
+    rows that no balance covers.
+
+    with_text: the pages whose text is that of the file. If no balance covers any row, it is their layout that was not
+    understood, and OCR of them shows nothing further.
+    """
     pages = {each.page for each in document.unread} | {row.page for row in document.rows if row.flags}
     for statement in document.statements:
         links, loose = find_links(statement)
         pages |= {row.page for row in loose if links and len(loose) <= _most_loose(statement)}
         if any(check.passed is False for check in statement.checks):
             pages |= {row.page for row in statement.rows}
-    return pages
+    is_covered = any(find_links(statement)[0] for statement in document.statements)
+    return pages if is_covered else pages - set(with_text)
 
 
 def occurs(value: Decimal, text: str) -> bool:

@@ -5,7 +5,7 @@ import re
 import pytest
 from typed_pages import read_typed, typed_page
 
-from processors.statements import read_statements, reasons, verify
+from processors.statements import doubtful_pages, read_statements, reasons, verify
 from processors.statements.account.currency_evidence import infer_currency
 from processors.statements.notation.dates import parse_date
 
@@ -242,3 +242,19 @@ def test_account_number_is_found_behind_its_label(line: str):
     assert statement.account == "2187004416"
     assert statement.holder == "LUZ ADRIANA CIFUENTES RIOS"
     assert [row.description for row in statement.rows] == ["Purchase SEK 164.00", "BIAYA ADM", "Rate 66.12 of SEK"]
+
+
+def test_page_with_text_is_not_read_by_ocr_if_its_layout_was_not_understood():
+    document = read_typed("""
+        Foo          Bar                     Baz
+        Quux 1       Payment of lunch        10.00
+        Quux 2       Payment of dinner       20.00
+    """)
+    assert not document.rows
+    assert doubtful_pages(document) == {1}
+    assert doubtful_pages(document, with_text={1}) == set()
+
+
+def test_page_with_text_is_read_by_ocr_if_a_balance_does_not_follow():
+    document = read_typed(CARD.format(last="Closing balance                      800.01"))
+    assert doubtful_pages(document, with_text={1}) == {1}
