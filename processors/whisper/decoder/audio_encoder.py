@@ -23,13 +23,20 @@ class AudioEncoder:
     """The layers of one model's encoder, in one precision."""
 
     def __init__(
-        self, encoder: whisper.model.AudioEncoder, dtype: torch.dtype, linear: MakeLinear, attention: Attention
+        self,
+        encoder: whisper.model.AudioEncoder,
+        dtype: torch.dtype,
+        linear: MakeLinear,
+        attention: Attention,
+        conv_dtype: torch.dtype | None = None,
     ):
+        """conv_dtype: the precision of the convolutions; None: `dtype`."""
         self.device, self.dtype = encoder.conv1.weight.device, dtype
         self.sounds_at_once = sounds_at_once(self.device)
         blocks = list(encoder.blocks)
         self._attention, self._heads = attention, blocks[0].attn.n_head
-        self._conv = [weights(conv, dtype) for conv in (encoder.conv1, encoder.conv2)]
+        self._conv_dtype = conv_dtype or dtype
+        self._conv = [weights(conv, self._conv_dtype) for conv in (encoder.conv1, encoder.conv2)]
         self._positions = encoder.get_buffer("positional_embedding").to(dtype)  # (positions, width)
         self._blocks = [make_block(each, dtype, linear) for each in blocks]
         self._last_norm = weights(encoder.ln_post, dtype)
@@ -56,7 +63,8 @@ class AudioEncoder:
     @torch.inference_mode()
     def _stem_of_silence(self) -> Pair:
         """The output of `_stem` for a window of zeros."""
-        return self._stem(torch.zeros(1, self._conv[0][0].shape[1], 2 * len(self._positions), dtype=self.dtype))
+        mels = torch.zeros(1, self._conv[0][0].shape[1], 2 * len(self._positions), dtype=self.dtype)
+        return self._stem(mels)
 
     def _stem(self, mels: Tensor) -> Pair:
         """The first block's input (n, positions, width), and its queries, keys and values (n, positions, 3 * width).
@@ -65,8 +73,9 @@ class AudioEncoder:
         output for zeros is computed once. Not on a GPU, where looking for zeros would make the host wait."""
         count, silence = mels.shape[2] // 2, self._silence
         sounding = count if silence is None else _sounding_positions(mels)
-        x = F.gelu(F.conv1d(mels[..., : 2 * sounding], *self._conv[0], padding=1))
-        x = F.gelu(F.conv1d(x, *self._conv[1], stride=2, padding=1)).permute(0, 2, 1) + self._positions[:sounding]
+        x = F.gelu(F.conv1d(mels[..., : 2 * sounding].to(self._conv_dtype), *self._conv[0], padding=1))
+        x = F.gelu(F.conv1d(x, *self._conv[1], stride=2, padding=1)).to(self.dtype).permute(0, 2, 1)
+        x = x + self._positions[:sounding]
         projected = self._blocks[0].queries_keys_values(layer_norm(x, self._blocks[0].norms[0]))
         if silence is None or sounding == count:
             return x, projected

@@ -58,9 +58,15 @@ def make_cross_block(of: ResidualAttentionBlock, dtype: torch.dtype, own: MakeLi
         widen=block.widen,
         narrow=block.narrow,
         cross_query=own(*weights(across.query, dtype)),
-        cross_keys_values=cross(*_joined([across.key, across.value], dtype)),
+        cross_keys_values=cross(*joined_cross_weights(of, dtype)),
         cross_out=own(*weights(across.out, dtype)),
     )
+
+
+def joined_cross_weights(of: ResidualAttentionBlock, dtype: torch.dtype) -> Pair:
+    """The weights that make cross-attention's keys and values, as one layer."""
+    assert of.cross_attn is not None  # a block of the decoder
+    return _joined([of.cross_attn.key, of.cross_attn.value], dtype)
 
 
 def _joined(layers: Sequence[torch.nn.Linear], dtype: torch.dtype) -> Pair:

@@ -69,15 +69,22 @@ class BatchDecoder:
         usual, own = self.audio_encoder, self._kernels
         is_possible = usual.device.type == "cpu" and usual.dtype == torch.float32 and not own.is_quantized
         linear = kernels.choose_bfloat16(self._model, own.linear) if is_possible else None
-        encoder = AudioEncoder(self._model.encoder, usual.dtype, linear, own.attention) if linear else None
+        encoder = None
+        if linear:
+            attention = kernels.choose_bfloat16_attention(own.attention)
+            encoder = AudioEncoder(self._model.encoder, usual.dtype, linear, attention, torch.bfloat16)
+            self.text_decoder.prepare_approximate()
         self._forget_stored_weights()
         return encoder
 
     @torch.inference_mode()
-    def decode(self, features: Sequence[Tensor], options: Sequence[DecodingOptions]) -> list[DecodingResult]:
+    def decode(
+        self, features: Sequence[Tensor], options: Sequence[DecodingOptions], is_approximate: bool = False
+    ) -> list[DecodingResult]:
         """Encoded windows, each (its own positions, width), with one `DecodingOptions` each -> one result each.
 
-        The options may differ in their prompts only; the language must be set.
+        The options may differ in their prompts only; the language must be set. is_approximate: see
+        `TextDecoder.cross_cache`; not on a GPU.
         """
         if self.text_decoder.device.type == "cpu":
             give_back()  # free the memory of the encoder: the caches are as large
@@ -86,7 +93,7 @@ class BatchDecoder:
         if self._graphed and _is_greedy(options[0]):
             decoded = self._run_graphed(self._graphed, features, tasks)
         else:
-            decoded = self._run(features, tasks)
+            decoded = self._run(features, tasks, is_approximate or self._kernels.is_quantized)
         results = []
         for task, each, (candidates, no_speech) in zip(tasks, features, decoded, strict=True):
             results.append(_result(task, candidates, each, no_speech))
@@ -141,14 +148,14 @@ class BatchDecoder:
         found = graphed.decode(tasks[0], lengths, logits)
         return [([each], probability) for each, probability in zip(found, no_speech, strict=True)]
 
-    def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Decoded]:
+    def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask], is_approximate: bool) -> list[Decoded]:
         task, decoder = tasks[0], _token_decoder(tasks[0], len(tasks))
         group = decoder.group
         is_sampling = task.options.temperature > 0
         if not is_sampling and self.text_decoder.prepare(is_greedy=_is_greedy(task.options)):
             self._forget_stored_weights()
         lengths = torch.tensor([len(each.initial_tokens) for each in tasks], device=self.text_decoder.device)
-        cross_cache = self.text_decoder.cross_cache(features)
+        cross_cache = self.text_decoder.cross_cache(features, is_approximate)
         cache = self.text_decoder.empty_cache(len(tasks), int(lengths.max()))
         logits, refine, no_speech = self._prefill(tasks, lengths, cache, cross_cache)
         if group > 1:

@@ -75,6 +75,12 @@ def choose(model: torch.nn.Module, dtype: torch.dtype, in_8_bits: bool = False) 
     return Kernels(linear=linear, is_quantized=is_quantized, decoder_linear=decoder_linear, attention=attention)
 
 
+def choose_bfloat16_attention(usual: Attention) -> Attention:
+    """Attention in bfloat16 for the encoder on the CPU, if that is faster than `usual` with numbers in float32."""
+    is_faster = is_accurate_and_faster("attention in bfloat16", _try_attention_in_bfloat16)
+    return attention_in_bfloat16 if is_faster else usual
+
+
 def choose_bfloat16(model: torch.nn.Module, usual: MakeLinear) -> MakeLinear | None:
     """Layers in bfloat16, nearly as accurate as float32's, for a model on the CPU; None: the CPU has no instructions
     for them, or another copy of the weights is too large. usual: the layers that they must be faster than."""
@@ -86,6 +92,13 @@ def choose_bfloat16(model: torch.nn.Module, usual: MakeLinear) -> MakeLinear | N
         return candidate, wanted, _TOLERANCE_IN_BFLOAT16 * float(wanted().abs().max())
 
     return bfloat16 if is_accurate_and_faster("bfloat16 linear layers", trial) else None
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """True for a CPU with instructions for products of bfloat16, summed in float32. Where numbers are read once, as in
+    cross-attention, these are faster because they take half the memory: a trial with few numbers would not show it."""
+    can = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 
 
 def _may_be_packed(model: torch.nn.Module) -> bool:
@@ -139,8 +152,13 @@ def quantized(weight: Tensor, bias: Tensor | None) -> Linear:
     return apply
 
 
+def attention_in_bfloat16(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Attention without a mask, computed in bfloat16 by oneDNN; float32 on the CPU only."""
+    return attention_by_head(queries.bfloat16(), keys.bfloat16(), values.bfloat16()).float()
+
+
 def attention_by_head(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attention without a mask, its two products by oneDNN; float32 on the CPU only."""
+    """Attention without a mask, its two products by oneDNN; float32 or bfloat16, on the CPU only."""
     multiply = torch.ops.mkldnn._linear_pointwise
     n, heads, length, width = queries.shape
     found = queries.new_empty(n, length, heads, width)
@@ -152,6 +170,17 @@ def attention_by_head(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
                 weights = multiply(scaled[start : start + _QUERIES_AT_ONCE], own_keys, None, "none", [], "").softmax(-1)
                 found[sound, start : start + len(weights), head] = multiply(weights, own_values, None, "none", [], "")
     return found.permute(0, 2, 1, 3)
+
+
+def attention_to_bfloat16(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Attention of few queries, float32, to many keys and values in bfloat16, each (n, heads, length, head width) ->
+    float32, the shape of the queries. mask: (n, 1, 1, length), True: attend there; None: everywhere."""
+    scaled = (queries * queries.shape[-1] ** -0.5).bfloat16()
+    scores = (scaled @ keys.transpose(-1, -2)).float()
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    found: Tensor = scores.softmax(-1).bfloat16() @ values
+    return found.float()
 
 
 Trial = tuple[Callable[[], Tensor], Callable[[], Tensor], float]  # a candidate, the usual one, and the tolerance
@@ -173,6 +202,16 @@ def _try_attention_by_head() -> Trial:
         lambda: attention_by_head(queries, keys, values),
         lambda: F.scaled_dot_product_attention(queries, keys, values),
         _TOLERANCE,
+    )
+
+
+def _try_attention_in_bfloat16() -> Trial:
+    random = torch.Generator().manual_seed(0)
+    queries, keys, values = (torch.randn(_TRIED_HEADS, generator=random) for _ in range(3))
+    return (
+        lambda: attention_in_bfloat16(queries, keys, values),
+        lambda: F.scaled_dot_product_attention(queries, keys, values),
+        _TOLERANCE_IN_BFLOAT16,
     )
 
 

@@ -14,8 +14,21 @@ from whisper.model import Whisper
 
 from processors.whisper.decoder import vocabulary
 from processors.whisper.decoder.audio_encoder import sounds_at_once, stacks
-from processors.whisper.decoder.blocks import layer_norm, make_cross_block, merge_heads, split_heads, weights
-from processors.whisper.decoder.kernels import Kernels, Linear
+from processors.whisper.decoder.blocks import (
+    joined_cross_weights,
+    layer_norm,
+    make_cross_block,
+    merge_heads,
+    split_heads,
+    weights,
+)
+from processors.whisper.decoder.kernels import (
+    Kernels,
+    Linear,
+    attention_to_bfloat16,
+    bfloat16,
+    has_bfloat16,
+)
 from processors.whisper.decoder.kv_cache import CACHE_STEP, CrossKVCache, KVCache, Pair
 from processors.whisper.decoder.mapped import ScatteredReads
 from processors.whisper.decoder.vocabulary import BFloat16Vocabulary, Refine
@@ -29,6 +42,7 @@ class TextDecoder:
         self._sounds_at_once = sounds_at_once(self.device)
         decoder = model.decoder
         own, cross = kernels.decoder_linear, kernels.linear
+        self._their_blocks = list(decoder.blocks)
         self._blocks = [make_cross_block(each, dtype, own, cross) for each in decoder.blocks]
         # float32 on the CPU: as it is stored, often in float16, and converted where it is used.
         embedding = decoder.token_embedding.weight.detach()
@@ -48,6 +62,19 @@ class TextDecoder:
         is_plain = self.device.type == "cpu" and self.dtype == torch.float32 and not self._kernels.is_quantized
         return vocabulary.choose(self._embedding, self._kernels.linear) if is_plain else None
 
+    @cached_property
+    def _short_cross(self) -> list[Linear] | None:
+        """The layers that make keys and values for `attention_to_bfloat16`; None: it would not be faster here."""
+        if self.dtype != torch.float32 or not has_bfloat16(self.device):
+            return None
+        if self._kernels.is_quantized:
+            return [each.cross_keys_values for each in self._blocks]
+        return [bfloat16(*joined_cross_weights(each, torch.bfloat16)) for each in self._their_blocks]
+
+    def prepare_approximate(self) -> None:
+        """Make the layers for approximate caches; see `cross_cache`."""
+        _ = self._short_cross
+
     def prepare(self, *, is_greedy: bool) -> bool:
         """Make the vocabulary for a batch of greedy or of beam search before the other memory of the batch, because
         making it temporarily takes several times as much memory. The vocabulary for greedy decoding replaces the other
@@ -59,34 +86,42 @@ class TextDecoder:
             self.__dict__.pop("_vocabulary", None)
         return not before.issuperset(self.__dict__)
 
-    def cross_cache(self, features: Sequence[Tensor]) -> CrossKVCache:
-        """Cross-attention keys and values of encoded sounds, each (its own positions, width)."""
+    def cross_cache(self, features: Sequence[Tensor], is_approximate: bool = False) -> CrossKVCache:
+        """Cross-attention keys and values of encoded sounds, each (its own positions, width). is_approximate: in
+        bfloat16 where that is faster."""
         lengths, mask = [len(each) for each in features], None
         if min(lengths) < max(lengths):
             ends = torch.tensor(lengths, device=self.device)[:, None, None, None]
             mask = torch.arange(max(lengths), device=self.device) < ends
-        cache = CrossKVCache(self.empty_layers(len(features), max(lengths)), mask)
-        self.fill_cross_cache(features, cache)
+        short = self._short_cross if is_approximate else None
+        dtype = torch.bfloat16 if short else self.dtype
+        cache = CrossKVCache(self.empty_layers(len(features), max(lengths), dtype), mask)
+        self.fill_cross_cache(features, cache, short)
         return cache
 
-    def fill_cross_cache(self, features: Sequence[Tensor], cache: CrossKVCache) -> None:
-        """Write the keys and values of sounds into the first places of a cache that is large enough."""
+    def fill_cross_cache(
+        self, features: Sequence[Tensor], cache: CrossKVCache, layers: Sequence[Linear] | None = None
+    ) -> None:
+        """Write the keys and values of sounds into the first places of a cache that is large enough. layers: that make
+        them; the blocks' own if None."""
+        layers = layers or [each.cross_keys_values for each in self._blocks]
         for first, alike in stacks(features, self._sounds_at_once):
             rows, length = slice(first, first + len(alike)), alike.shape[1]
-            for number, each in enumerate(self._blocks):
+            for number, make in enumerate(layers):
                 keys, values = cache.layer(number)
-                keys[rows, :, :length], values[rows, :, :length] = self._split(each.cross_keys_values(alike), 2)
+                keys[rows, :, :length], values[rows, :, :length] = self._split(make(alike), 2)
 
     def empty_cache(self, rows: int, length: int) -> KVCache:
         """An empty cache for prompts of up to that length and some further tokens."""
         return KVCache(self.empty_layers(rows, length + CACHE_STEP))
 
-    def empty_layers(self, rows: int, positions: int) -> list[Pair]:
-        """Zeros for the keys and values of the decoder's layers, each (rows, heads, positions, head width)."""
+    def empty_layers(self, rows: int, positions: int, dtype: torch.dtype | None = None) -> list[Pair]:
+        """Zeros for the keys and values of the decoder's layers, each (rows, heads, positions, head width). dtype: the
+        decoder's own if None."""
         shape = (rows, self.dims.n_text_head, positions, self.dims.n_text_state // self.dims.n_text_head)
 
         def zeros() -> Tensor:
-            return torch.zeros(shape, dtype=self.dtype, device=self.device)
+            return torch.zeros(shape, dtype=dtype or self.dtype, device=self.device)
 
         return [(zeros(), zeros()) for _ in self._blocks]
 
@@ -165,11 +200,15 @@ class TextDecoder:
             x = x + each.out(merge_heads(attend(number, *projected)))
             queries = each.cross_query(layer_norm(x, each.norms[1])).view(sounds, rows // sounds * length, width)
             (queries,) = self._split(queries, 1)
-            found = merge_heads(
-                F.scaled_dot_product_attention(queries, *cross_cache.layer(number), attn_mask=cross_cache.mask)
-            )
+            found = merge_heads(_cross_attention(queries, *cross_cache.layer(number), cross_cache.mask))
             x = each.mlp(x + each.cross_out(found.view(rows, length, width)))
         return x
 
     def _split(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
         return split_heads(x, count, self.dims.n_text_head)
+
+
+def _cross_attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    if keys.dtype != queries.dtype:
+        return attention_to_bfloat16(queries, keys, values, mask)
+    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)

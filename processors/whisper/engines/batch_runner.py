@@ -64,7 +64,8 @@ class BatchRunner:
         return min(self.at_once, max(1, self._max_rows // rows)) if self._max_rows else self.at_once
 
     def _decode(self, windows: Sequence[Window]) -> list[DecodingResult]:
-        return self._decoder.decode(self._features(windows), [window.options for window in windows])
+        options = [window.options for window in windows]
+        return self._decoder.decode(self._features(windows), options, is_approximate=windows[0].in_bfloat16)
 
     def _features(self, windows: Sequence[Window]) -> list[Tensor]:
         made: dict[bool, Iterator[Tensor]] = {}

@@ -20,7 +20,6 @@ from whisper.audio import (
     N_FRAMES,
     N_SAMPLES,
     SAMPLE_RATE,
-    log_mel_spectrogram,
     pad_or_trim,
 )
 from whisper.decoding import DecodingOptions, DecodingResult
@@ -29,6 +28,7 @@ from whisper.tokenizer import get_tokenizer
 
 from processors.whisper.audio import vad
 from processors.whisper.engines import silence
+from processors.whisper.engines.spectrogram import log_mel
 from processors.whisper.engines.timestamps import TimedTokens, split_at_timestamps
 from processors.whisper.engines.window import Decoding, Window
 from processors.whisper.engines.word_timestamps import time_words
@@ -38,7 +38,7 @@ from processors.whisper.track.segment import Segment
 
 _REQUESTED_AT_ONCE = {"cpu": 10, "cuda": 64}  # those of two batches on a CPU: each takes 3 MB until it is decoded
 _SECONDS_PER_POSITION = 0.02
-_POSITIONS_STEP = 250  # contexts are cut to multiples of this
+_POSITIONS_STEP = 125  # contexts are cut to multiples of this
 _LONGEST_SECONDS = 18.0  # neighboring spans are joined up to this length; the time of attention grows with its square
 # Of context after the end of a window, because Whisper expects silence there. With beams, less means more wrong words.
 _SPARE_SECONDS, _SPARE_SECONDS_FOR_BEAMS = 2.0, 8.0
@@ -100,7 +100,7 @@ class FastMode:
         # The same as with whisper's 30 s of padding, but faster.
         padding = max(0, N_SAMPLES + N_FFT - len(samples))  # samples of silence
         on_device = torch.from_numpy(np.ascontiguousarray(samples)).to(self._model.device)
-        mel: Tensor = pad_or_trim(log_mel_spectrogram(on_device, self._model.dims.n_mels, padding=padding), N_FRAMES)
+        mel: Tensor = pad_or_trim(log_mel(on_device, self._model.dims.n_mels, padding), N_FRAMES)
         return mel
 
     # ------------------------------------------------------------------------------------------ decoding

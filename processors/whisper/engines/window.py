@@ -24,13 +24,13 @@ class Window:
     mel: Tensor  # spectrogram (n_mels, 3000)
     options: DecodingOptions
     positions: int | None = None  # of the encoder; None: all, as the model was trained
-    in_bfloat16: bool = False  # how it is encoded; see `BatchRunner.has_bfloat16_encoder`
+    in_bfloat16: bool = False  # how it is encoded and decoded; see `BatchRunner.has_bfloat16_encoder`
     features: Tensor | None = None  # the encoder's output (positions, width), if it was encoded before
 
     @property
     def kind(self) -> str:
         """Windows of one kind may be decoded together."""
-        return repr(replace(self.options, prompt=None))
+        return repr((replace(self.options, prompt=None), self.in_bfloat16))
 
     def digest(self) -> bytes:
         digest = hashlib.blake2b(self.mel.float().cpu().contiguous().numpy().tobytes())

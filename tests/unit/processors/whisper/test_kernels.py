@@ -39,6 +39,23 @@ def test_attention_by_head_is_attention(length):
     assert torch.allclose(found, F.scaled_dot_product_attention(queries, keys, values), atol=1e-5)
 
 
+@pytest.mark.parametrize("queries", [1, 5, 40])
+@pytest.mark.parametrize("ends", [None, (700, 1500)])
+def test_attention_to_bfloat16_is_nearly_attention(queries, ends):
+    asked, keys, values = (random(2, 6, length, 64) for length in (queries, 1500, 1500))
+    mask = None if ends is None else torch.arange(1500) < torch.tensor(ends)[:, None, None, None]
+    found = kernels.attention_to_bfloat16(asked, keys.bfloat16(), values.bfloat16(), mask)
+    wanted = F.scaled_dot_product_attention(asked, keys, values, attn_mask=mask)
+    assert found.dtype == torch.float32 and torch.allclose(found, wanted, rtol=0.02, atol=0.02)
+
+
+def test_attention_in_bfloat16_is_nearly_attention():
+    queries, keys, values = random(1, 750, 3, 6, 64).permute(2, 0, 3, 1, 4).unbind(0)
+    found = kernels.attention_in_bfloat16(queries, keys, values)
+    assert found.shape == queries.shape and found.dtype == torch.float32
+    assert torch.allclose(found, F.scaled_dot_product_attention(queries, keys, values), rtol=0.02, atol=0.02)
+
+
 def without_operators(*given):
     raise AttributeError("'_OpNamespace' 'mkldnn' object has no attribute '_linear_pointwise'")
 
