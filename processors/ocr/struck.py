@@ -10,10 +10,13 @@ import numpy as np
 from processors.ocr.boxes import bounds_of
 from processors.ocr.ink import Bounds, Ink
 from processors.ocr.text_lines import Point, TextBox
-from processors.pages.struck import find_lines, zone
+from processors.pages.struck import find_lines
 
 _SHORTEST = 2.0  # letter heights of a line, which is longer than any stroke of a letter
-_LONGER = 1.3  # times the height of a box: shorter lines are parts of icons
+_LONGER = 1.6  # times the height of a box: shorter lines are parts of icons
+_HIGHEST, _LOWEST = 0.43, 0.64  # of a box's height from its top: between the serifs of small letters and the baseline
+_INK, _AS_DARK = 10, 0.5  # percentile of the gray values of all ink; share of the contrast of the darkest
+_LEAST_CONTRAST = 50  # of 255
 _THICKEST = 0.16  # of a box's height
 _LEVEL = 0.1  # of a box's height: how far a box may slope
 _OF_WORD = 0.7  # share of its width that is struck out
@@ -24,8 +27,12 @@ _SAME_LINE = 0.4  # of a box's height
 def mark_struck(boxes: Sequence[TextBox], ink: Ink) -> list[TextBox]:
     """The boxes, with `is_struck`. ink: of the page."""
     height = (ink.letter_height or 0.0) * ink.share
-    lines = find_lines(ink.gray, max(8, round(_SHORTEST * height)))
-    if not height or not lines.any():
+    drawn = ink.gray[ink.mask]
+    if not height or not len(drawn):
+        return list(boxes)
+    contrast = float(np.median(ink.gray[::8, ::8])) - float(np.percentile(drawn, _INK))
+    lines = find_lines(ink.gray, max(8, round(_SHORTEST * height)), max(_LEAST_CONTRAST, round(_AS_DARK * contrast)))
+    if not lines.any():
         return list(boxes)
     bounds = [bounds_of(box.corners) for box in boxes]
     return [
@@ -59,10 +66,11 @@ def _parts(box: TextBox, place: Bounds, others: Sequence[Bounds], lines: np.ndar
 def _struck_columns(place: Bounds, most: tuple[float, float], lines: np.ndarray, share: float) -> np.ndarray:
     """True for each column of pixels, from the left side of the box to the right one, in which a line is. A line that
     goes on beyond the positions `most` is no part of the text."""
-    top, bottom = (max(0, round(side * share)) for side in zone(place))
+    height = place[3] - place[1]
+    top, bottom = (max(0, round((place[1] + part * height) * share)) for part in (_HIGHEST, _LOWEST))
     band = lines[top : bottom + 1]
     thickness = band[:, max(0, round(place[0] * share)) : max(0, round(place[2] * share))].sum(axis=0)
-    thin = (thickness > 0) & (thickness <= max(3, _THICKEST * (place[3] - place[1]) * share))
+    thin = (thickness > 0) & (thickness <= max(3, _THICKEST * height * share))
     ends = [round(side * share) for side in most]
     goes_on = any(band[:, end].any() for end in ends if 0 <= end < band.shape[1])
     return np.zeros_like(thin) if goes_on else thin

@@ -1,14 +1,10 @@
 """Finds words that a line strikes out. Pure."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from processors.pages.page import PlacedWord
-
-if TYPE_CHECKING:
-    from processors.pages.page import Box
 
 _DARKER = 50  # of 255, than the paper
 _SHORTEST = 10  # pixels of a line
@@ -31,11 +27,12 @@ def find_struck(words: Sequence[PlacedWord], gray: np.ndarray) -> set[int]:
     return {level[number] for number in _crossed(boxes, lines) if _is_struck(boxes[number], boxes, lines)}
 
 
-def find_lines(gray: np.ndarray, length: int = _SHORTEST) -> np.ndarray:
-    """The dark horizontal strokes of at least `length` pixels: uint8, shape (height, width)."""
+def find_lines(gray: np.ndarray, length: int = _SHORTEST, darker: int = _DARKER) -> np.ndarray:
+    """The horizontal strokes of at least `length` pixels that are darker than the paper by at least `darker`, of 255:
+    uint8, shape (height, width)."""
     import cv2
 
-    dark = (gray < int(np.median(gray[::8, ::8])) - _DARKER).astype(np.uint8)
+    dark = (gray < int(np.median(gray[::8, ::8])) - darker).astype(np.uint8)
     if not dark.any():
         return dark
     found: np.ndarray = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
@@ -75,9 +72,3 @@ def _ends(row: np.ndarray, left: int, right: int) -> tuple[int, int]:
     before, after = row[:left][::-1], row[right:]
     start = left - (int(before.argmin()) if not before.all() else len(before))
     return start, right + (int(after.argmin()) if not after.all() else len(after))
-
-
-def zone(box: "Box") -> tuple[float, float]:
-    """The upper and lower end of the part of a box in which a line strikes its text out."""
-    height = box[3] - box[1]
-    return box[1] + _HIGHEST * height, box[1] + _LOWEST * height

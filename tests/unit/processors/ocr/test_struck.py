@@ -30,6 +30,18 @@ def test_words_that_a_line_crosses_are_struck_out(left: int):
     assert _marked((left + 2, 58, left + 317, 62), left=left) == [(TEXT, True)]
 
 
+def test_serifs_that_touch_strike_nothing_out():
+    """Of bold type that is blurred; as in a scan, they are paler than ink."""
+    page = Image.new("L", (400, 120), 235)
+    draw = ImageDraw.Draw(page)
+    for number in range(16):
+        draw.rectangle((20 * number + 46, 52, 20 * number + 54, 70), fill=30)
+    draw.rectangle((40, 54, 370, 56), fill=150)
+    draw.rectangle((40, 68, 370, 70), fill=100)
+    box = TextBox(text="minimum numinuum", confidence=1.0, corners=((40, 40), (370, 40), (370, 80), (40, 80)))
+    assert mark_struck([box], find_ink(page.convert("RGB"))) == [box]
+
+
 @pytest.mark.parametrize(
     ("line", "width"),
     [(None, 0), ((60, 78, 380, 78), 3), ((0, 60, 439, 60), 3), ((60, 60, 380, 60), 14), ((160, 60, 190, 60), 3)],
