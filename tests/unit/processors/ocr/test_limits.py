@@ -122,7 +122,7 @@ def test_more_cells_than_the_default_of_the_detection_are_found(ocr: Ocr):
     cells = [(60 + 76 * column, 40 + 31 * row) for row in range(74) for column in range(20)]
     for number, place in enumerate(cells):
         ImageDraw.Draw(page).text(place, f"{number % 97}.{number % 89:02d}", font=font, fill="black")
-    found = ocr._engine._detect_in(page, (0, 0, *A4), 1.0)
+    found = ocr._engine._detect_in(page, (0, 0, *A4), 1.0, ocr._engine._detector)
     assert len(cells) > 1000 and len(found) >= 0.95 * len(cells)
 
 
