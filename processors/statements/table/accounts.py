@@ -51,6 +51,10 @@ class AccountTracker:
         self._currency = ""  # the currency of the table that is being read
         self._names_payer = False  # the line above is about an account that pays
 
+    def is_title(self, text: str) -> bool:
+        """True if a line names the currency of the account below it, one of several with the same number."""
+        return title_currency(text) in self._currencies
+
     def update(self, text: str, *, below: tuple[str, str] = ("", "")) -> bool:
         """Look for an account number in a line whose cells are separated; True if another account begins here.
 

@@ -1,5 +1,6 @@
 """From pages of words to raw rows, balances and totals, in page order. Pure; interprets no notation yet."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -130,6 +131,12 @@ class _PageReader:
         return beside if start is None else [Table(start, start, headings), *beside]
 
     def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
+        """Read the lines outside tables; those below the title of a currency belong to the account in it."""
+        titles = [at for at, line in enumerate(lines) if self._accounts.is_title(separate_cells(line, height))]
+        for start, end in itertools.pairwise(sorted({0, *titles, len(lines)})):
+            self._read_lines_outside(lines[start:end], height)
+
+    def _read_lines_outside(self, lines: Sequence[TextLine], height: float) -> None:
         for at, line in enumerate(lines):
             number = find_account_below(line, lines[at + 1 :], height)
             self._accounts.update(separate_cells(line, height), below=number)

@@ -258,3 +258,45 @@ def test_page_with_text_is_not_read_by_ocr_if_its_layout_was_not_understood():
 def test_page_with_text_is_read_by_ocr_if_a_balance_does_not_follow():
     document = read_typed(CARD.format(last="Closing balance                      800.01"))
     assert doubtful_pages(document, with_text={1}) == {1}
+
+
+def test_each_summary_of_balances_belongs_to_the_currency_in_its_title():
+    summary = """
+        Merchant Account ID: 7KQ2M4XTB9WLE         4/1/25 - 4/30/25
+        Balance Summary (USD)
+        Beginning balance                          1,284.61
+        Ending balance                             1,280.13
+        Balance Summary (EUR)
+        Beginning balance                            212.40
+        Ending balance                               226.88
+        Activity Summary (USD)
+    """
+    usd, eur = (
+        f"""
+        Transaction History - {code}
+        Date        Description          Name              Gross      Fee       Net
+        {rows}
+        """
+        for code, rows in (
+            (
+                "USD",
+                """4/1/2025    Debit Card Purchase  USPS             -20.40     0.00    -20.40
+        4/2/2025    Payment              Bao Nguyen        25.17    -1.37     23.80
+        4/3/2025    Payment              Odette            34.38    -1.69     32.69
+        4/7/2025    Debit Card Purchase  USPS             -38.88     0.00    -38.88
+        4/9/2025    Debit Card Purchase  Etsy              -1.69     0.00     -1.69""",
+            ),
+            (
+                "EUR",
+                """4/1/2025    Payment              Silas             10.00    -0.40      9.60
+        4/2/2025    Payment              Theo              12.00    -0.52     11.48
+        4/5/2025    Debit Card Purchase  Etsy              -6.60     0.00     -6.60""",
+            ),
+        )
+    )
+    document = read_typed(summary, usd, eur)
+    assert [(each.currency, str(each.opening), str(each.closing)) for each in document.statements] == [
+        ("USD", "1284.61", "1280.13"),
+        ("EUR", "212.40", "226.88"),
+    ]
+    assert [row.flags for row in document.rows] == [[]] * 8
