@@ -38,17 +38,33 @@ def drop_summary(items: Sequence[RawRow | RawFigure]) -> list[RawRow | RawFigure
 
 def swap_ends(items: Sequence[RawRow | RawFigure]) -> list[RawRow | RawFigure]:
     """The items, oldest first, in which a balance of a table below all rows is the closing one and a balance above
-    them is the opening one: names by position were given newest first."""
+    them is the opening one: names by position were given newest first.
+
+    A balance outside the table is the closing one if it is that of the newest row.
+    """
     rows = [at for at, item in enumerate(items) if isinstance(item, RawRow)]
     found = list(items)
+    newest = _balance_digits(items[rows[-1]]) if rows else ""
     for at, item in enumerate(items if rows else ()):
-        if isinstance(item, RawRow) or "" in item.money:
+        if isinstance(item, RawRow):
+            continue
+        if "" in item.money:
+            if item.name == "opening" and newest and _digits(item.money[""]) == newest:
+                found[at] = replace(item, name="closing")
             continue
         if at > rows[-1] and item.name == "opening":
             found[at] = replace(item, name="closing")
         elif at < rows[-1] and item.name == "closing":
             found[at] = replace(item, name="opening" if at < rows[0] else "carried")
     return found
+
+
+def _balance_digits(item: RawRow | RawFigure) -> str:
+    return _digits(item.money["balance"].text) if isinstance(item, RawRow) and "balance" in item.money else ""
+
+
+def _digits(text: str) -> str:
+    return "".join(char for char in text if char.isdigit())
 
 
 def change(statement: Statement) -> Decimal | None:

@@ -52,7 +52,9 @@ _MASKED = re.compile(  # of a card, whatever stands before it: "4510 XXXX XXXX 7
 )
 _ENDING = re.compile(r"account (?:number |no\.? )?ending(?: in)?\s?:?\s?(?P<number>\d{3,6})(?!\d)")
 PHONE_NUMBER = re.compile(rf"mobile (?:number|no\.?)\s?:?\s?{_NUMBER}")  # of a wallet, which may have no other number
-PLAIN_LABEL = re.compile(r"(?:numero|number|nummer|numer|nomor|no|n°|nº)[.:]?")  # of an account, if nothing else is
+PLAIN_NUMBER = re.compile(  # of an account, if nothing else is
+    r"(?:numero|number|nummer|numer|nomor|n°|nº)[.:]?\s(?P<number>\d[\d \-./]{5,}\d)"
+)
 NUMBERED = re.compile(r"(?:n°|nº|no\.?|nr\.?|#)\s?:?\s?(?P<number>\d[\d ]{4,}\d(?: ?[a-z]\b)?)")
 _OF_YEAR = re.compile(r"\d{1,3}/(?:19|20)\d\d")  # the number of a statement, "Estratto conto n. 4/2025"
 _LABEL_ONLY = re.compile(rf"(?:[^\d:]{{0,20}} )?(?:{_ACCOUNT_LABEL})\s?:?")

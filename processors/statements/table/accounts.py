@@ -21,7 +21,7 @@ from processors.statements.table.account_numbers import (
     NUMBERED,
     PAYER,
     PHONE_NUMBER,
-    PLAIN_LABEL,
+    PLAIN_NUMBER,
     compact,
     find_card_number,
     find_in_cells,
@@ -121,13 +121,14 @@ class AccountTracker:
         """`together`: the same line without separators between its cells."""
         if match := PHONE_NUMBER.search(together):
             self.other = self.other or compact(match["number"])
-        for label, number in pairwise(text.split(BETWEEN_CELLS)):
-            is_number = PLAIN_LABEL.fullmatch(label) and NUMBER_ONLY.fullmatch(number) and not is_date(number)
-            if is_number and sum(map(str.isdigit, number)) >= _LEAST_TITLE_DIGITS:
-                self.other = self.other or compact(number)
+        cells = text.split(BETWEEN_CELLS)
+        for cell in (*cells, *map(" ".join, pairwise(cells))):
+            plain = PLAIN_NUMBER.fullmatch(cell)
+            if plain and not is_date(plain["number"]):
+                self.other = self.other or compact(plain["number"])
         if (match := NUMBERED.search(text) or NUMBERED.search(together)) and not NO_ACCOUNT.search(together):
             self.numbered = compact(match["number"])
-        elif cards := [match for cell in text.split(BETWEEN_CELLS) if (match := CARD_CELL.fullmatch(cell))]:
+        elif cards := [match for cell in cells if (match := CARD_CELL.fullmatch(cell))]:
             self.numbered = compact(cards[0]["number"])
 
     def _begin(self, label: str, number: str) -> bool:

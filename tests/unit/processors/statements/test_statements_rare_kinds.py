@@ -226,7 +226,8 @@ Opening balance                     1,000.00
 
 
 @pytest.mark.parametrize(
-    "line", ["NO. REKENING       :     2187004416", "NÚMERO     2187004416", "NO. REKENING: 2187004416"]
+    "line",
+    ["NO. REKENING       :     2187004416", "NÚMERO     2187004416", "NÚMERO 2187004416", "NO. REKENING: 2187004416"],
 )
 def test_account_number_is_found_behind_its_label(line: str):
     (statement,) = read_typed(f"""
@@ -300,3 +301,25 @@ def test_each_summary_of_balances_belongs_to_the_currency_in_its_title():
         ("EUR", "212.40", "226.88"),
     ]
     assert [row.flags for row in document.rows] == [[]] * 8
+
+
+def test_balance_above_rows_listed_newest_first_is_the_closing_one():
+    page = typed_page(
+        """
+        Account: 702-114873        Transactions from: 01/05/24 to 30/06/24
+        Balance as of 30/06/24     NIS 868.73
+
+        Date        Description          Debit      Credit    Balance in NIS
+        30/06/24    Shop A               41.17                        868.73
+        28/06/24    Shop B                         100.00             909.90
+        21/06/24    Shop C               88.90                        809.90
+        03/05/24    Shop D                          98.80             898.80
+        01/05/24    Mortgage            200.00                        800.00
+        """,
+        confidence=0.99,
+    )
+    document = read_statements([page])
+    verify(document)
+    (statement,) = document.statements
+    assert str(statement.closing) == "868.73"
+    assert [row.flags for row in statement.rows] == [[]] * 5
