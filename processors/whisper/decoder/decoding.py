@@ -93,7 +93,7 @@ class BatchDecoder:
         if self._graphed and _is_greedy(options[0]):
             decoded = self._run_graphed(self._graphed, features, tasks)
         else:
-            decoded = self._run(features, tasks, is_approximate or self._kernels.is_quantized)
+            decoded = self._run(features, tasks, is_approximate)
         results = []
         for task, each, (candidates, no_speech) in zip(tasks, features, decoded, strict=True):
             results.append(_result(task, candidates, each, no_speech))

@@ -65,10 +65,8 @@ class TextDecoder:
     @cached_property
     def _short_cross(self) -> list[Linear] | None:
         """The layers that make keys and values for `attention_to_bfloat16`; None: it would not be faster here."""
-        if self.dtype != torch.float32 or not has_bfloat16(self.device):
+        if self.dtype != torch.float32 or self._kernels.is_quantized or not has_bfloat16(self.device):
             return None
-        if self._kernels.is_quantized:
-            return [each.cross_keys_values for each in self._blocks]
         return [bfloat16(*joined_cross_weights(each, torch.bfloat16)) for each in self._their_blocks]
 
     def prepare_approximate(self) -> None:

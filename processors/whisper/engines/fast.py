@@ -38,7 +38,7 @@ from processors.whisper.track.segment import Segment
 
 _REQUESTED_AT_ONCE = {"cpu": 10, "cuda": 64}  # those of two batches on a CPU: each takes 3 MB until it is decoded
 _SECONDS_PER_POSITION = 0.02
-_POSITIONS_STEP = 125  # contexts are cut to multiples of this
+_POSITIONS_STEP, _POSITIONS_STEP_FOR_BEAMS = 125, 250  # contexts are cut to multiples of this
 _LONGEST_SECONDS = 18.0  # neighboring spans are joined up to this length; the time of attention grows with its square
 # Of context after the end of a window, because Whisper expects silence there. With beams, less means more wrong words.
 _SPARE_SECONDS, _SPARE_SECONDS_FOR_BEAMS = 2.0, 8.0
@@ -170,9 +170,11 @@ class FastMode:
     def _positions(self, piece: _Piece) -> int | None:
         if not self._options.cut_context:
             return None
-        spare = _SPARE_SECONDS_FOR_BEAMS if self._options.beams else _SPARE_SECONDS
+        spare, step = _SPARE_SECONDS, _POSITIONS_STEP
+        if self._options.beams:
+            spare, step = _SPARE_SECONDS_FOR_BEAMS, _POSITIONS_STEP_FOR_BEAMS
         wanted = (piece.seconds + spare) / _SECONDS_PER_POSITION
-        positions = math.ceil(wanted / _POSITIONS_STEP) * _POSITIONS_STEP
+        positions = math.ceil(wanted / step) * step
         return positions if positions < self._model.dims.n_audio_ctx else None
 
     def _decoding_options(self, temperature: float, is_greedy: bool = False) -> DecodingOptions:

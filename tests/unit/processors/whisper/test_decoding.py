@@ -48,6 +48,21 @@ def test_windows_of_a_batch_get_whispers_results(model, decoder, windows, choice
         assert np.allclose(*values, atol=1e-3), name
 
 
+@pytest.mark.parametrize("choices", [{}, {"beam_size": 3}], ids=str)
+def test_keys_and_values_in_bfloat16_keep_the_text(decoder, windows, choices):
+    short = decoder.decode(windows, options(**choices), is_approximate=True)
+    usual = decoder.decode(windows, options(**choices))
+    assert [found.text for found in short] == [found.text for found in usual]
+    assert np.allclose([found.avg_logprob for found in short], [found.avg_logprob for found in usual], atol=0.02)
+
+
+def test_approximate_cache_is_in_bfloat16_where_the_cpu_has_it(decoder, windows):
+    keys, values = decoder.text_decoder.cross_cache(windows, is_approximate=True).layer(0)
+    wanted = torch.bfloat16 if kernels.has_bfloat16(windows.device) else torch.float32
+    assert keys.dtype == values.dtype == wanted
+    assert decoder.text_decoder.cross_cache(windows).layer(0)[0].dtype == torch.float32
+
+
 def test_text_in_8_bits_does_not_depend_on_the_batch(model):
     quantized = BatchDecoder(model, torch.float32, in_8_bits=True)
     mels = [whisper.log_mel_spectrogram(whisper.pad_or_trim(read_sound(name))) for name in NAMES]
