@@ -13,7 +13,7 @@ _SAME_PLACE = 0.7  # share of the smaller box that lies in the other
 _AS_HIGH = 1.5  # times the other's height: two readings of one line; a higher box covers two lines
 _SAME_LINE = 0.6  # share of the lower box's height
 _LONG = 4.0  # times as long as high: a box that shows the slope of the page
-_REACH, _CLOSE, _END = 0.6, 0.3, 0.1  # box heights: beyond an end, between two glyphs, and after the last one
+_REACH, _CLOSE, _END = 0.6, 0.3, 0.25  # box heights: beyond an end, between two glyphs, and the margin
 _GAP = 0.8  # box heights of white space that separate two texts
 
 
@@ -134,7 +134,7 @@ def _split(quad: Quad, found: ink.Ink) -> list[Quad]:
 
 
 def extended(quad: Quad, found: ink.Ink) -> Quad:
-    """A level box, longer if letters or points close to its ends are outside: a small model overlooks them."""
+    """A level box with all letters and points close to its ends, and a margin: a small model cuts them off."""
     height = height_of(quad)
     left, right = quad[0][0], quad[1][0]
     if right - left < height:
@@ -149,8 +149,7 @@ def extended(quad: Quad, found: ink.Ink) -> Quad:
     for glyph in glyphs[glyphs[:, 1] <= left][::-1]:
         start = float(glyph[0]) if start - glyph[1] < _CLOSE * height else start
     margin = _END * height
-    start = start - margin if start < left else left
-    return _between(quad, start, end + margin if end > right else right)
+    return _between(quad, min(left, start - margin), max(right, end + margin))
 
 
 def tightened(quad: Quad, found: ink.Ink) -> Quad:

@@ -52,7 +52,7 @@ class RapidOcrEngine:
         self._recognizer = _recognizer(engine)
         self._detector = cast("TextDetector", engine.text_det)  # loaded, see `_recognizer`
         self.model_name = model_name()
-        self._first_detector = self._detector  # a small one, if there is one
+        self._small_detector: TextDetector | None = None
         self._loaded: dict[tuple[Path, Path | None], RapidOCR] = {}
         self._others: list[TextRecognizer] = []
         self._fast: FastRecognizer | None = None
@@ -78,12 +78,12 @@ class RapidOcrEngine:
         `small`: models that read a page before the built-in ones; not together with others.
         """
         self._others = [_recognizer(self._load(path)) for path in models]
-        self._fast, self._first_detector = None, self._detector
+        self._fast, self._small_detector = None, None
         if small and not models:
             loaded = self._load(small.recognition, small.detection)
             self._fast = FastRecognizer(_recognizer(loaded), self._recognizer)
             if small.detection:
-                self._first_detector = cast("TextDetector", loaded.text_det)
+                self._small_detector = cast("TextDetector", loaded.text_det)
 
     def _load(self, recognition: Path, detection: Path | None = None) -> "RapidOCR":
         if (recognition, detection) not in self._loaded:
@@ -153,7 +153,7 @@ class RapidOcrEngine:
         )
 
     def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
-        return self._detect_in(image, (0, 0, *image.size), SHORT_SIDE / min(image.size), self._detector)
+        return self._detect_in(image, (0, 0, *image.size), SHORT_SIDE / min(image.size))
 
     def recognize(self, image: "Image.Image") -> tuple[str, float]:
         """The text of the image of one line, and its confidence."""
@@ -205,12 +205,12 @@ class RapidOcrEngine:
         self, image: "Image.Image", pixels: np.ndarray, area: Area, ink: Ink, scale: float
     ) -> tuple[list[Quad], list[Recognized]]:
         """The boxes of lines, and their text. pixels: the image for OpenCV."""
-        boxes = separate(self._detect_all(image, area, scale, ink, self._first_detector), ink)
-        if self._first_detector is not self._detector:
+        boxes = separate(self._detect_all(image, area, scale, ink, self._small_detector or self._detector), ink)
+        if self._small_detector:
             boxes = [extended(box, ink) for box in boxes]
         if self._fast and _covers(boxes, ink) and self._fast.suits(pixels, boxes):
             return boxes, self._in_parts(self._fast.recognize, pixels, boxes, ink)
-        if self._first_detector is not self._detector:
+        if self._small_detector:
             boxes = separate(self._detect_all(image, area, scale, ink, self._detector), ink)
         return boxes, self._in_parts(partial(recognize, self._models), pixels, boxes, ink)
 
@@ -241,10 +241,12 @@ class RapidOcrEngine:
             large_type.merge(boxes, self._detect_in(image, area, smaller, detector), ink, scale) if smaller else boxes
         )
 
-    def _detect_in(self, image: "Image.Image", area: Area, scale: float, detector: "TextDetector") -> list[Quad]:
-        """The boxes of lines in a part of the image."""
+    def _detect_in(
+        self, image: "Image.Image", area: Area, scale: float, detector: "TextDetector | None" = None
+    ) -> list[Quad]:
+        """The boxes of lines in a part of the image. `detector`: None for the built-in one."""
         prepared, factor = prepare(image, area, scale)
-        found = detector(prepared)
+        found = (detector or self._detector)(prepared)
         if found.boxes is None:
             return []
         return [[(x + area[0], y + area[1]) for x, y in np.asarray(box) * factor] for box in found.boxes]

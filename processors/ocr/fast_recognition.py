@@ -32,7 +32,7 @@ _CHANGED, _LEAST_CHANGED = 0.3, 1  # characters by which a second reading of wor
 _ODD = re.compile(
     r"\d['’]?[^\W\d_]|[^\W\d_][.'’]?\d"  # a digit beside a letter
     r"|[^\W\d_][.,;:!?][A-Z][a-z]"  # no space between two sentences
-    r"|^['’][^\W\d_]|['’]{2}"
+    r"|^['’][^\W\d_]|['’]{2}|^j[bcdfgkmnpqrstvwxz]"  # a lost l, a doubled apostrophe, j for į
     r"|[ăđðğıőűşţþə]"  # of languages some of whose letters the model does not know, or confuses with others
 )
 _AMBIGUOUS = re.compile(r"^l[bcdfghjkmnpqrstvwxz]|^Il[a-z]{2}")  # l or I: in many fonts, only the line shows which

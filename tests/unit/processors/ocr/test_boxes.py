@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from processors.ocr.boxes import Quad, bounds_of, separate
-from processors.ocr.ink import find_ink, find_light_glyphs
+from processors.ocr.boxes import Quad, bounds_of, extended, separate, tightened
+from processors.ocr.ink import Ink, find_ink, find_light_glyphs
 
 BLANK = find_ink(Image.new("RGB", (1200, 1200), "white"))
 
@@ -48,3 +49,22 @@ def test_dark_text_is_not_taken_for_light_text():
     page = Image.new("RGB", (400, 200), (200, 200, 210))
     ImageDraw.Draw(page).rectangle((100, 90, 130, 120), fill="black")
     assert find_light_glyphs(find_ink(page), (90.0, 80.0, 300.0, 130.0)) is None
+
+
+def _line_of(glyphs: list[tuple[float, float]]) -> Ink:
+    """Ink with one line of glyphs from y = 100 to 120, each from left to right."""
+    strokes = np.array([[left, 100, right, 120] for left, right in glyphs], float)
+    blank = np.full((300, 600), 255, np.uint8)
+    return Ink(strokes, strokes, blank < 128, blank, 1.0)
+
+
+def test_box_that_cuts_off_a_full_stop_is_extended_but_not_to_the_next_column():
+    found = _line_of([(100, 112), (115, 127), (129, 132), (160, 172)])
+    box = extended([(98, 95), (128, 95), (128, 125), (98, 125)], found)
+    assert [box[0][0], box[1][0]] == [92.5, 139.5]  # a quarter of the height beyond the letters
+
+
+def test_white_at_the_ends_of_a_box_is_removed():
+    found = _line_of([(100, 112), (115, 127)])
+    box = tightened([(80, 95), (150, 95), (150, 125), (80, 125)], found)
+    assert [box[0][0], box[1][0]] == [100, 127]
