@@ -161,20 +161,20 @@ def _report(
     peak = max(itertools.accumulate(_started_and_finished(memos)))
     return (
         f"{TITLE}\n\n{len(memos)} voice memos of 2 to 5 seconds ({seconds:.0f} s of audio), put into the inbox at "
-        f'once, `way = "{given.way}"`, greedy, one worker with one thread; `python -m benchmarks.memos`. Times depend '
-        "on what else the machine does, CPU seconds less.\n\n"
+        f'once, `way = "{given.way}"`, greedy, one worker with one thread; `python -m benchmarks.memos`. Other '
+        "work on the machine affects the times more than the CPU seconds.\n\n"
         "| | |\n| --- | --- |\n"
-        f"| CPU seconds of the daemon and its worker, with their start | {cpu_seconds:.1f} |\n"
-        f"| CPU seconds of the engine alone, loaded before | {alone['cpu_seconds']:.1f} |\n"
+        f"| CPU seconds of the daemon and its worker, including their start | {cpu_seconds:.1f} |\n"
+        f"| CPU seconds of the engine alone, without loading it | {alone['cpu_seconds']:.1f} |\n"
         f"| ratio | {cpu_seconds / alone['cpu_seconds']:.2f} |\n"
         f"| CPU seconds for each memo: daemon, engine | {cpu_seconds / len(memos):.2f}, "
         f"{alone['cpu_seconds'] / len(memos):.2f} |\n"
         f"| peak memory of the engine alone | {alone['peak_mb']:.0f} MB |\n"
-        f"| first result, after … of the time for all | {first / wall_seconds:.0%} |\n"
-        f"| places by which a memo started later than it arrived, at most | {_delay(memos, 'started')} |\n"
-        f"| places by which a memo finished later than it arrived, at most | {_delay(memos, 'finished')} |\n"
-        f"| memos in progress at once, at most | {peak} |\n"
-        f"| a text file put in halfway: its time, relative to the time for a memo | "
+        f"| time to the first result, as a share of the time for all | {first / wall_seconds:.0%} |\n"
+        f"| most places that a memo lost between arrival and start | {_delay(memos, 'started')} |\n"
+        f"| most places that a memo lost between arrival and end | {_delay(memos, 'finished')} |\n"
+        f"| most memos in progress at once | {peak} |\n"
+        f"| time for a text file that arrives halfway, relative to the time for a memo | "
         f"{(other.finished - other.received) / (wall_seconds / len(memos)):.1f} |\n"
     )
 

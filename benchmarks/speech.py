@@ -59,7 +59,8 @@ def main() -> None:
     tables = [
         "# Cost of speech",
         f"`python -m benchmarks.speech`: {arguments.model}, one thread of the CPU, medians of {arguments.rounds}. "
-        "Errors: wrong words per 100, after whisper's normalizer for both texts. Peak memory: of the entire process.",
+        "Errors are wrong words per 100, after whisper's normalizer for both texts. Peak memory is that of the entire "
+        "process.",
     ]
     if arguments.append:
         before = RESULTS.read_text(encoding="utf-8").rstrip() if RESULTS.exists() else ""
