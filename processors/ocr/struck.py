@@ -12,10 +12,10 @@ from processors.ocr.ink import Bounds, Ink
 from processors.ocr.text_lines import Point, TextBox
 from processors.pages.struck import find_lines
 
-_SHORTEST = 2.0  # letter heights of a line, which is longer than any stroke of a letter
-_LONGER = 1.6  # times the height of a box: shorter lines are parts of icons
+_SHORTEST = 3.0  # letter heights of a line, which is longer than any stroke of a letter
+_LONGER = 2.0  # times the height of a box: shorter lines are parts of icons
 _HIGHEST, _LOWEST = 0.43, 0.64  # of a box's height from its top: between the serifs of small letters and the baseline
-_INK, _AS_DARK = 10, 0.5  # percentile of the gray values of all ink; share of the contrast of the darkest
+_INK, _AS_DARK = 10, 0.75  # percentile of the gray values of all ink; share of the contrast of the darkest
 _LEAST_CONTRAST = 50  # of 255
 _THICKEST = 0.16  # of a box's height
 _LEVEL = 0.1  # of a box's height: how far a box may slope
