@@ -13,7 +13,7 @@ _SAME_PLACE = 0.7  # share of the smaller box that lies in the other
 _AS_HIGH = 1.5  # times the other's height: two readings of one line; a higher box covers two lines
 _SAME_LINE = 0.6  # share of the lower box's height
 _LONG = 4.0  # times as long as high: a box that shows the slope of the page
-_REACH, _CLOSE, _END = 0.6, 0.3, 0.25  # box heights: beyond an end, between two glyphs, and the margin
+_REACH, _CLOSE, _END = 0.6, 0.3, 0.18  # box heights: beyond an end, between two glyphs, and the margin
 _GAP = 0.8  # box heights of white space that separate two texts
 
 
