@@ -43,7 +43,7 @@ OPTION_TEXTS: Mapping[str, str] = {
     "remember_layouts": "Remember the layout of a statement for the next one from the same bank.",
     "retries": "How often to ask the model again about a page after a bad answer.",
     "second_reading": "Verify amounts by a second, independent reading of the page.",
-    "small_models": 'Read pages with the small models of OCR first, if they are stored; "never" omits them.',
+    "small_models": 'Read pages with the small OCR models first, if they are stored; "never": use only the others.',
     "speakers": 'Speakers: "auto", their number, or their names.',
     "subtitles": 'Layout of subtitles: "readable", or "segments" as the whisper command writes them.',
     "suppress_tokens": "IDs of tokens that Whisper never writes; -1 stands for symbols that are not spoken.",

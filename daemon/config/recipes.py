@@ -14,7 +14,7 @@ class RecipeFacts(TypedDict):
     is_built_in: bool
     processor: str  # the recipe's own
     runs_on: str | None  # the processor that would process a file now; None: none could
-    note: str  # why another processor would, what the recipe waits for, or what only a request shows
+    note: str  # why another processor would process it, what the recipe waits for, or which server must respond
     kinds: list[str]  # of files: "image", "audio", "text"
     folders: list[str]  # of the inbox, that are bound to it; "" is the top
     options: dict[str, object]  # the values in force
@@ -64,5 +64,8 @@ def _plan(recipe: Recipe, settings: Settings) -> tuple[str | None, str]:
         case contract.Substitute():
             return plan.processor, plan.why
     if servers := getattr(recipe.options, "base_urls", ()):
-        return recipe.processor, f"Only a request shows whether {' or '.join(servers)} responds."
+        return (
+            recipe.processor,
+            f"Its jobs run if {' or '.join(servers)} responds; inboxd does not check this in advance.",
+        )
     return recipe.processor, ""

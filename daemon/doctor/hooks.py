@@ -21,7 +21,7 @@ def hooks(settings: Settings, _: Installation | None) -> Findings:
             yield FAIL, f"number {number} cannot start: {program} is not executable", f"chmod +x {program}"
         else:
             fix = "Install it, or correct `command` in [[hooks]]: write the full path."
-            yield FAIL, f"number {number} cannot start: there is no program {program}", fix
+            yield FAIL, f"number {number} cannot start: {program} was not found", fix
 
 
 def _is_found(program: str, settings: Settings) -> bool:

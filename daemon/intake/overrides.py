@@ -85,7 +85,7 @@ def _unknown(settings: Settings, name: str, known: set[str]) -> str:
     processors = {recipe.processor for recipe in settings.recipes.values() if name in recipe.cls.Options.model_fields}
     if processors:
         tables = ", ".join(f"[processors.{processor}]" for processor in sorted(processors))
-        return f"{literal(name)} cannot be set here: set it in config.toml, in {tables} or a recipe."
+        return f"{literal(name)} cannot be set here: set it in config.toml, in {tables} or in a recipe."
     return f"unknown key {literal(name)}. {nearest(name, known)}".rstrip()
 
 

@@ -126,7 +126,7 @@ def problems(error: ValidationError, *, earlier: int = 0) -> str:
         where = "" if each["type"] == "value_error" else "".join(f"{part}: " for part in place if part != "[key]")
         what = f"{where}{each['msg'].removeprefix('Value error, ')}"
         if place[-1:] == ["[key]"]:
-            what = f"there is no value {each['input']!r} to correct; there are {', '.join(_ROW)}"
+            what = f"there is no value {each['input']!r} to correct: choose one of {', '.join(_ROW)}"
         found.append(f"{_named(int(number) + 1 - earlier)}: {what}")
     return f"In {'; '.join(found)}."
 
@@ -139,7 +139,7 @@ def set_values(target: object, values: Values, types: fields.Types) -> None:
     """
     for name, value in values.items():
         if name not in types:
-            raise InvalidChange(f"There is no value {name!r} to correct; there are {', '.join(types)}.")
+            raise InvalidChange(f"There is no value {name!r} to correct: choose one of {', '.join(types)}.")
         try:
             fields.check(name, value, types[name])
         except ValueError as error:

@@ -72,7 +72,7 @@ def from_library(name: str, library: bytes) -> bytes:
     start = library.find(place.start)
     found = library[start : start + place.size + place.characters] if start >= 0 else b""
     if hashlib.sha256(found).hexdigest() != place.sha256:
-        raise Damaged(f"{WHEEL.member} of {WHEEL.package} does not contain {name}. Install {WHEEL.version}.")
+        raise Damaged(f"{WHEEL.member} of {WHEEL.package} does not contain {name}: install version {WHEEL.version}.")
     if not place.characters:
         return found
     characters = json.loads(found[place.size :])

@@ -47,9 +47,9 @@ def find_warnings(pdf: "PdfDocument") -> tuple[str, ...]:
     names = [pdf.get_attachment(number).get_name() for number in range(pdf.count_attachments())]
     if names := [name for name in names if not name.lower().endswith(_DATA)]:
         named = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
-        noun, was, it = ("file", "was", "it") if len(names) == 1 else ("files", "were", "them")
+        noun, it = ("file", "it") if len(names) == 1 else ("files", "them")
         warnings.append(
-            f"this PDF contains {len(names)} {noun} that {was} not read: {named}. "
+            f"this PDF contains {len(names)} {noun} that inboxd did not read: {named}. "
             f"Save {it} from a PDF viewer and drop {it}."
         )
     return tuple(warnings)

@@ -97,7 +97,7 @@ def _check_value_dates(dated: Sequence[Row]) -> None:
     working = _find_furthest([_working_day(value) - _working_day(day) for _, value, day in both])
     for at in days & working:
         row, value, day = both[at]
-        row.flags.append(f"its date {day} is {abs((value - day).days)} days from its value date {value}")
+        row.flags.append(f"its date {day} is {abs((value - day).days)} days away from its value date {value}")
 
 
 def _find_furthest(distances: Sequence[int]) -> set[int]:

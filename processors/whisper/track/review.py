@@ -52,7 +52,8 @@ def _hidden(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         seconds = sum(place.seconds for place in found.at_once)
         yield (
             f"Two people speak at once in different channels for {seconds:.0f} s, at "
-            f'{list_places(p.at_seconds for p in found.at_once)}: words of one may be missing. Set `channel = "each"`.'
+            f"{list_places(p.at_seconds for p in found.at_once)}: words of one of them may be missing. "
+            'Set `channel = "each"`.'
         )
 
 
@@ -92,7 +93,7 @@ def _other_parts(found: Transcript, options: TranscribeOptions) -> Iterable[str]
     if unsure:
         names = ", ".join(dict.fromkeys(_name(part.language) for part in unsure))
         places = list_places(part.at_seconds for part in unsure)
-        yield f"Perhaps another language ({names}) is spoken, at {places}: listen there."
+        yield f"Somebody may speak another language ({names}) at {places}: listen there."
 
 
 def _english_only(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -134,7 +135,7 @@ def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
             places.append(same[0].start)
     places += [segment.start for segment in found.segments if hallucinations.is_loop(segment.text)]
     if places:
-        yield f"The text repeats itself, at {list_places(places)}: Whisper may have been in a loop there."
+        yield f"The text repeats itself at {list_places(places)}: Whisper may have been in a loop. Listen there."
 
 
 def _uncertain(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -180,7 +181,8 @@ def _no_voice(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         s for s in found.segments if threshold and s.no_speech_prob > threshold and s.text.strip() and not _is_voiced(s)
     ]
     if found.has_words and sum(len(s.text) for s in doubted) >= _NO_VOICE_SHARE * len(found.text):
-        yield f"Perhaps nobody speaks, at {list_places(s.start for s in doubted)}: the text there may be invented."
+        places = list_places(segment.start for segment in doubted)
+        yield f"Perhaps nobody speaks at {places}: the text there may be invented. Listen there."
 
 
 def _is_voiced(segment: Segment) -> bool:
@@ -191,13 +193,15 @@ def _is_voiced(segment: Segment) -> bool:
 def _known_hallucinations(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if doubted := list(hallucinations.known(found.segments)):
         texts = ", ".join(f'"{segment.text.strip()}"' for segment in doubted[:MAX_PLACES])
-        yield f"Whisper often invents this text, at {list_places(s.start for s in doubted)}: {texts}."
+        places = list_places(segment.start for segment in doubted)
+        yield f"Whisper often invents text such as that at {places}: {texts}. Listen there."
 
 
 def _dropped(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     worded = [segment for segment in found.dropped if any(map(str.isalnum, segment.text))]
     if found.has_words and worded:
-        yield f"Text was dropped where nobody speaks, at {list_places(s.start for s in worded)}: see the .json file."
+        places = list_places(segment.start for segment in worded)
+        yield f"inboxd omitted text where nobody speaks, at {places}: see `dropped` in the .json file."
 
 
 _CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (

@@ -21,10 +21,15 @@ def _cut_off(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         and declared is not None
         and found.seconds < declared * (1 - _MISSING_SHARE) - _MISSING_SECONDS
     ):
-        have = clock(found.seconds)
-        yield f"The file seems cut off: it declares {clock(declared)} of sound, but only {have} could be read."
+        yield (
+            f"The file seems cut off: it declares {clock(declared)} of sound, but inboxd could read only "
+            f"{clock(found.seconds)}. If you have the complete file, drop it."
+        )
     elif found.lacks_end and not found.is_clipped:
-        yield f"The file ends within its data: it may be cut off at {clock(found.seconds)}."
+        yield (
+            f"The file ends within its data: it may be cut off at {clock(found.seconds)}. "
+            "If you have the complete file, drop it."
+        )
 
 
 def _ends_unread(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -39,14 +44,19 @@ def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     lost = sum(gap.seconds for gap in found.gaps)
     if lost >= _LOST_SECONDS:
         places = list_places(gap.at_seconds for gap in found.gaps)
-        yield f"The file is damaged: {lost:.1f} s could not be read, at {places}."
+        yield (
+            f"The file is damaged: inboxd could not read {lost:.1f} s, at {places}. "
+            "If you have an intact copy, drop it."
+        )
 
 
 def _not_numbers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.not_numbers:
-        one = "1 sample was not a number (NaN or infinite) and was"
-        many = f"{found.not_numbers} samples were not numbers (NaN or infinite) and were"
-        yield f"{one if found.not_numbers == 1 else many} interpolated. Export the sound again if words are missing."
+        one, many = "1 sample that was not a number", f"{found.not_numbers} samples that were not numbers"
+        yield (
+            f"inboxd interpolated {one if found.not_numbers == 1 else many} (NaN or infinite). "
+            "Export the sound again if words are missing."
+        )
 
 
 def _header(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -60,7 +70,7 @@ def _header(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 def _clock(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.clock_resets:
-        yield f"The clock of the file jumps at {list_places(found.clock_resets)}; inboxd continues from there."
+        yield f"The clock of the file jumps at {list_places(found.clock_resets)}; inboxd continues to count from there."
 
 
 def _phase(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -85,7 +95,8 @@ def _tones(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         hertz = list(dict.fromkeys(f"{tone.hertz:.0f}" for tone in tones))
         names = ", ".join(hertz[:MAX_PLACES]) + (" …" if len(hertz) > MAX_PLACES else "")
         stretches = uncertainty.joined([uncertainty.Stretch(start=tone.start, end=tone.end) for tone in tones])
-        yield f"A steady tone ({names} Hz) covers the sound at {list_stretches(stretches)}; inboxd removed it."
+        places = list_stretches(stretches)
+        yield f"A steady tone ({names} Hz) covers the sound at {places}; inboxd removed it. Listen there."
 
 
 def _rate(found: Transcript, options: TranscribeOptions) -> Iterable[str]:

@@ -35,7 +35,9 @@ def test_recipe_on_a_server_is_ready_with_a_condition(tmp_path: Path):
     server = {"engine": "openai", "base_url": ["http://a:1/v1", "http://b:1/v1"], "model": "m"}
     found = _describe(tmp_path, processors={"vlm": server})
     assert found["ask"]["runs_on"] == "vlm"
-    assert found["ask"]["note"] == "Only a request shows whether http://a:1/v1 or http://b:1/v1 responds."
+    assert found["ask"]["note"] == (
+        "Its jobs run if http://a:1/v1 or http://b:1/v1 responds; inboxd does not check this in advance."
+    )
     assert found["transcribe"]["note"] == "" or found["transcribe"]["runs_on"] is None
 
 

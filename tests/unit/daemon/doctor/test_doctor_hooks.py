@@ -17,7 +17,7 @@ def test_program_that_is_missing_or_not_executable_fails(tmp_path: Path):
     (not_executable,) = _findings(tmp_path, {"command": [str(script)]})
     assert not_executable == ("FAIL", f"number 1 cannot start: {script} is not executable", f"chmod +x {script}")
     (missing,) = _findings(tmp_path, {"command": ["/nowhere/tell"]})
-    assert missing[:2] == ("FAIL", "number 1 cannot start: there is no program /nowhere/tell")
+    assert missing[:2] == ("FAIL", "number 1 cannot start: /nowhere/tell was not found")
 
 
 def test_hooks_that_can_start_pass(tmp_path: Path):

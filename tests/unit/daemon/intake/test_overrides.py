@@ -65,11 +65,12 @@ def options_with(settings: config.Settings, own: str, of_folder: str = "") -> Tr
         ('recipe = "read"', 'the recipe "read" does not support audio files.'),
         (
             'compute_type = "int8"',
-            '"compute_type" cannot be set here: set it in config.toml, in [processors.whisper] or a recipe.',
+            '"compute_type" cannot be set here: set it in config.toml, in [processors.whisper] or in a recipe.',
         ),
         (
             'model = "x"',
-            '"model" cannot be set here: set it in config.toml, in [processors.vlm], [processors.whisper] or a recipe.',
+            '"model" cannot be set here: set it in config.toml, in [processors.vlm], [processors.whisper] or in a '
+            "recipe.",
         ),
     ],
 )

@@ -134,8 +134,8 @@ def test_wrong_value_is_refused(values: dict[str, object], tmp_path: Path):
         ({"row": 1, "values": {"debit": 5}}, "In change 1: values: debit: Input should be a valid string."),
         (
             {"row": 1, "values": {"debi": "5"}},
-            "In change 1: there is no value 'debi' to correct; there are date, description, reference, debit, credit, "
-            "balance.",
+            "In change 1: there is no value 'debi' to correct: choose one of date, description, reference, debit, "
+            "credit, balance.",
         ),
         (
             {"row": 1, "values": {"date": "20240531"}},

@@ -189,5 +189,5 @@ def test_model_is_taken_from_the_library_only_if_it_is_the_expected_one(monkeypa
     found = fast_model.from_library("ocr-fast", b"code" + model + characters + b"code")
     assert found == model + b"r\x11\n\tcharacter\x12\x04a\n\xc3\x9f"
     for library in (b"code" + model + characters[:-1], b"code"):
-        with pytest.raises(Damaged, match=r"does not contain ocr-fast. Install 1\.0\.4"):
+        with pytest.raises(Damaged, match=r"does not contain ocr-fast: install version 1\.0\.4"):
             fast_model.from_library("ocr-fast", library)

@@ -410,8 +410,11 @@ def test_xfa_form_that_also_has_fields_is_read(read):
 @pytest.mark.parametrize(
     ("names", "reported"),
     [
-        (["invoice.pdf"], "1 file that was not read: invoice.pdf. Save it from a PDF viewer and drop it."),
-        (["a.pdf", "b.jpg"], "2 files that were not read: a.pdf, b.jpg. Save them from a PDF viewer and drop them."),
+        (["invoice.pdf"], "1 file that inboxd did not read: invoice.pdf. Save it from a PDF viewer and drop it."),
+        (
+            ["a.pdf", "b.jpg"],
+            "2 files that inboxd did not read: a.pdf, b.jpg. Save them from a PDF viewer and drop them.",
+        ),
         (["factur-x.xml"], ""),
     ],
 )

@@ -77,13 +77,13 @@ def test_polite_phrases_are_hallucinations_at_the_end_without_speech_only():
 
 def test_hallucinations_are_reported_with_their_times():
     credit = a_segment(" Subtitles by the Amara.org community", 65)
-    assert 'often invents this text, at 1:05: "Subtitles by' in reasons(a_segment(), credit)
+    assert 'often invents text such as that at 1:05: "Subtitles by' in reasons(a_segment(), credit)
     assert "invents" not in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=2.5))
-    assert "often invents this text" in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=0.1))
+    assert "often invents text" in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=0.1))
 
 
 def test_dropped_text_is_reported_with_its_time():
-    assert "dropped where nobody speaks, at 1:05" in reasons(dropped=(a_segment(" Thank you.", 65),))
+    assert "omitted text where nobody speaks, at 1:05" in reasons(dropped=(a_segment(" Thank you.", 65),))
 
 
 # ---------------------------------------------------------------------------------------------- decoded again

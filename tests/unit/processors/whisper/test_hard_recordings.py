@@ -112,7 +112,7 @@ def test_words_under_a_steady_tone_are_transcribed(transcribe, tmp_path, kennedy
     sound = kennedy * 0.35 + whistle
     found = transcribe(write_wave(tmp_path / "tone.wav", (sound * 32767).astype("<i2")), way=way)
     assert errors(KENNEDY, found.text) <= 0.1, found.text
-    assert found.review == "A steady tone (3000 Hz) covers the sound at 0:00-0:11; inboxd removed it."
+    assert found.review == "A steady tone (3000 Hz) covers the sound at 0:00-0:11; inboxd removed it. Listen there."
 
 
 def test_sound_with_a_constant_offset_is_transcribed_and_reported(transcribe, tmp_path, kennedy):

@@ -167,7 +167,7 @@ def test_later_part_changes_the_language_only_if_it_is_probable(two_parts, secon
     assert [(part.language, part.probability) for part in found.language_parts] == [("en", 0.98), second]
     assert [part.at_seconds for part in found.language_parts] == [0.0, pytest.approx(13, abs=1)]
     assert found.facts()["language_parts"][1]["language"] == second[0]
-    assert ("another language (German) is spoken, at 0:1" in " ".join(review.reasons(found, TranscribeOptions()))) == (
+    assert ("speak another language (German) at 0:1" in " ".join(review.reasons(found, TranscribeOptions()))) == (
         is_reported
     )
 
