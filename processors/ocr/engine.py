@@ -13,7 +13,7 @@ from rapidocr.ch_ppocr_rec.typings import TextRecOutput
 
 from processors.ocr import check_boxes, large_type, orientation, stamps
 from processors.ocr.boxes import Quad, bounds_of, extended, padded, separate
-from processors.ocr.bundled_models import find_model, model_name
+from processors.ocr.bundled_models import find_model
 from processors.ocr.cells import join_cells
 from processors.ocr.detection import SHORT_SIDE, Area, area_of, prepare, scale_for, to_bgr
 from processors.ocr.fast_recognition import FastRecognizer
@@ -51,7 +51,6 @@ class RapidOcrEngine:
         self._rapidocr, self._threads = engine, threads
         self._recognizer = _recognizer(engine)
         self._detector = cast("TextDetector", engine.text_det)  # loaded, see `_recognizer`
-        self.model_name = model_name()
         self._small_detector: TextDetector | None = None
         self._loaded: dict[tuple[Path, Path | None], RapidOCR] = {}
         self._others: list[TextRecognizer] = []
@@ -150,6 +149,7 @@ class RapidOcrEngine:
             text.unread + stamped.unread,
             text.unknown + stamped.unknown,
             is_stamped=layers.covers_text,
+            is_by_small_models=text.is_by_small_models or stamped.is_by_small_models,
         )
 
     def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
@@ -183,7 +183,7 @@ class RapidOcrEngine:
         if area is None:
             return Found([], [])
         pixels = to_bgr(image)
-        boxes, read = self._read_lines(image, pixels, area, ink, scale or scale_for(ink, area))
+        boxes, read, is_by_small_models = self._read_lines(image, pixels, area, ink, scale or scale_for(ink, area))
         outside = find_lines_outside(ink, [bounds_of(box) for box in boxes])[:_MOST_MISSED]
         missed = [padded(line, image.size) for line in outside]
         second = recognize(self._models, pixels, missed, ink)
@@ -192,7 +192,8 @@ class RapidOcrEngine:
         lone = [padded(letter, image.size) for letter in find_lone_letters(ink, [*boxes, *missed])]
         read += [each for each in recognize(self._models, pixels, lone, ink) if is_letter(each)]
         found = sort(read, unread)
-        found = replace(found, boxes=mark_struck(join_cells(found.boxes, drawn), drawn))
+        boxes_of_text = mark_struck(join_cells(found.boxes, drawn), drawn)
+        found = replace(found, boxes=boxes_of_text, is_by_small_models=is_by_small_models)
         if squares and check_boxes.may_be_letters(found.boxes):
             return self._read(original, scale, with_check_boxes=False)
         return self._with_check_boxes(found, squares, original, ink) if squares else found
@@ -203,16 +204,16 @@ class RapidOcrEngine:
 
     def _read_lines(
         self, image: "Image.Image", pixels: np.ndarray, area: Area, ink: Ink, scale: float
-    ) -> tuple[list[Quad], list[Recognized]]:
-        """The boxes of lines, and their text. pixels: the image for OpenCV."""
+    ) -> tuple[list[Quad], list[Recognized], bool]:
+        """The boxes of lines, their text, and whether the small models read it. pixels: the image for OpenCV."""
         boxes = separate(self._detect_all(image, area, scale, ink, self._small_detector or self._detector), ink)
         if self._small_detector:
             boxes = [extended(box, ink) for box in boxes]
         if self._fast and _covers(boxes, ink) and self._fast.suits(pixels, boxes):
-            return boxes, self._in_parts(self._fast.recognize, pixels, boxes, ink)
+            return boxes, self._in_parts(self._fast.recognize, pixels, boxes, ink), True
         if self._small_detector:
             boxes = separate(self._detect_all(image, area, scale, ink, self._detector), ink)
-        return boxes, self._in_parts(partial(recognize, self._models), pixels, boxes, ink)
+        return boxes, self._in_parts(partial(recognize, self._models), pixels, boxes, ink), False
 
     def _in_parts(self, recognize: _Recognize, pixels: np.ndarray, boxes: list[Quad], ink: Ink) -> list[Recognized]:
         read: list[Recognized] = []

@@ -77,6 +77,7 @@ class PageReader:
             uncertain=tuple(found.uncertain),
             unread=found.unread,
             unknown=found.unknown,
+            is_by_small_models=found.is_by_small_models,
         )
         return read, [*boxes, *new]
 
@@ -113,6 +114,7 @@ class PageReader:
             uncertain=tuple(found.uncertain),
             unread=found.unread,
             unknown=found.unknown,
+            is_by_small_models=found.is_by_small_models,
             source=_source(words, boxes),
             warnings=(*page.warnings, _STAMPED) if found.is_stamped else page.warnings,
         )

@@ -28,6 +28,7 @@ class Reading:
     uncertain: list[TextBox] = field(default_factory=list)  # confidence too low to use
     unread: int = 0  # lines of ink that did not become text
     unknown: int = 0  # lines with characters that the model does not know
+    is_by_small_models: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class RegionReader:
             reading.uncertain += [shift(box, across, down) for box in found.uncertain]
             reading.unread += found.unread
             reading.unknown += found.unknown
+            reading.is_by_small_models |= found.is_by_small_models
         return reading
 
     def _read_large(self, part: "Image.Image") -> Reading:
@@ -71,7 +73,7 @@ class RegionReader:
         boxes, uncertain = (
             [rotate(box, found.image.size, back) for box in boxes] for boxes in (found.boxes, found.uncertain)
         )
-        return Reading(boxes, uncertain, found.unread, found.unknown)
+        return Reading(boxes, uncertain, found.unread, found.unknown, found.is_by_small_models)
 
     def _read_small(self, parts: "Sequence[Image.Image]") -> list[Reading]:
         readings = [Reading() for _ in parts]
@@ -85,6 +87,7 @@ class RegionReader:
                 readings[slot.part].uncertain.append(shift(box, 0, -slot.top))
             readings[slots[0].part].unread += found.unread
             readings[slots[0].part].unknown += found.unknown
+            readings[slots[0].part].is_by_small_models |= found.is_by_small_models
         return readings
 
 

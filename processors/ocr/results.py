@@ -22,6 +22,7 @@ class Found:
     unread: int = 0  # lines of ink that did not become text
     unknown: int = 0  # lines with characters that the model does not know
     is_stamped: bool = False  # a colored stamp covers text
+    is_by_small_models: bool = False  # they read at least a part of it
     is_foreign: bool = False  # most text is of an alphabet that the model does not know
 
 

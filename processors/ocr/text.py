@@ -43,6 +43,7 @@ class PageText:
     warnings: tuple[str, ...] = ()  # about content that the text cannot contain
     unread: int = 0  # lines of ink that did not become text
     unknown: int = 0  # lines with letters that the model does not know
+    is_by_small_models: bool = False  # they read at least a part of it
 
     @cached_property
     def text(self) -> str:
@@ -99,6 +100,7 @@ def finish_text(
             "mean_confidence": round(sum(known) / len(known), 4) if known else None,
             "uncertain_lines": sum(len(page.uncertain) for page in read),
             "pages_from_text_layer": layers,
+            "pages_by_small_models": [page.number for page in read if page.is_by_small_models],
         },
     )
 

@@ -66,7 +66,8 @@ class Models:
         self.pixels.clear()
         page.save(folder / "page.png")
         work = work_on(folder / "page.png", options=ReadOptions(formats=("txt",), **options))
-        self.review = self.ocr.process_one(work, Progress(lambda message: None)).review
+        finished = self.ocr.process_one(work, Progress(lambda message: None))
+        self.review, self.details = finished.review, finished.details
         return [line for line in (folder / "page.txt").read_text().splitlines() if line]
 
 
@@ -87,6 +88,7 @@ def test_small_model_reads_a_letter_and_the_usual_one_only_words(both: Models, t
     assert both.read(_page(LETTER), tmp_path) == LETTER
     assert both.lines["small"] == len(LETTER)
     assert both.pixels["usual"] < both.pixels["small"] / 5
+    assert both.details["pages_by_small_models"] == [1]
 
 
 def test_line_in_a_script_that_the_small_model_does_not_know_is_read_by_the_usual_one(both: Models, tmp_path: Path):
@@ -104,7 +106,7 @@ def test_japanese_page_is_read_by_the_usual_model(both: Models, tmp_path: Path):
     assert read[0] == "お客様へのご案内"
     assert "来月から受付時間が午前九時から午後五時までに変わります。" in read
     assert both.lines["small"] == 10 and both.lines["usual"] >= 5
-    assert both.review == ()
+    assert both.review == () and both.details["pages_by_small_models"] == []
 
 
 def test_greek_is_reported_as_without_the_small_model(both: Models, tmp_path: Path):
