@@ -46,8 +46,8 @@ def from_visual(text: str) -> str:
 
 
 def turn_brackets(word: str) -> str:
-    """The word of Hebrew or Arabic in logical order, with the brackets turned round if they face outward: a page shows
-    the opening bracket of such text as ")" (UAX #9, rule L4)."""
+    """The word of Hebrew or Arabic in logical order, with its brackets mirrored if they face outward: a page shows the
+    opening bracket of such text as ")" (UAX #9, rule L4)."""
     if word[:1] in tuple(")]}") or word[-1:] in tuple("([{"):
         return word.translate(_TURNED)
     return word

@@ -36,7 +36,7 @@ def main() -> None:
     os.dup2(2, 1)  # from here on print() and C libraries write to stderr
     sys.stdout = sys.stderr
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    gc.disable()  # what is imported now stays
+    gc.disable()  # the modules imported now stay in memory
     processor = registry.find(sys.argv[1])
     with contextlib.suppress(ImportError):  # `load` raises it again
         processor.import_libraries()

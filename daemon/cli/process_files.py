@@ -170,7 +170,7 @@ def _copy(file: Path, inbox: Path, options: Mapping[str, object]) -> Path:
 
 
 def _add_options(sidecar: Path, options: Mapping[str, object]) -> None:
-    """Set options in a copied NAME.toml; one that is not valid TOML stays, so that its mistake is reported."""
+    """Set options in a copied NAME.toml. Leave an invalid one unchanged, so that the daemon reports its mistake."""
     try:
         own = toml.parse(sidecar.read_bytes()) if sidecar.exists() else {}
     except ValueError:

@@ -153,7 +153,7 @@ def process(
 
 
 class _LateView:
-    """The live view and the log of errors. Their library is imported while the first worker starts, not before."""
+    """The live view and the log of errors. They import their library only while the first worker starts."""
 
     def __init__(self) -> None:
         self._view: LiveView | None = None

@@ -222,7 +222,7 @@ def job_view(row: JobRow, attempts: Sequence[AttemptRow], events: Sequence[Event
 
 
 def recipes_view(recipes: Sequence["RecipeFacts"]) -> Group:
-    """The recipes as a table. Below it, once each, the reasons why some of them cannot run now, or may not."""
+    """The recipes as a table. Below it, each reason once why a recipe cannot run now, or may be unable to."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("recipe", "for", "processor", "folders", "now"):
         table.add_column(column, overflow="fold")

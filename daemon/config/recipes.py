@@ -52,8 +52,8 @@ def _schema(recipe: Recipe) -> dict[str, Any]:
 
 
 def _plan(recipe: Recipe, settings: Settings) -> tuple[str | None, str]:
-    """The processor that would process a file now, and why it is not the recipe's own, or which server must respond;
-    None: what is missing."""
+    """The processor that would process a file now, with the reason if it is not the recipe's own, or the server that
+    must respond; None, with what is missing, if there is none."""
     try:
         plan = recipe.cls.plan(recipe.options, recipe.recipe_options, settings.models)
     except Exception as error:  # a processor's own code

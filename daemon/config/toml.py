@@ -84,7 +84,7 @@ def literal(value: object, *, most: int = MAX_SHOWN_CHARS) -> str:
 
 
 def lines(table: Mapping[str, object]) -> str:
-    """A table in TOML, a line for each key, without a limit."""
+    """A table in TOML, with one line for each key; unlike `literal`, it does not shorten a line."""
     return "".join(f"{key_literal(name)} = {_literal(value)}\n" for name, value in table.items())
 
 

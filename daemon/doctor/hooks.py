@@ -11,7 +11,7 @@ from daemon.doctor.installation import Installation
 
 
 def hooks(settings: Settings, _: Installation | None) -> Findings:
-    """Check that the program of each hook exists and may be started by this user."""
+    """Check that the program of each hook exists, and that this user may start it."""
     for number, hook in enumerate(settings.hooks, 1):
         program = (hook.command or ("notify-send",))[0] if not hook.webhook else ""
         if not program or _is_found(program, settings):
@@ -29,5 +29,5 @@ def _is_found(program: str, settings: Settings) -> bool:
 
 
 def _place(program: str, settings: Settings) -> Path:
-    """The daemon runs in the folder of config.toml."""
+    """The path of a program, relative to the folder of config.toml, in which the daemon runs."""
     return (settings.source.resolve().parent if settings.source else Path.cwd()) / program

@@ -188,7 +188,7 @@ class Segment(_Part):
 
     @property
     def voice(self) -> str:
-        """The name of the speaker, or the number of the channel; "": neither is known."""
+        """The name of the speaker, or the number of the channel; "" if neither is known."""
         return self.speaker or (f"Speaker {self.channel}" if self.channel else "")
 
     @property
@@ -212,7 +212,7 @@ class Transcript(_Part):
     passed_over: list[Gap] = []
 
     def paragraphs(self) -> Iterator[list[Segment]]:
-        """The segments by paragraph: a new one after a pause, with another speaker, or after a minute."""
+        """The segments by paragraph: a new one starts after a pause, at a change of speaker, or after a minute."""
         current: list[Segment] = []
         for segment in self.segments:
             if current and (

@@ -66,5 +66,5 @@ class ParkedJobs:
 
 
 def _why_waiting(assignment: Assignment | contract.NotReady) -> str:
-    """What a job waits for now; "": not known."""
+    """What a job waits for now; "" if that is not known."""
     return assignment.pool.parked_for if isinstance(assignment, Assignment) else assignment.why

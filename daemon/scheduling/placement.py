@@ -138,7 +138,7 @@ class _Planner:
             self.closed |= names
 
     def _wait_for_room(self, queue: PoolQueue, slot: Slot) -> None:
-        """Keep a slot for a pool, until workers that have been told to end have exited."""
+        """Reserve a slot for a pool until the workers that were asked to exit have exited."""
         names = {device.name for device in slot.devices}
         self.waiting.append(_Waiting(job=queue.jobs[0], devices=names))
         self.closed |= names

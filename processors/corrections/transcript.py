@@ -53,8 +53,8 @@ def _spread(words: Sequence[str], start: float, end: float) -> list[dict[str, ob
 
 
 def own_formats(document: JsonObject, formats: Sequence[str], options: JsonObject) -> list[str]:
-    """The formats of the transcript among those of its result, such as "txt" or, with `language_in_name`, "en.srt"; not
-    those of a translation beside it."""
+    """The formats in which the result has the transcript, such as "txt" or, with `language_in_name`, "en.srt"; without
+    those of a translation."""
     language = "en" if options.get("task") == "translate" else document.get("language")
     named = [f"{language}.{form}" for form in ("srt", "vtt")] if str(language).isalpha() else []
     return [form for form in (*FORMATS, *named) if form in formats]

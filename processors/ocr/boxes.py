@@ -134,7 +134,7 @@ def _split(quad: Quad, found: ink.Ink) -> list[Quad]:
 
 
 def extended(quad: Quad, found: ink.Ink) -> Quad:
-    """A level box with all letters and points close to its ends, and a margin: a small model cuts them off."""
+    """A level box, extended by a margin and all letters and points close to its ends, which a small model cuts off."""
     height = height_of(quad)
     left, right = quad[0][0], quad[1][0]
     if right - left < height:
@@ -153,7 +153,7 @@ def extended(quad: Quad, found: ink.Ink) -> Quad:
 
 
 def tightened(quad: Quad, found: ink.Ink) -> Quad:
-    """A level box, without white at its ends: the coarser the image for detection, the more of it the box has."""
+    """A level box without the white at its ends, which is wider the coarser the image for detection is."""
     if quad[1][0] - quad[0][0] < height_of(quad):
         return quad
     glyphs = _glyphs_in(quad, found)

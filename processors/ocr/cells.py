@@ -1,4 +1,4 @@
-"""Joins what OCR read in the cells of a form, one character in each, to words and numbers. Pure."""
+"""Joins the characters that OCR read in the cells of a form, one in each, into words and numbers. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ _MOST = 3  # characters of a box, each in a cell of its own
 
 
 def join_cells(boxes: Sequence[TextBox], ink: Ink) -> list[TextBox]:
-    """The boxes, with those in cells joined. ink: of the page with the lines between the cells."""
+    """The boxes, with those in cells joined. ink: that of the page, including the lines between the cells."""
     characters: list[PlacedWord] = []
     sources: dict[int, TextBox] = {}  # by the identity of a character
     for box in (box for line in text_lines.group_lines(boxes) for box in line):
@@ -32,7 +32,7 @@ def join_cells(boxes: Sequence[TextBox], ink: Ink) -> list[TextBox]:
 
 
 def _characters(box: TextBox, share: float) -> list[PlacedWord]:
-    """Its characters if they are few, in pixels of the copy that was measured; else the text of the box."""
+    """The characters of a box if they are few, otherwise its text; in pixels of the copy that `Ink` measured."""
     xs, ys = [x * share for x, _ in box.corners], [y * share for _, y in box.corners]
     word = PlacedWord(text=box.text, left=min(xs), top=min(ys), right=max(xs), bottom=max(ys))
     if not 1 < len(box.text) <= _MOST:

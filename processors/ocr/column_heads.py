@@ -1,4 +1,4 @@
-"""Finds headings of table columns that run up or down: a person reads them as the row above the table. Pure."""
+"""Finds column headings that run up or down: a person reads them as the row above the table. Pure."""
 
 import statistics
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _Sides = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def find_heads(lines: Sequence[Sequence[TextBox]], cells: Sequence[TextBox]) -> list[Placed]:
-    """The lines as headings, level and in one row directly above their columns; [] if they are none.
+    """The lines as headings, level and in one row directly above their columns; [] if they are not headings.
 
     lines: of text that runs up or down, each from its beginning to its end. cells: level text.
     """

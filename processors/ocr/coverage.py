@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 from processors.ocr.recognition import Recognized
 
-_LAST_LATIN, _MOST_OTHERS = "\u024f", 0.2  # letters, and their share, that are not Latin: kana may look like Hebrew
+_LAST_LATIN, _MOST_OTHERS = "\u024f", 0.2  # the last one; share of later letters: doubtful kana are not Hebrew
 _LEAST_GLYPHS = 4  # of a line that is counted
 _VIETNAMESE = "ơưƠƯ"  # letters of no other language
 _UNREAD_SHARE = 0.12  # of the glyphs of a line: one letter of eight
 _UNREAD_SHARE_OF_PAGE = 0.04
 _LEAST_GLYPHS_OF_PAGE = 40
 DOUBTFUL = 0.9  # confidence; lines of Latin letters have more, unless they are damaged
-_LEAST_LETTERS, _LEAST_SHARE = 3, 0.5  # letters of such a line, and share of the page's letters that are in such lines
+_LEAST_LETTERS, _LEAST_SHARE = 3, 0.5  # letters of a doubtful line; share of the page's letters in such lines
 _LEAST_LETTERS_OF_PAGE = 30
-_IN_ALL_LANGUAGES = set("esmhbgk")  # a fifth of the letters or more in each language that is written in Latin letters
-_MOST_OF_THEM = 0.11  # share of such letters in what the model reads of Hebrew, which has none that looks like them
+_IN_ALL_LANGUAGES = set("esmhbgk")  # at least a fifth of the letters in each language with Latin script
+_MOST_OF_THEM = 0.11  # their share where the model reads Hebrew, whose letters look like none of them
 
 
 def count_unread(read: Sequence[Recognized], missed: Sequence[Recognized]) -> int:
@@ -34,8 +34,8 @@ def count_unknown(read: Sequence[Recognized]) -> int:
 
 
 def find_foreign(read: Sequence[Recognized]) -> list[Recognized]:
-    """The lines of an alphabet that the model takes for Latin letters, such as Hebrew: it is unsure, and hardly any
-    letter is one of those that each language needs."""
+    """The lines in an alphabet, such as Hebrew, that the model takes for Latin: it is unsure of them, and they have
+    hardly any of the letters that every language needs."""
     letters = {id(each): [char for char in each.box.text.casefold() if char.isalpha()] for each in read}
     doubtful = [
         each

@@ -1,6 +1,6 @@
 """Models that are downloaded, each a file models/ocr/NAME.onnx with NAME.json beside it.
 
-They read further scripts, or, as `ocr-fast` and `ocr-fast-detection`, Latin script in less time.
+They read further scripts; `ocr-fast` and `ocr-fast-detection` read Latin script in less time.
 
 RapidOCR's wheel lists where they are published, and their checksums. Imports no engine.
 """
@@ -77,7 +77,7 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
 
 
 def _download(name: str, fetched: Path, report: ProgressCallback) -> str:
-    """Return the source. The package index has only the small models, which it serves if the publisher cannot."""
+    """Return the source. If the publisher is unavailable, the package index serves the small models, but no others."""
     url, sha256 = _source(name)
     try:
         storage.download(url, sha256, fetched, report)

@@ -72,9 +72,9 @@ class RapidOcrEngine:
         return cls(opened, threads)
 
     def use(self, models: Sequence[Path], small: SmallModels | None = None) -> None:
-        """From now on, also use these recognition models, for lines of which the built-in one is unsure.
+        """From now on, also use these recognition models, for lines that the built-in one is unsure of.
 
-        `small`: models that read a page before the built-in ones; not together with others.
+        `small`: models that read a page before the built-in ones; ignored if there are `models`.
         """
         self._others = [_recognizer(self._load(path)) for path in models]
         self._fast, self._small_detector = None, None
@@ -108,7 +108,7 @@ class RapidOcrEngine:
         return upright
 
     def _read_turned(self, image: "Image.Image", rotation: int) -> OcrResult:
-        """Of an alphabet that the model does not know, the rotation is not known, and only numbers can be read."""
+        """Read a turned page; if the model does not know its alphabet, the rotation is uncertain: read only numbers."""
         found = self._read_rotated(image, rotation)
         if not found.is_foreign or rotation < 180:
             return found
@@ -235,7 +235,7 @@ class RapidOcrEngine:
     def _detect_all(
         self, image: "Image.Image", area: Area, scale: float, ink: Ink, detector: "TextDetector"
     ) -> list[Quad]:
-        """The boxes of lines in a part of the image, also those of very large type."""
+        """The boxes of lines in a part of the image, including those of very large type."""
         boxes = self._detect_in(image, area, scale, detector)
         smaller = large_type.find_smaller_scale(ink, scale)
         return (
@@ -259,7 +259,7 @@ def _recognizer(opened: "RapidOCR") -> "TextRecognizer":
 
 
 def _covers(boxes: Sequence[Quad], ink: Ink) -> bool:
-    """True if the boxes contain all but a few lines of ink: the small detection model overlooks more."""
+    """True if the boxes contain all but a few lines of ink; otherwise, the small detection model overlooked some."""
     overlooked = find_lines_outside(ink, [bounds_of(box) for box in boxes])
     return len(overlooked) <= max(1, _MOST_OVERLOOKED * len(boxes))
 

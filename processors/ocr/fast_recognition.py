@@ -1,8 +1,8 @@
-"""Recognition by a small model; the usual one reads again what the small one is unsure of: words, lines, or pages.
+"""Recognition by a small model; the usual one reads words, lines or pages again that the small one is unsure of.
 
-The small model takes a fifth of the time. Where it is wrong, one character of the word has mostly a low probability, or
-the word is not one of any language ("1'école", "month.The"). It knows fewer characters than the usual model, which
-therefore reads all lines of a page if the small one is unsure of much of a few lines.
+The small model takes a fifth of the time. Where it is wrong, one character of the word usually has a low probability,
+or the word exists in no language ("1'école", "month.The"). It knows fewer characters than the usual model. Therefore,
+it first reads a few lines; if it is unsure of much of their text, the usual model reads all lines of the page.
 """
 
 import re
@@ -27,13 +27,13 @@ _LEAST_PART, _AFTER_PART = 2.0, 0.5  # ratio of the padded words to their height
 _MOST_DOUBTFUL = 0.5  # share of the length of a line
 _TRIAL_LINES, _MOST_DOUBTFUL_OF_TRIAL = 5, 0.15  # share of the characters of a line, on average
 _LEAST_CONFIDENCE = 0.9  # of a line: text that the model was not trained on has less
-_TORN, _LEAST_TORN = 0.12, 2  # glyphs of a line without a character: their share, and their number
-_CHANGED, _LEAST_CHANGED = 0.3, 1  # characters by which a second reading of words may be longer or shorter
+_TORN, _LEAST_TORN = 0.12, 2  # glyphs of a line that became no character: their share, and their number
+_CHANGED, _LEAST_CHANGED = 0.3, 1  # by how many characters a second reading may be longer or shorter: share, number
 _ODD = re.compile(
     r"\d['’]?[^\W\d_]|[^\W\d_][.'’]?\d"  # a digit beside a letter
     r"|[^\W\d_][.,;:!?][A-Z][a-z]"  # no space between two sentences
     r"|^['’][^\W\d_]|['’]{2}|^j[bcdfgkmnpqrstvwxz]"  # a lost l, a doubled apostrophe, j for į
-    r"|[ăđðğıőűşţþə]"  # of languages some of whose letters the model does not know, or confuses with others
+    r"|[ăđðğıőűşţþə]"  # in languages of which the model does not know all letters, or confuses some
 )
 _AMBIGUOUS = re.compile(r"^l[bcdfghjkmnpqrstvwxz]|^Il[a-z]{2}")  # l or I: in many fonts, only the line shows which
 _APOSTROPHES = "'’"  # the model often confuses them
@@ -43,8 +43,8 @@ _ELISION = re.compile(r"^1(?=['’][^\W\d_]{2})")  # French, Italian: no number 
 @dataclass(frozen=True)
 class _Character:
     text: str
-    probability: float  # at its first step, of which RapidOCR calculates confidences
-    best: float  # the highest
+    probability: float  # at its first step; RapidOCR calculates confidences from these
+    best: float  # the highest probability of its steps
     left: float  # share of the width of the line
     right: float
 
@@ -100,7 +100,7 @@ class FastRecognizer:
     def _with_second_readings(
         self, crop: np.ndarray, words: Sequence[_Word], doubtful: Sequence[tuple[int, int]]
     ) -> list[_Word]:
-        """The words, the doubtful ones as the usual model reads them; empty if it is unsure, too."""
+        """The words, with the doubtful ones as the usual model reads them; empty if that model is unsure, too."""
         result: list[_Word] = []
         after = 0
         for first, last in doubtful:

@@ -42,7 +42,7 @@ class FileReader:
         return downloaded_models.find_for(languages, self._models)
 
     def _find_small_models(self, options: ReadOptions) -> SmallModels | None:
-        """Tables of amounts are read by the usual models: a wrong digit costs more there than the time."""
+        """None for tables of amounts, which the usual models read: a wrong digit costs more there than the time."""
         from processors.ocr import downloaded_models, fast_model  # see above
 
         if options.task != "read" or options.small_models == "never":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _STROKES = frozenset("1Iil|[](){}/\\!-_—–=.:,'°oO0口□ロ日D")  # characters that look like edges and frames
 _SHAPES = frozenset("口□回ロ日田目十个丨一卜丁")  # characters that look like corners of a QR code, arrows and axes
 _LONGEST = 6  # characters
-_SURE = 0.8  # confidence of such a text that is used even if it touches a line
+_SURE = 0.8  # confidence from which such text counts as text even if it touches a line
 _RIM = 3  # pixels around a box
 _CROSSED = 0.4  # of the contrast within the box: more contrast along its rim shows that lines continue outside
 
@@ -29,7 +29,7 @@ def without_shapes(boxes: Sequence[TextBox], words: Sequence[PlacedWord] = ()) -
 def is_frame(box: TextBox, words: Sequence[PlacedWord], image: "Image.Image") -> bool:
     """True if the box is not text, but drawn around one of `words`, or part of longer lines.
 
-    image: RGB, in which OCR found the box.
+    image: the RGB image in which OCR found the box.
     """
     text = "".join(box.text.split())
     if len(text) > _LONGEST or not _STROKES.issuperset(text):

@@ -14,7 +14,7 @@ _SAME_LINE = 0.5  # line heights
 
 
 def lower_initials(placed: Sequence[Placed]) -> list[Placed]:
-    """The text of a page, with each initial as high as the first of the lines beside it."""
+    """The text of a page, with each initial at the height of the first line beside it."""
     if not placed:
         return []
     height = statistics.median(each.height for each in placed)

@@ -1,4 +1,4 @@
-"""Type much larger than the rest of a page, which detection finds only in a smaller image. Pure."""
+"""Finds type much larger than the rest of a page, which detection finds only in a smaller image. Pure."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _AS_HIGH = 0.6  # share of the letters' height: a lower box is not theirs
 
 
 def find_smaller_scale(ink: Ink, scale: float) -> float | None:
-    """The scale of the image in which to detect the letters that are too large at `scale`; None: there are none."""
+    """The scale at which to detect the letters that are too large at `scale`; None if there are none."""
     heights = _large(ink, scale)
     return _DETECTED / float(np.median(heights)) if len(heights) >= _LEAST else None
 

@@ -73,7 +73,7 @@ class Block:
 
 
 def order(boxes: Sequence[TextBox]) -> tuple[Block, ...]:
-    """All boxes, each once, as parts of the page in reading order; of two pages on one sheet, one after the other."""
+    """All boxes, each once, as parts of the page in reading order; the second page of a sheet follows the first."""
     if halves := _split_sheet(boxes):
         is_right_to_left = bidi.is_right_to_left(box.text for box in boxes)
         pages = [order(half) for half in halves]
@@ -126,7 +126,7 @@ def _pieces(boxes: Sequence[TextBox]) -> list[Piece]:
 
 def _is_skewed_alike(left: Sequence[TextBox], right: Sequence[TextBox]) -> bool:
     if min(text_lines.count_long(left), text_lines.count_long(right)) < _ENOUGH_LONG:
-        return True  # as far as is known
+        return True  # there is no evidence of the opposite
     difference = text_lines.find_slope(left) - text_lines.find_slope(right)
     return abs(math.degrees(difference)) <= _SAME_SKEW
 

@@ -12,7 +12,7 @@ from processors.ocr.text_lines import TextBox
 if TYPE_CHECKING:
     from PIL import Image
 
-_LEAST_CONFIDENCE = 0.5  # text with less is mostly dirt and pictures: it is reported, but not used
+_LEAST_CONFIDENCE = 0.5  # text with less is mostly dirt and pictures: inboxd reports it, but does not use it
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,15 @@ class Found:
     unread: int = 0  # lines of ink that did not become text
     unknown: int = 0  # lines with characters that the model does not know
     is_stamped: bool = False  # a colored stamp covers text
-    is_by_small_models: bool = False  # they read at least a part of it
-    is_foreign: bool = False  # most text is of an alphabet that the model does not know
+    is_by_small_models: bool = False  # the small models read at least a part of it
+    is_foreign: bool = False  # most text is in an alphabet that the model does not know
 
 
 @dataclass(frozen=True, kw_only=True)
 class OcrResult(Found):
     """The text of an upright image."""
 
-    image: "Image.Image"  # as it was read, upright
+    image: "Image.Image"  # upright, as OCR read it
     rotation: int  # degrees clockwise by which it was rotated
 
 
@@ -46,7 +46,7 @@ def sort(read: Sequence[Recognized], missed: Sequence[Recognized]) -> Found:
 
 
 def only_certain(result: OcrResult, other: Found) -> OcrResult:
-    """The result without what is doubtful on a page of an unknown alphabet. other: its text when it is turned over."""
+    """The result without the doubtful text of a page in an unknown alphabet. other: the page read upside down."""
     squares = (CHECKED, EMPTY)  # some letters are squares
     certain = [box for box in result.boxes if box.confidence >= DOUBTFUL and box.text not in squares]
     kept = {id(box) for box in certain}

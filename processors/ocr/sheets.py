@@ -1,7 +1,7 @@
 """Finds unrelated pages that lie side by side on one sheet, such as two receipts on the glass of a scanner. Pure.
 
 Each of them is then read as a page of its own, with its own skew. Tables and forms also have white space between their
-columns, but their lines stand beside each other.
+columns, but their lines are level with each other.
 """
 
 import re
@@ -15,8 +15,8 @@ _GUTTER = 2.5  # line heights of white space, from the top of the sheet to its e
 _LEAST_LINES = 5  # of a page
 _LEAST_WIDTH = 12  # line heights
 _SIDE_BY_SIDE = 0.5  # of the height of the lower page
-_NUMBERS = 0.4  # share of its lines that are numbers; a column with more belongs to a table
-_FULL, _LEAST_WORDS = 0.5, 2  # share of the lines of a page that have so many words; most cells of a table have fewer
+_NUMBERS = 0.4  # share of a page's lines that are numbers; a column with more belongs to a table
+_FULL, _LEAST_WORDS = 0.5, 2  # share of a page's lines with at least so many words; most cells of a table have fewer
 _SAME_FORM, _LEAST_SAME = 0.5, 5  # share and number of the words of a page that are also on the other
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
@@ -68,7 +68,7 @@ def _are_side_by_side(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
 
 
 def _have_same_form(left: Sequence[Line], right: Sequence[Line]) -> bool:
-    """True for two copies of one form or two receipts of one shop, whose lines may stand beside each other."""
+    """True for two copies of one form or two receipts of one shop, whose lines may be level with each other."""
     one, other = ({word for line in lines for word in _WORD.findall(line.text.casefold())} for lines in (left, right))
     same = len(one & other)
     return same >= _LEAST_SAME and same >= _SAME_FORM * min(len(one), len(other))

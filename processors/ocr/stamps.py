@@ -13,7 +13,7 @@ _LEAST_SHARE = 0.02  # height of a stamp, as a share of the page's
 _MOST_FILLED = 0.4  # share of a stamp's box that its strokes cover; pictures and bands cover more
 _LEAST_TOUCHING = 4  # measured pixels of dark text that touch it
 _LINE = 0.07  # of the page's longer side: a longer level or upright stroke is a line of a form, not of a letter
-_LEAST_WRITING = 40  # measured pixels of color that are not of lines
+_LEAST_WRITING = 40  # measured colored pixels that do not belong to lines
 _REACH = np.ones((3, 3), np.uint8)
 
 
@@ -22,9 +22,7 @@ class Layers:
     """Two RGB images."""
 
     text: Image.Image  # the page without colored strokes
-    stamps: (
-        Image.Image | None
-    )  # the part of the page that has colored strokes: they alone, dark on white, without lines
+    stamps: Image.Image | None  # the part of the page with colored strokes: only these, dark on white, without lines
     place: tuple[int, int]  # left and top of that part on the page
     covers_text: bool  # colored writing touches dark text, whose letters may be hidden
 

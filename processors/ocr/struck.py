@@ -1,4 +1,4 @@
-"""Marks the words of a scan that a line strikes out; a box that contains other words as well is divided. Pure."""
+"""Marks the struck-out words of a scan, and divides boxes that also contain other words. Pure."""
 
 import itertools
 import re
@@ -20,7 +20,7 @@ _LEAST_CONTRAST = 50  # of 255
 _THICKEST = 0.16  # of a box's height
 _LEVEL = 0.1  # of a box's height: how far a box may slope
 _OF_WORD = 0.7  # share of its width that is struck out
-_BEYOND = 0.8  # of a box's height: how far a line may go on where there are no words
+_BEYOND = 0.8  # of a box's height: how far a line may continue beyond the words
 _SAME_LINE = 0.4  # of a box's height
 
 
@@ -64,8 +64,8 @@ def _parts(box: TextBox, place: Bounds, others: Sequence[Bounds], lines: np.ndar
 
 
 def _struck_columns(place: Bounds, most: tuple[float, float], lines: np.ndarray, share: float) -> np.ndarray:
-    """True for each column of pixels, from the left side of the box to the right one, in which a line is. A line that
-    goes on beyond the positions `most` is no part of the text."""
+    """True for each column of pixels, from the left side of the box to the right one, that contains a line. A
+    line that continues beyond the positions `most` does not belong to the text."""
     height = place[3] - place[1]
     top, bottom = (max(0, round((place[1] + part * height) * share)) for part in (_HIGHEST, _LOWEST))
     band = lines[top : bottom + 1]

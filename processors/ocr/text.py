@@ -132,7 +132,7 @@ def review(read: Sequence[PageText], min_confidence: float, *, with_uncertain: b
 
 
 def _struck(page: PageText) -> str:
-    """The words that a line strikes out, shortened; "" if there are none."""
+    """The words that are struck out, shortened; "" if there are none."""
     runs = [
         " ".join(box.text for box in run)
         for line in page.lines

@@ -20,7 +20,7 @@ class TextBox:
     text: str
     confidence: float  # 0 to 1
     corners: tuple[Point, Point, Point, Point]  # clockwise from the upper left corner of the text, in pixels
-    is_struck: bool = False  # a line strikes it out
+    is_struck: bool = False  # struck out by a line
 
     @property
     def width(self) -> float:

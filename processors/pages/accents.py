@@ -22,7 +22,7 @@ def attach_accents(chars: Sequence[Char | None]) -> list[Char | None]:
     removed: set[int] = set()
     for number in marks:
         mark, before = chars[number], chars[number - 1] if number else None
-        if mark is None or before is not None and mark.text not in _COMBINING:  # follows its letter already
+        if mark is None or before is not None and mark.text not in _COMBINING:  # already follows its letter
             continue
         letter = _find_letter(chars, number)
         if letter is not None:

@@ -34,7 +34,7 @@ class ListBox:
     """A field that shows several entries, of which some are selected."""
 
     entries: tuple[tuple[str, bool], ...]  # each with True if it is selected
-    box: tuple[float, float, float, float]  # as of `CheckBox`
+    box: tuple[float, float, float, float]  # as in `CheckBox`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ def _option(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION", number: int) -> s
 
 
 def _rectangle(annotation: "FPDF_ANNOTATION") -> tuple[float, float, float, float] | None:
-    """Left, bottom, right, top; None: it has no area."""
+    """Left, bottom, right, top; None if it has no area."""
     from pypdfium2 import raw
 
     found = raw.FS_RECTF()
@@ -198,7 +198,7 @@ def _missing(annotation: "FPDF_ANNOTATION", subtype: int) -> str:
 
 
 def _shown_value(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION", subtype: int) -> str:
-    """The text that a text field or text box should show; "" for passwords, and values that a script formats."""
+    """The text that a text field or text box should show; "" for a password, and for a value that a script formats."""
     from pypdfium2 import raw
 
     if subtype == raw.FPDF_ANNOT_FREETEXT:

@@ -1,6 +1,6 @@
 """Finds text that a PDF page draws several times in one place, as programs do for bold type, or in bands.
 
-pdfium's text layer has only one of the copies. While the text of the layer is hidden, the others still show the text.
+pdfium's text layer has only one of the copies. Hiding the text of the layer therefore leaves the others visible.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfPage
 
 _DEEPEST = 8  # form XObjects within one another
-_MOST = 20_000  # objects of a page; drawings have more, and no bold type
+_MOST = 20_000  # objects of a page; pages with more are drawings, without bold type
 
 _Place = tuple[int, int, int, int, int]  # the address of the font, and the sides in points
 

@@ -33,7 +33,7 @@ class PlacedWord:
     right: float
     bottom: float
     angle: float = 0.0  # degrees clockwise by which the text is rotated
-    is_struck: bool = False  # a line strikes it out
+    is_struck: bool = False  # struck out by a line
 
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the page's image

@@ -1,8 +1,8 @@
 """Joins text that is set letter by letter: headings with wide spaces between their letters, and fields of forms with a
 cell for each character. Pure.
 
-Single characters may also be words of their own, such as the digits of a scale from 1 to 5. Letters are joined only if
-they are many and evenly spaced, other characters only if a line divides each from the next.
+Single characters may also be words of their own, such as the digits of a scale from 1 to 5. inboxd therefore joins
+letters only if they are many and evenly spaced, and other characters only if a line divides each from the next.
 """
 
 import statistics
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _SAME_LINE, _SAME_SIZE = 0.2, 1.15  # heights between the middles; ratio of the heights
 _WIDEST = 1.6  # heights between two characters of a run
 _LEAST_LETTERS, _LEAST_CELLS = 4, 3
-_EVEN = 0.25  # by which the spaces between the letters of a word differ, at most
+_EVEN = 0.25  # largest difference between the spaces between the letters of a word
 _NEXT_WORD = 1.5  # times the space between letters
-_PITCH = 0.2  # by which the distances between characters in cells differ, at most, from whole numbers of cells
+_PITCH = 0.2  # largest difference of a distance between characters from a whole number of cells
 _WIDEST_CELL = 2.2  # heights
 _DARKER, _DRAWN = 40, 0.25  # of 255, than the paper; share of a height of a character that a line between cells covers
 _REACH = 0.15  # of a cell's width around its edge
@@ -33,7 +33,7 @@ IsDivided = Callable[[float, float, "Box"], bool]
 
 
 def join_spaced(words: Sequence[PlacedWord], is_divided: IsDivided) -> tuple[PlacedWord, ...]:
-    """The words, in the same order, with spaced ones joined.
+    """The words, in the same order, with spaced characters joined.
 
     is_divided: True if a vertical line is near the first position, up to the second on both sides, at the height of a
     box; in pixels.
@@ -46,7 +46,7 @@ def join_spaced(words: Sequence[PlacedWord], is_divided: IsDivided) -> tuple[Pla
 
 
 def find_cells(words: Sequence[PlacedWord], is_divided: IsDivided) -> list[tuple[list[PlacedWord], list[PlacedWord]]]:
-    """The characters that are in cells, a list for each field of a form, and the words that they are."""
+    """The characters in cells, as a list for each field of a form, with the words that they form."""
     singles = [word for word in words if _is_single(word)]
     return [
         (run, _join_cells(run)) for run in _runs(words) if _is_comb(run, is_divided) and not _is_in_grid(run, singles)
@@ -58,7 +58,7 @@ def _is_single(word: PlacedWord) -> bool:
 
 
 def _runs(words: Sequence[PlacedWord]) -> Iterator[list[PlacedWord]]:
-    """Single characters beside each other; each other word alone."""
+    """Runs of single characters beside each other; every other word is a run of its own."""
     run: list[PlacedWord] = []
     for word in words:
         if run and not (_is_single(word) and _is_single(run[-1]) and _is_beside(run[-1], word)):
@@ -83,7 +83,7 @@ def _gaps(run: Sequence[PlacedWord]) -> list[float]:
 
 
 def _are_letters(run: Sequence[PlacedWord]) -> bool:
-    """True if most characters are letters, and each space between them is that of letters or that of words."""
+    """True if most characters are letters, and each space has the width of that between letters or between words."""
     if len(run) < _LEAST_LETTERS:
         return False
     text = "".join(word.text for word in run)
@@ -108,7 +108,7 @@ def _join_letters(run: Sequence[PlacedWord]) -> list[PlacedWord]:
 
 
 def _join(run: Sequence[PlacedWord], ends: Sequence[bool]) -> list[PlacedWord]:
-    """The characters joined to words. ends: for each character but the last, True if its word ends with it."""
+    """The characters joined into words. ends: for each character but the last, True if it ends a word."""
     words = [run[0]]
     for character, is_new in zip(run[1:], ends, strict=True):
         last = words[-1]

@@ -1,4 +1,4 @@
-"""Finds words that a line strikes out. Pure."""
+"""Finds words that are struck out by a line. Pure."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _HIGHEST, _LOWEST = (
 )  # of a word's height from its top: where a line strikes it out, and does not underline it
 _COVERED = 0.85  # share of a word's width
 _THICKEST = 0.16  # of a word's height; a thicker line is a bar that covers the word or marks it
-_BEYOND = 0.8  # of a word's height: how far a line may go on where there are no words
+_BEYOND = 0.8  # of a word's height: how far a line may continue beyond the words
 _SAME_LINE = 0.4  # of a word's height between the tops of two words of one line
 
 
@@ -68,7 +68,7 @@ def _is_struck(box: np.ndarray, boxes: np.ndarray, lines: np.ndarray) -> bool:
 
 
 def _ends(row: np.ndarray, left: int, right: int) -> tuple[int, int]:
-    """How far the line in this row of pixels goes on, on both sides of a word."""
+    """How far the line in this row of pixels continues on both sides of a word."""
     before, after = row[:left][::-1], row[right:]
     start = left - (int(before.argmin()) if not before.all() else len(before))
     return start, right + (int(after.argmin()) if not after.all() else len(after))

@@ -25,7 +25,7 @@ SYMBOLS = {
     "\uf0fb": "✗",
 }
 
-# Cambria Math, to whose glyphs the tables of Word's PDF files give letters and vowel signs of Malayalam and Ethiopic
+# In PDF files by Word, the glyphs of Cambria Math are mapped to letters and vowel signs of Malayalam and Ethiopic.
 _MATH = {
     **{"\u0d45": "+", "\u0d46": "−", "\u0d48": "×", "\u0d4c": "=", "\u0d4f": "<", "\u0d50": ">"},
     **{"\u0d51": "≤", "\u0d52": "≥", "\u123a": "(", "\u123b": ")", "\u123c": "{", "\u123d": "}"},
@@ -35,7 +35,7 @@ _MALAYALAM, _ETHIOPIC = ("\u0d00", "\u0d7f"), ("\u1200", "\u137f")
 
 
 def restore_equations(characters: Iterable[str]) -> list[str]:
-    """The characters of a page, with the signs of equations instead of letters from which no word is made."""
+    """The characters of a page, with the signs of equations instead of letters that form no word."""
     found = list(characters)
     for first, last in (_MALAYALAM, _ETHIOPIC):
         letters = {each for each in found if first <= each <= last}

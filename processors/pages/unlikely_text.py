@@ -1,6 +1,6 @@
-"""Finds fonts whose characters are none that a text would have: their glyphs are those of another script. Pure.
+"""Finds fonts whose characters no text would have, because their glyphs are those of another script. Pure.
 
-Examples are Cyrillic in a font that claims Latin-1, Thai in one that claims MacRoman, and Chinese with a table for
+Examples are Cyrillic in a font that claims Latin-1, Thai in a font that claims MacRoman, and Chinese with the table of
 another encoding.
 """
 
@@ -13,9 +13,9 @@ from itertools import groupby
 from processors.pages.layer_visibility import Layer
 
 _LEAST_ACCENTED, _MOST_ACCENTED = 5, 0.6  # accented letters of a font, and their share of its letters
-_LEAST_SYMBOLS, _LEAST_KINDS = 4, 3  # of a word of symbols, in all and different ones
+_LEAST_SYMBOLS, _LEAST_KINDS = 4, 3  # symbols of a word: all, and different ones
 _MOST_SYMBOLS = 0.5  # share of such words in the characters of a font
-_LEAST_IDEOGRAPHS, _LEAST_COMMON = 4, 0.85  # different ones of a font; the share of them that is in common use
+_LEAST_IDEOGRAPHS, _LEAST_COMMON = 4, 0.85  # different ideographs of a font; share of them in common use
 _COMMON_USE = (  # character sets, and the first bytes of the characters in common use
     *(("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6), ("euc_jp", 0xB0, 0xCF)),
     ("euc_kr", 0xB0, 0xC8),
@@ -57,14 +57,14 @@ def _words(characters: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _is_of_symbols(word: Sequence[str]) -> bool:
-    """True for a word of the upper half of Windows' or the Mac's 8-bit character sets, with several symbols."""
+    """True for a word from the upper half of the 8-bit character sets of Windows or the Mac, with several symbols."""
     symbols = sum(bool(each) and unicodedata.category(each[0])[0] in "PS" for each in word)
     is_upper = all("\u00a1" <= each <= "\u02ff" or "\u2010" <= each <= "\u2265" for each in word)
     return is_upper and symbols >= 2 and len(word) >= _LEAST_SYMBOLS and len(set(word)) >= _LEAST_KINDS
 
 
 def _rare_ideographs(characters: Sequence[str]) -> set[str]:
-    """The ideographs and syllables of Korean, if too few of them are in common use in any one country."""
+    """The ideographs, and the syllables of Korean, of which too few are in common use in any one country."""
     scripts = (("\u3400", "\u9fff"), ("\uac00", "\ud7a3"))
     return set().union(*(_rare({each for each in characters if first <= each <= last}) for first, last in scripts))
 
@@ -78,7 +78,7 @@ def _rare(ideographs: set[str]) -> set[str]:
 
 @cache
 def _is_common(ideograph: str) -> tuple[bool, ...]:
-    """True for each character set of `_COMMON_USE` whose characters in common use contain it."""
+    """For each character set of `_COMMON_USE`: True if the ideograph is among its characters in common use."""
     codes = (ideograph.encode(name, errors="ignore") for name, _, _ in _COMMON_USE)
     return tuple(
         len(code) == 2 and first <= code[0] <= last for code, (_, first, last) in zip(codes, _COMMON_USE, strict=True)

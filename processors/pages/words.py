@@ -42,14 +42,16 @@ class Char:
 
 
 def find_words(chars: Iterable[Char | None], scale: float) -> tuple[PlacedWord, ...]:
-    """Group characters into words, without those that are only a point. scale: pixels per point of the words' boxes.
-    chars: None is a space."""
+    """Group characters into words, without characters that are only a point.
+
+    chars: None is a space. scale: pixels per point, for the boxes of the words.
+    """
     shown = (char for char in chars if char is None or not char.is_point)
     return tuple(_without_doubles(word for run in _runs(shown) if (word := _word(run, scale)).text))
 
 
 def _without_doubles(words: Iterable[PlacedWord]) -> Iterator[PlacedWord]:
-    """The words without those that are drawn a second time in the same place."""
+    """The words without the second drawing of a word in the same place."""
     known: dict[str, list[PlacedWord]] = {}
     for word in words:
         same = known.setdefault(word.text, [])

@@ -31,7 +31,7 @@ class Visible:
     """A page without what it hides."""
 
     html: str
-    hidden: list[str] = field(default_factory=list)  # the texts that are in the page, but not shown
+    hidden: list[str] = field(default_factory=list)  # the texts in the page that a browser does not show
     frames: int = 0  # other pages within it
     pictures: int = 0  # as large as a line of text, or larger
     is_too_deep: bool = False  # nothing was changed

@@ -1,7 +1,7 @@
-"""The style of the elements of a web page, as far as it decides whether a person sees their text. Pure.
+"""The styles of a web page's elements that decide whether a person sees their text. Pure.
 
-This is the cascade of CSS for the properties in `_READ`: the rules of style sheets for screens, the attribute `style`,
-and attributes of old pages, such as `bgcolor`. Sheets in other files are unknown.
+This is the CSS cascade for the properties in `_READ`: the rules of style sheets for screens, the attribute `style`,
+and attributes of old pages, such as `bgcolor`. Style sheets in other files are unknown.
 """
 
 import re
@@ -93,7 +93,7 @@ def _rules(sheet: str, first: int) -> Iterator[_Rule]:
 
 
 def _blocks(sheet: str) -> Iterator[tuple[str, str]]:
-    """Selectors and declarations, also of `@media screen`."""
+    """Selectors and declarations, including those of `@media screen`."""
     at = 0
     while (start := sheet.find("{", at)) >= 0:
         head = sheet[at:start].rpartition(";")[2].strip().removeprefix("<!--").strip()
@@ -131,7 +131,7 @@ def _declarations(body: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _specificity(selector: str) -> int:
-    """Of Selectors Level 4, 17: IDs, then classes and attributes, then elements."""
+    """By section 17 of Selectors Level 4: IDs, then classes and attributes, then elements."""
     ids, classes = selector.count("#"), len(re.findall(r"[.\[]|:(?!:)", selector))
     elements = len(re.findall(r"(?:^|[\s>+~])[a-z]", selector, re.I))
     return ids * 10_000 + classes * 100 + elements

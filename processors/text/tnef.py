@@ -39,7 +39,7 @@ def to_mail(content: bytes, depth: int = 0) -> Message:
     """Convert a message: the parts of the result are its text and its attachments.
 
     Raises:
-        BadInput: it is damaged.
+        BadInput: the message is damaged.
     """
     try:
         return _convert(content, depth)

@@ -1,7 +1,7 @@
 """Finds the text of a web page that a browser does not show. Pure.
 
-Text may be hidden with all that is in its element (`display: none`), or alone: it has no size, or the color of its
-ground, while other text in the same element has not.
+An element may hide everything in it (`display: none`). Text may also be hidden alone, because it has no size or the
+color of its background, while other text in the same element is visible.
 """
 
 import re
@@ -25,24 +25,24 @@ _NO_PATH = re.compile(r"inset\(\s*(?:50|100)%.*\)|circle\(\s*0.*\)")
 _HEX = re.compile(r"#([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})")
 _RGB = re.compile(r"rgba?\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:[\s,/]+([\d.]+%?))?\s*\)")
 _WORD = re.compile(r"#?[\w-]+(?:\([^)]*\))?")
-_SILENT = -1  # in place of a `mem_id`: what an element contains is never text
+_SILENT = -1  # in place of a `mem_id`: the content of the element is never text
 _FREE = ("absolute", "fixed", "sticky")
-_SAME = 8  # of 255: the least difference from its ground that a person sees, in any channel
-_SOLID = 0.5  # alpha of a ground that is not much like the one below it
+_SAME = 8  # of 255: the smallest difference from the background that a person sees, in any channel
+_SOLID = 0.5  # alpha of a background that hides most of the one below it
 _OWN_COLORS = ("a", "button", "input", "textarea", "select", "option", "mark")  # of the browser
 _OWN_PICTURES = ("input", "textarea", "select", "button", "img", "svg", "math", "iframe", "video", "object")
 _NEVER_SHOWN = ("-comment", "script", "style", "template", "head", "noscript", "datalist")
-_NEVER_HIDDEN = ("html", "body")  # until a script shows them, which is what a reader sees
+_NEVER_HIDDEN = ("html", "body")  # a script may show them later
 
 
 @dataclass(frozen=True)
 class _State:
-    """What an element passes on to those in it. None: unknown."""
+    """The state that an element passes on to the elements in it. None: unknown."""
 
-    hidden_by: int = 0  # the `mem_id` of an element that hides all that is in it; 0: none
+    hidden_by: int = 0  # the `mem_id` of an element that hides everything in it; 0: none
     invisible: int = 0  # the same for `visibility`
-    sizeless: int = 0  # the same for a size of the letters
-    colorless: int = 0  # the element that sets a color which is that of the ground
+    sizeless: int = 0  # the same for the size of letters
+    colorless: int = 0  # the element that sets a color equal to the background's
     color: Color | None = None
     ground: Color | None = (255, 255, 255, 1.0)
 
@@ -149,7 +149,7 @@ def _is_unseen(state: _State) -> bool:
 
 
 def _ground(style: Style, below: Color | None) -> Color | None:
-    """The color of the ground; None if it is a picture, or if its color is unknown."""
+    """The color of the background; None if it is a picture or its color is unknown."""
     picture, color = style.get("background-image", ""), style.get("background-color", "")
     if "(" in _RGB.sub("", picture) or picture and "background-color" not in style and picture != "none":
         return None
@@ -166,7 +166,7 @@ def _words(value: str) -> Iterator[str]:
 
 
 def _parse_color(value: str) -> Color | None:
-    """A color of CSS; None if it is not known, as a variable is not."""
+    """A CSS color; None if it is not known, such as that of a variable."""
     if value == "transparent":
         return 0, 0, 0, 0.0
     if match := _RGB.fullmatch(value):

@@ -218,8 +218,8 @@ def take_summary(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list
 
 
 def take_closing(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
-    """The items, of which the last becomes the closing balance if it looks like a row of the last day, but prints what
-    the opening balance and the rows above add up to."""
+    """The items. The last one becomes the closing balance if it looks like a row of the last day, but prints the sum of
+    the opening balance and the rows above."""
     *above, last = single_values(items, mark) or [None]
     own = [value for value, item in zip(above, items, strict=False) if isinstance(item, RawRow)]
     values = [value for value in own if value is not None]

@@ -112,8 +112,8 @@ def _amounts_of(line: Unread, mark: DecimalMark) -> set[Decimal]:
 def drop_disproven(document: StatementDocument, mark: DecimalMark) -> list[Unread]:
     """What was not understood, without a few lines that are no rows: the balances prove that no row is missing.
 
-    Two lines of the same amount may both be rows whose amounts cancel out. Lines of securities in a portfolio may be
-    many.
+    Two lines of the same amount may both be rows whose amounts cancel out. A portfolio may have
+    many lines of securities.
     """
     found = [each for each in document.unread if _may_be_disproven(each) and not names_security(each.text)]
     texts = {each.text: each for each in found}  # a footer is on each page

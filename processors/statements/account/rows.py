@@ -16,7 +16,7 @@ from processors.statements.table.raw import RawFigure, RawRow
 _MOST_YEARS = 3  # from a purchase to its last installment
 _UNNAMED = "in an amount column without a heading"
 _NEARLY_ALL_DATED = 0.9  # of the rows
-_LEAST_LISTED = 3  # rows that restart a list; a single one may have a misread date
+_LEAST_LISTED = 3  # rows that begin another list; a single one may have a misread date
 _NEARLY_ALL = 0.8  # of the rows: such a column may be that of the balances
 
 
@@ -61,8 +61,8 @@ def doubt_lost_dates(rows: Sequence[Row], raw: Sequence[RawRow]) -> None:
 
 
 def separate_lists(rows: Sequence[Row], items: Sequence[RawRow | RawFigure]) -> None:
-    """Begin another section at each row below a total if it and the next rows are older than the last one above: a list
-    of its own, such as that of another card."""
+    """Begin another section at each row below a total if this row and the next ones are older than the last row above.
+    They are a list of their own, such as that of another card."""
     at = 0
     for above, item in zip([None, *items], items, strict=False):
         if not isinstance(item, RawRow):

@@ -222,7 +222,7 @@ def as_figure(item: Item, name: str) -> RawFigure:
 def single_values(items: Sequence[Item], mark: DecimalMark) -> list[Decimal | None]:
     """The signed amount of each row of one amount and no balance; None for other items.
 
-    If money in is marked and the other amounts are not, as on a card, it is negative.
+    If money in has a mark and the other amounts have none, as on a card, money in is negative.
     """
     amounts = [single_amount(item, mark) if isinstance(item, RawRow) else None for item in items]
     marks = {bool(each.sign or each.side) for each in amounts if each}

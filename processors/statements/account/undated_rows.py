@@ -106,7 +106,7 @@ def _without_numbers(row: RawRow) -> tuple[str, tuple[str, ...]]:
 
 
 def is_portfolio(rows: Sequence[RawRow]) -> bool:
-    """True if each row has no date of its own and names a security."""
+    """True if no row has a date of its own, and each names a security."""
     return all(row.date_is_inherited and names_security(" ".join([*row.text, *row.reference])) for row in rows)
 
 

@@ -89,7 +89,7 @@ def _check_distance(dated: Sequence[Row]) -> None:
 
 def _check_value_dates(dated: Sequence[Row]) -> None:
     """Flag a row whose value date is further from its booking date than that of any other row, both in days and in
-    working days: a sale of Thursday is paid on Monday."""
+    working days: a sale on Thursday may be paid on Monday."""
     both = [(row, row.value_date, day) for row, day in _days(dated) if row.value_date]
     if len(both) < _LEAST_ROWS:
         return
@@ -111,6 +111,6 @@ def _find_furthest(distances: Sequence[int]) -> set[int]:
 
 
 def _working_day(day: date) -> int:
-    """The number of a day if Saturdays and Sundays are not counted."""
+    """The number of a day, not counting Saturdays and Sundays."""
     weeks, rest = divmod(day.toordinal() - 1, 7)  # day 1 was a Monday
     return 5 * weeks + min(rest, 5)

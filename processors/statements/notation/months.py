@@ -1,4 +1,4 @@
-"""Names of months as printed: those of CLDR of many languages, without accents, and as OCR misreads them. Pure."""
+"""Names of months as statements print them: from CLDR, without accents, and as OCR misreads them. Pure."""
 
 import unicodedata
 

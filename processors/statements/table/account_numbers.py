@@ -52,7 +52,7 @@ _MASKED = re.compile(  # of a card, whatever stands before it: "4510 XXXX XXXX 7
 )
 _ENDING = re.compile(r"account (?:number |no\.? )?ending(?: in)?\s?:?\s?(?P<number>\d{3,6})(?!\d)")
 PHONE_NUMBER = re.compile(rf"mobile (?:number|no\.?)\s?:?\s?{_NUMBER}")  # of a wallet, which may have no other number
-PLAIN_NUMBER = re.compile(  # of an account, if nothing else is
+PLAIN_NUMBER = re.compile(  # of an account, if there is no other label
     r"(?:numero|number|nummer|numer|nomor|n°|nº)[.:]?\s(?P<number>\d[\d \-./]{5,}\d)"
 )
 NUMBERED = re.compile(r"(?:n°|nº|no\.?|nr\.?|#)\s?:?\s?(?P<number>\d[\d ]{4,}\d(?: ?[a-z]\b)?)")
@@ -144,8 +144,8 @@ def is_date(number: str) -> bool:
 
 
 def separate_cells(line: TextLine, height: float) -> str:
-    """The text of a line with its cells separated, because a number ends where its cell ends; a colon that is far from
-    its label is beside it."""
+    """The text of a line with its cells separated, because a number ends where its cell ends. A colon that is printed
+    far from its label is put beside it."""
     text = BETWEEN_CELLS.join(join_words(cell) for cell in split_cells(line.words, _LABEL_GAP * height))
     return text.replace(f"{BETWEEN_CELLS}:{BETWEEN_CELLS}", f":{BETWEEN_CELLS}")
 

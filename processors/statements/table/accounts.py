@@ -41,7 +41,7 @@ class AccountTracker:
         """
         self._is_exact = is_exact
         self.current = ""
-        self.other = ""  # the number of a phone, or one of unknown kind: that of the account if there is no other
+        self.other = ""  # a phone number, or one of unknown kind: the account's number if there is no other
         self.numbered = ""  # the last number in a line above rows, whatever its label
         self.ibans: dict[str, str] = {}  # by account that another number names
         self._by_label: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The amounts on a line: of which words each is made, and whether running text contains it. Pure."""
+"""The amounts on a line: the words that form each, and whether running text contains it. Pure."""
 
 import functools
 import re
@@ -47,8 +47,8 @@ def find_amounts(words: Sequence[PageWord], height: float) -> list[AmountCell]:
 
 
 def is_in_sentence(cell: AmountCell, words: Sequence[PageWord], height: float) -> bool:
-    """True for an amount within running text, such as "Card transaction of 24.66 USD issued by", or a day or a time at
-    the end of such text, "purchase of 27.02", or behind a date, "24/11 11.47"."""
+    """True for an amount within running text, such as "Card transaction of 24.66 USD issued by"; also for a day or a
+    time at the end of such text ("purchase of 27.02") or after a date ("24/11 11.47")."""
     before = [word for word in words if 0 <= cell.left - word.right < _SENTENCE_GAP * height]
     after = [word for word in words if 0 <= word.left - cell.right < _SENTENCE_GAP * height]
     follows, precedes = (any(char.isalpha() for word in each for char in word.text) for each in (before, after))

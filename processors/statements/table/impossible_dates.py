@@ -1,4 +1,4 @@
-"""Text in the place of a row's date that is no date: a day that does not exist, or a month that OCR misread. Pure."""
+"""Finds text in the place of a row's date that is not a date: an impossible day, or a month that OCR misread. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from processors.statements.table.headings import Heading
 from processors.statements.table.line_dates import DATE_WORDS, date_window
 from processors.statements.table.lines import LineParts
 
-_STARTS = 2  # a date may be behind the number of its line
+_STARTS = 2  # a date may follow the number of its line
 _MISREAD_DIGIT = re.compile(r"(?<=[^\W\d_])[01|](?=[^\W\d_])")  # among letters
 _LETTERS = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+")
@@ -18,7 +18,7 @@ def find_impossible_dates(lines: Sequence[LineParts], headings: Sequence[Heading
     """Move text that has the shape of the other lines' dates, but is not a calendar date, from the text to
     `date_like`.
 
-    On a line with an amount, the name of the month may be any word: otherwise, the row would get the date of the row
+    On a line with an amount, any word counts as the name of a month: otherwise, the row would get the date of the row
     above.
     """
     dated = [parts.date.text for parts in lines if parts.date]
@@ -42,7 +42,7 @@ def find_impossible_dates(lines: Sequence[LineParts], headings: Sequence[Heading
 
 
 def _runs(count: int) -> Iterator[tuple[int, int]]:
-    """Where runs of words start and end, of `count` words, the longest first."""
+    """The start and end of each run among `count` words, the longest first."""
     for start in range(min(count, _STARTS)):
         for end in range(min(start + DATE_WORDS, count), start, -1):
             yield start, end

@@ -35,7 +35,7 @@ LEADING_YEAR = re.compile(r"^(?:19|20)\d\d (?=\D)")  # "2025 OPENING BALANCE", r
 _MOST_LABEL_WORDS = 2  # before a date on a line of its own
 _CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
 _SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
-_DEBIT = "DB"  # behind an amount, in Indonesia; the balances prove the direction
+_DEBIT = "DB"  # after an amount, in Indonesia; the balances prove the direction
 _IDENTIFIER = re.compile(r"^(?!.*[.,]\d\d)(?=.*\d).*[^\W\d_]{3}")  # "CARD-447188201" is no misread amount
 _SIGNS = frozenset({"$", "£", "€", "¥", "₹", "R$", "US$"})  # far left of an amount, at the edge of its column
 _PURCHASE = re.compile(r"trans|oper|purchase|kauf|auth|compra|achat")  # "Transaction date: 02.01.2025" below a row
@@ -263,7 +263,7 @@ def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, 
 
 
 def _follows_text(cell: AmountCell, words: Sequence[PageWord], height: float) -> bool:
-    """True if text is right before an amount, as in "Visa purchase SEK 164,37"."""
+    """True if text is directly before an amount, as in "Visa purchase SEK 164,37"."""
     near = [word for word in words if 0 <= cell.left - word.right < RUNNING_GAP * height]
     return any(char.isalpha() for word in near for char in word.text)
 

@@ -1,4 +1,4 @@
-"""The column of money that each amount of a table is in, by where the amounts are. Pure."""
+"""Finds the money column of each amount of a table by the positions of the amounts. Pure."""
 
 import statistics
 from collections import Counter
@@ -10,9 +10,9 @@ from processors.statements.notation.words import PageWord, TextLine, split_cells
 from processors.statements.table.amount_cells import AmountCell
 from processors.statements.table.headings import MONEY, Heading
 
-_UNNAMED_SHARE = 0.5  # share of the amounts of the fullest column, from which amounts in the text form a column
+_UNNAMED_SHARE = 0.5  # of the amounts of the fullest column; from this share on, amounts in the text form a column
 _LEAST_FILLERS = 3  # of a word in columns of amounts; fewer may be text
-_ALIGNED = 1.0  # line heights by which the right edges of one column differ
+_ALIGNED = 1.0  # line heights by which the right edges of one column may differ
 
 
 class MoneyColumns:
@@ -21,7 +21,7 @@ class MoneyColumns:
     def __init__(
         self, headings: Sequence[Heading], cells: Sequence[AmountCell], height: float, dated: Collection[int] = ()
     ):
-        """`dated`: the ids of the cells on lines with a date, which count more: others may be totals."""
+        """`dated`: the ids of the cells on lines with a date. They count more, because others may be totals."""
         self._fillers: frozenset[str] = frozenset()
         self._clusters: list[_Cluster] = []
         for group in _cluster_cells(sorted(cells, key=lambda cell: cell.right), height):
@@ -36,7 +36,7 @@ class MoneyColumns:
                 cluster.column = None
 
     def column_of(self, cell: AmountCell) -> Column | None:
-        """None: the amount is part of the text, such as that of a purchase in a foreign currency."""
+        """The column; None if the amount is part of the text, such as that of a purchase in a foreign currency."""
         if not self._clusters:
             return None
         return min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right)).column
@@ -73,7 +73,7 @@ class MoneyColumns:
         return word.text in self._fillers
 
     def covers(self, word: PageWord) -> bool:
-        """True if the word is where the amounts of a column that is read are."""
+        """True if the word is in the place of the amounts of a column that is read."""
         middle = (word.left + word.right) / 2
         return any(cluster.column in MONEY and cluster.left < middle < cluster.right for cluster in self._clusters)
 
@@ -84,7 +84,7 @@ class _Cluster:
     left: float
     right: float
     size: int
-    dated: int  # of them, those on lines with a date
+    dated: int  # those on lines with a date
 
 
 def _cluster_cells(cells: Sequence[AmountCell], height: float) -> list[list[AmountCell]]:

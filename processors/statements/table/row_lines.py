@@ -14,7 +14,7 @@ _CLOSER = 0.1  # line heights by which text must be nearer to one row than to th
 _FULL = 0.9  # of the width of the text
 _LEAST_CLOSER = 2  # such texts; OCR may misplace a single one
 _LEAST_GAPS = 3  # between lines; fewer show no rule
-_LEAST_USUAL = 10  # the same for what nearly all of them are
+_LEAST_USUAL = 10  # the same, to know the gap that nearly all lines have
 _USUAL_GAPS = 0.9
 _FAR_APART = 0.35  # line heights by which a heading between rows is further below than nearly all lines
 _APART = 0.25  # line heights by which a footnote is further below than the lines of rows
@@ -131,8 +131,8 @@ def _widest_gap(first: LineParts, others: Sequence[LineParts]) -> float | None:
 
 
 def _count_dates_below(lines: Sequence[LineParts], height: float) -> int:
-    """The lines with an amount and no date that have a date below, after text at most; above, if the lines are in
-    reverse."""
+    """The lines with an amount and no date that have a date below, with at most text between them; for reversed lines,
+    a date above."""
     count = 0
     amount: LineParts | None = None
     last: LineParts | None = None

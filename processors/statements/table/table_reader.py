@@ -73,7 +73,7 @@ class TableReader:
             self.figures.add(page, name, {"": amount})
 
     def _cut_beside(self, lines: Sequence[TextLine], headings: Sequence[TextLine], height: float) -> list[TextLine]:
-        """The lines without the text of a box right of the last column, which is text outside the table."""
+        """The lines without the text of a box to the right of the last column, which is outside the table."""
         edge = find_right_edge(lines, self._headings, height)
         if edge is None:
             return list(lines)
@@ -115,7 +115,7 @@ class TableReader:
             if parts.money and special in ("debits", "credits"):
                 rows.total_bottom = parts.line.bottom
             if special in ("opening", "carried"):
-                rows.last_date = parts.date or rows.last_date  # that of the rows below that print none
+                rows.last_date = parts.date or rows.last_date  # the date of the rows below that print none
                 rows.carried_bottom = parts.line.bottom
             if parts.money:
                 self.document.figure_lines.append((self._accounts.current, parts.line))
@@ -163,7 +163,7 @@ class TableReader:
             self.document.not_rows.append((self._accounts.current, parts.line))
 
     def _read_beside_columns(self, line: TextLine, height: float) -> None:
-        """Read a balance that is below none of the columns, such as that of a summary below the rows."""
+        """Read a balance that is not below any column, such as that of a summary below the rows."""
         for name, amount in find_summary(line, None, height):
             self.figures.add(line.page, name, {"": amount})
 

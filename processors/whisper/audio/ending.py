@@ -41,7 +41,7 @@ def lacks_end(form: str, path: Path) -> bool:
 
 
 def is_followed_by_another(form: str, path: Path) -> bool:
-    """True if another file of the same kind is joined to the end, which FFmpeg does not read. form: as above."""
+    """True if another file of the same kind, which FFmpeg does not read, is joined to the end. form: as above."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         at = 0
@@ -129,7 +129,7 @@ def _realmedia(file: BinaryIO, size: int) -> bool:
 
 
 def _asf(file: BinaryIO, size: int) -> bool:
-    """The header has the size of the file, unless it is a live stream. After Microsoft's ASF specification, 3.2."""
+    """The header contains the size of the file, unless it is a live stream (Microsoft's ASF specification, 3.2)."""
     head = file.read(_ASF_HEAD_BYTES)
     at = head.find(_ASF_PROPERTIES)
     if at < 0:

@@ -1,6 +1,6 @@
 """The low-frequency channel of a layout such as 5.1, which FFmpeg leaves out of a mix.
 
-A recorder with four or six microphones may write a file with such a layout, so that this channel is a microphone, too.
+A recorder with four or six microphones may write a file with such a layout. This channel is then a microphone, too.
 """
 
 import av
@@ -15,7 +15,7 @@ _LEAST_SECONDS = 0.1
 
 
 class LowFrequencyChannel:
-    """Looks for other sound in the low-frequency channel of one track, frame by frame."""
+    """Searches the low-frequency channel of one track, frame by frame, for sound that no film has there."""
 
     def __init__(self) -> None:
         self._seconds = 0.0  # of such sound, so far

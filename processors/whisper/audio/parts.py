@@ -106,7 +106,7 @@ def levels(sound: Sound, step_seconds: float = 0.1) -> NDArray[np.float32]:
 
 
 def added(sound: Sound, values: NDArray[np.float64], step: int) -> Sound:
-    """Add `values` to the sound, one in the middle of each `step` samples, interpolated between them."""
+    """Add `values` to the sound: one to the middle of each `step` samples, and interpolated values between them."""
     middles, found = np.arange(len(values)) * step + (step - 1) / 2, np.empty_like(sound)
     for start in range(0, len(sound), _AT_ONCE):  # interpolation takes 16 bytes a sample
         piece = sound[start : start + _AT_ONCE]

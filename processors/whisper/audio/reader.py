@@ -69,7 +69,7 @@ class Track:
         self.clock = clock_of(container)
         self.repair = FrameRepair(mixes=channel is None)
         self._low = LowFrequencyChannel()
-        self._mixes_here = False  # FFmpeg cannot mix this many channels, or would leave one out
+        self._mixes_here = False  # FFmpeg cannot mix so many channels, or would omit one
         self._samples = 0  # position in the file
 
     @property

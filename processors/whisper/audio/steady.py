@@ -1,7 +1,7 @@
-"""Removes what faulty equipment adds to a sound steadily: a constant offset, and tones, such as hum. Pure.
+"""Removes the steady faults that equipment adds to a sound: a constant offset, and tones such as hum. Pure.
 
-Whisper's spectrogram is relative to the loudest frequency, so a loud tone hides a voice from the model that a person
-still understands. Sound without such a fault is returned unchanged.
+Whisper's spectrogram is relative to the loudest frequency, so a loud tone can hide a voice from the model although a
+person still understands it. Sound without such a fault is returned unchanged.
 
 "Sound" is that of `reader`: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
 """
@@ -16,12 +16,12 @@ from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Sound, added
 
 _OFFSET = 0.1  # of full scale; a smaller one costs no words, and 1 in 50 recordings has one
 _OFFSET_STEP = SAMPLE_RATE_HZ // 10
-_OFFSET_STEPS = 31  # 3 s: the median of as many means follows no rumble, but a sudden change of the offset
+_OFFSET_STEPS = 31  # 3 s: the median of as many means follows a sudden change of the offset, but not rumble
 _VARIATION = 0.2  # of the means, relative to a constant offset; with wind, about 1
 _FEWEST_OFFSETS = 20  # 2 s; a shorter one is a bump against the microphone
 
 _FRAME = _HOP = 4096  # samples for each spectrum; its frequencies are 3.9 Hz apart
-_STEADY_FRAMES = 12  # 3 s: no voice holds a tone as long
+_STEADY_FRAMES = 12  # 3 s: no voice holds a tone for so long
 _BATCH = 64  # spectra computed at once
 _LINE = 5  # frequencies of a spectrum that a single tone takes
 _LOWEST_HZ = 75.0  # the model and the voice detector tolerate lower ones
@@ -132,7 +132,7 @@ def _power(sound: Sound, first: int, last: int) -> NDArray[np.float32]:
 
 
 def _line_sums(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The power of each frequency and its neighbors, which count less, so that a tone has one maximum."""
+    """The power of each frequency plus that of its neighbors, which count less, so that a tone has one maximum."""
     sums = power.copy()
     for shift in range(1, _LINE // 2 + 1):
         weight = np.float32(1 - 2 * shift / (_LINE + 1))

@@ -31,7 +31,7 @@ class DataChunk:
     start: int  # of its samples, in bytes of the file
     size: int | None  # in bytes; None: the header does not declare it
     goes_on: bool  # more bytes follow, which are not chunks of WAV
-    seconds: float | None  # of the declared data; None: the header does not tell
+    seconds: float | None  # of the declared data; None: the header does not declare it
     padded_head: bytes  # a valid header in place of the bytes before `start`, if these lack padding; else empty
 
 
@@ -74,10 +74,10 @@ def _find(file: BinaryIO) -> tuple[int, int, bytes, bool] | None:
 
 
 def _seconds(kept: bytes, size: int) -> float | None:
-    """The length of this many bytes of data. kept: the chunks before it.
+    """The duration of this many bytes of data. kept: the chunks before it.
 
-    Only the blocks of linear, A-law and µ-law samples have a fixed duration. Of other codecs, the chunk `fact` counts
-    the samples: programs write wrong byte rates for them.
+    Only the blocks of linear, A-law and µ-law samples have a fixed duration. For other codecs, programs
+    write wrong byte rates, so the chunk `fact` counts the samples.
     """
     chunks: dict[bytes, bytes] = {}
     at = 0

@@ -1,6 +1,7 @@
-"""Speech in one channel that is missing in the text of the mix, because another channel hides it.
+"""Finds speech in one channel that the text of the mix lacks, because another channel hides it.
 
-The other channel may have noise, as in a telephone call, or a second person who speaks at the same time."""
+The other channel may contain noise, as in a telephone call, or a second person who speaks at the same time.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,9 @@ _LONGEST_GAP_SECONDS = 5.0  # in one place
 _STEP_SECONDS = 0.1  # of `parts.levels`
 _SILENCE_DB = -70.0
 _SMOOTHED_STEPS = 11
-_SAME_VOICE = 0.35  # correlation of its changes; two people who speak at once reach 0.15, one voice in noise 0.55
+_SAME_VOICE = (
+    0.35  # correlation of the changes in loudness; two people who speak at once reach 0.15, one voice in noise 0.55
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ def noted(
     detector: vad.Detector,
     report: Callable[[float], None],
 ) -> Transcript:
-    """The transcript of a track's mix, with the speech in each channel that its text lacks.
+    """The transcript of a track's mix, with the speech in each channel that the text of the mix lacks.
 
-    report: called with the seconds done, which remain those of the transcript: it only restarts the timeout.
+    report: called only to restart the timeout, with the seconds done, which remain those of the transcript.
     """
     least = _LEAST_SECONDS if found.has_words else _LEAST_SECONDS_WITHOUT_TEXT
     texts = [(segment.start, segment.end) for segment in found.segments if any(map(str.isalnum, segment.text))]
@@ -80,7 +83,7 @@ def _places(spans: Sequence[vad.Span], seconds: float, least: float) -> tuple[In
 
 
 def _at_once(one: _Channel, other: _Channel, seconds: float) -> tuple[Interval, ...]:
-    """Where two people speak at once. One voice that both microphones record has the same loudness over time."""
+    """The places where two people speak at once. If both microphones record one voice, their loudness is the same."""
     both = [
         vad.Span(span.start + within.start, span.start + within.end)
         for span in one.spoken
@@ -95,8 +98,8 @@ def _at_once(one: _Channel, other: _Channel, seconds: float) -> tuple[Interval, 
 
 
 def _correlation(one: _Channel, other: _Channel, window: vad.Span) -> float:
-    """How alike the loudness of two channels changes from syllable to syllable, -1 to 1. Which one is louder does not
-    count: in a call, that changes with the speaker, whom the other microphone records as well."""
+    """The correlation of the loudness of two channels from syllable to syllable, -1 to 1. Which channel is louder does
+    not count: in a call, that changes with the speaker, whom the other microphone records, too."""
     steps = slice(round(window.start / _STEP_SECONDS), round(window.end / _STEP_SECONDS))
     changes = np.stack([each.loudness[steps] - _smooth(each.loudness[steps]) for each in (one, other)])
     return float(np.corrcoef(changes)[0, 1])

@@ -11,7 +11,7 @@ _PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a paragraph ends at a longer p
 
 
 def markdown(segments: Sequence[Segment]) -> str:
-    """Paragraphs with their start times: a new one starts after a pause, with another channel, or after a minute."""
+    """Paragraphs with their start times: a new one starts after a pause, at a change of channel, or after a minute."""
     paragraphs: list[str] = []
     started, last = 0.0, None
     for segment in segments:

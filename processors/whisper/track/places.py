@@ -1,4 +1,4 @@
-"""Places in a track, as the reasons of a review list them. Pure."""
+"""Writes places in a track as the reasons of a review list them. Pure."""
 
 import math
 from collections.abc import Iterable, Sequence

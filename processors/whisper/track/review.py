@@ -19,10 +19,10 @@ _ENGLISH_LOGPROB, _ENGLISH_LOGPROB_OF_BRIEF = -0.8, -1.5
 # Of the text: single windows of clear speech reach a no_speech_prob of 0.87 with small models.
 _NO_VOICE_SHARE = 0.5
 _VOICED_SHARE = 0.5  # of a segment
-# Of detected speech, in languages that write letters: read English has 15, hurried English 20. With tiny.en, faster
-# speech is right as long as the model is sure of it: of 14 such recordings with more probable words, none lost many.
+# Of detected speech, in languages that write letters: read English has 15, hurried English 20. If tiny.en is sure of
+# faster speech, its text is right: of 14 such recordings with more probable words, none lost many words.
 _FASTEST_CHARACTERS_PER_SECOND, _FASTEST_SECONDS, _FAST_LOGPROB = 26, 1.5, -0.37
-# So long a stretch of read English has at least 10, however slow: the detector leaves pauses out.
+# However slow, such a long stretch of read English has at least 10, because the detector omits pauses.
 _SLOWEST_CHARACTERS_PER_SECOND, _SLOWEST_SECONDS = 6.5, 8.0
 
 

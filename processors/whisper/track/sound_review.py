@@ -1,4 +1,4 @@
-"""Reasons for a person to check the file and its sound, whatever the text is. Pure."""
+"""Reasons, independent of the text, for a person to check the file and its sound. Pure."""
 
 from collections.abc import Callable, Iterable
 

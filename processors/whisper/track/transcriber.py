@@ -263,6 +263,6 @@ def _first_sound(loudness: NDArray[np.float32], spoken: Sequence[vad.Span] | Non
 
 
 def _is_in_skipped_window(place: vad.Span, segments: Sequence[Segment]) -> bool:
-    """True if the windows with this place have no text: the next segment is that of a later window."""
+    """True if the windows with this place have no text, because the next segment belongs to a later window."""
     following = next((segment for segment in segments if segment.start >= place.end - _SAME_SECONDS), None)
     return following is not None and following.seek / FRAMES_PER_SECOND >= place.end - _SAME_SECONDS

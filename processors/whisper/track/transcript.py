@@ -53,10 +53,8 @@ class Transcript:
     track_label: str = ""  # its language and title by the file's tags
     track_language: str | None = None  # a code, by the file's tags
     channels: int = 1  # of that track
-    hidden: Mapping[int, tuple[Interval, ...]] = field(
-        default_factory=dict
-    )  # speech in a channel, where the mix of all
-    # channels has no text
+    # by channel: speech in places where the mix of all channels has no text
+    hidden: Mapping[int, tuple[Interval, ...]] = field(default_factory=dict)
     at_once: tuple[Interval, ...] = ()  # two people speak in different channels
     rate_hz: int = 0  # its samples per second; 0: not known
     is_clipped: bool = False  # only clips of it were requested

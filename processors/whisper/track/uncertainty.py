@@ -51,7 +51,7 @@ def _misses_much(window: Sequence[Segment]) -> bool:
 
 
 def joined(stretches: Sequence[Stretch]) -> list[Stretch]:
-    """The stretches in order of time, joined where there is hardly a gap between them."""
+    """The stretches in order of time, joined if there is hardly a gap between them."""
     found: list[Stretch] = []
     for each in sorted(stretches, key=lambda stretch: stretch.start):
         if found and each.start - found[-1].end <= _LONGEST_GAP_SECONDS:
