@@ -35,7 +35,7 @@ def test_what_would_stop_the_parser_is_refused_in_words(content: bytes, words: s
     assert words in str(raised.value)
 
 
-def test_written_table_is_read_as_it_was():
+def test_written_table_is_read_back_unchanged():
     table = {"language": "de", "formats": ["srt", 'a"b'], "speakers": {"min": 2}, "a b": True, "long": "x" * 5000}
     assert toml.parse(toml.lines(table).encode()) == table
 

@@ -518,7 +518,7 @@ def test_probe_of_a_processor_that_stays_unavailable_keeps_its_jobs_waiting(benc
 
 
 def test_reason_of_a_waiting_job_follows_that_of_its_processor(bench: Bench):
-    """As after a reload: the weights that a job waits for are no longer wanted, but the server does not respond."""
+    """As after a reload: the job no longer waits for weights, but for a server that does not respond."""
     bench.begin("x.txt", "y.txt")
     bench.fail_file("x.txt", FailureKind.UNAVAILABLE)
     bench.fail_file("y.txt", FailureKind.UNAVAILABLE)

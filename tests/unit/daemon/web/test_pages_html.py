@@ -166,7 +166,7 @@ def test_transcript_of_an_hour_has_places_to_jump_to(site: Site):
 
 
 def test_transcript_shows_who_speaks_by_name(site: Site):
-    """Speakers that inboxd distinguished by their voices have names, and no channels."""
+    """Speakers that inboxd distinguished by their voices have names, but no channels."""
     said = [("Anna", "Good morning."), ("Anna", "Shall we begin?"), ("Ben", "Yes."), ("Speaker 3", "Please.")]
     segments = [
         {"start": 2.0 * at, "end": 2.0 * at + 2.0, "text": text, "speaker": name}

@@ -67,7 +67,7 @@ def test_corrected_word_keeps_its_time(tmp_path: Path):
         ({"task": "both"}, ["json", "srt", "de.srt", "de.txt"], ["d.srt", "d.json"]),
     ],
 )
-def test_subtitles_named_by_language_are_corrected_but_no_translation(
+def test_subtitles_named_by_language_are_corrected_but_not_translations(
     options: dict[str, Any], formats: list[str], names: list[str], tmp_path: Path
 ):
     given = order(recording(), {"segment": 1, "text": "Good morning"})

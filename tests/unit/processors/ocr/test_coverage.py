@@ -1,4 +1,4 @@
-"""What the built-in model makes of alphabets that it does not know, as it was read once."""
+"""Alphabets that the built-in model does not know: its output for them, recorded once."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def _lines(texts: list[str], confidence: float) -> list[Recognized]:
     return [Recognized(TextBox(text=text, confidence=confidence, corners=corners), 0, 0) for text in texts]
 
 
-def test_hebrew_is_no_text_and_numbers_beside_it_are():
+def test_hebrew_is_not_text_but_numbers_beside_it_are():
     numbers = _lines(["4200.00", "03/05/2024"], 0.99)
     hebrew = _lines(HEBREW, 0.78)
     assert find_foreign([*hebrew, *numbers]) == hebrew

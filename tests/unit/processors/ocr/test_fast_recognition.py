@@ -1,4 +1,4 @@
-"""The small recognition model and the usual one after it: which of them reads which words, on pages drawn here."""
+"""Which words the small recognition model reads, and which the usual one, on pages drawn here."""
 
 import hashlib
 import json
@@ -109,12 +109,12 @@ def test_japanese_page_is_read_by_the_usual_model(both: Models, tmp_path: Path):
     assert both.review == () and both.details["pages_by_small_models"] == []
 
 
-def test_greek_is_reported_as_without_the_small_model(both: Models, tmp_path: Path):
+def test_greek_is_reported_with_the_small_model_too(both: Models, tmp_path: Path):
     both.read(_page(["Αγαπητοί κάτοικοι της πολυκατοικίας", "Η συνέλευση θα γίνει την Πέμπτη"]), tmp_path)
     assert any("lines with letters that the OCR model does not know" in each for each in both.review)
 
 
-def test_page_on_its_head_is_turned(both: Models, tmp_path: Path):
+def test_upside_down_page_is_turned(both: Models, tmp_path: Path):
     assert both.read(_page(LETTER).rotate(180), tmp_path) == LETTER
 
 

@@ -1,4 +1,4 @@
-"""Frames and edges that OCR took for characters: pictures and boxes made by hand."""
+"""Frames and edges that OCR took for characters, in pictures and boxes made by hand."""
 
 import pytest
 from PIL import Image, ImageDraw
@@ -24,17 +24,17 @@ def picture() -> Image.Image:
     return image
 
 
-def test_edges_of_buttons_are_no_characters(picture: Image.Image):
+def test_edges_of_buttons_are_not_characters(picture: Image.Image):
     assert is_frame(box("11", 150, 10, 230, 80), (), picture)
 
 
-def test_characters_are_no_frames(picture: Image.Image):
+def test_characters_are_not_frames(picture: Image.Image):
     assert not is_frame(box("1", 90, 110, 135, 175), (), picture)
     assert not is_frame(box("11", 150, 10, 230, 80, confidence=0.95), (), picture)
     assert not is_frame(box("Pay", 150, 10, 230, 80), (), picture)
 
 
-def test_frame_around_a_word_is_no_character(picture: Image.Image):
+def test_frame_around_a_word_is_not_a_character(picture: Image.Image):
     mark = PlacedWord(text="[ ]", left=110, top=130, right=120, bottom=150)
     assert is_frame(box("口", 90, 110, 135, 175, confidence=0.95), [mark], picture)
     assert not is_frame(box("口", 140, 110, 170, 175, confidence=0.95), [mark], picture)
@@ -49,7 +49,7 @@ def test_frame_around_a_word_is_no_character(picture: Image.Image):
         (["0.8", "十", "个"], ["0.8"]),
     ],
 )
-def test_corners_of_a_qr_code_are_no_characters(texts: list[str], left: list[str]):
+def test_corners_of_a_qr_code_are_not_characters(texts: list[str], left: list[str]):
     boxes = [box(text, 0, 20 * number, 20, 20 * number + 15) for number, text in enumerate(texts)]
     assert [each.text for each in without_shapes(boxes)] == left
     word = PlacedWord(text="入口", left=0, top=0, right=20, bottom=20)

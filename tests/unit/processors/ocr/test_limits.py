@@ -276,7 +276,7 @@ def test_script_that_the_model_does_not_know_is_reported(ocr: Ocr, tmp_path: Pat
     ],
     ids=["Hebrew", "Arabic"],
 )
-def test_hebrew_and_arabic_are_reported_and_no_text(ocr: Ocr, tmp_path: Path, lines: list[str]):
+def test_hebrew_and_arabic_are_reported_and_not_read_as_text(ocr: Ocr, tmp_path: Path, lines: list[str]):
     try:
         font = ImageFont.truetype("DejaVuSans.ttf", 36)  # no wheel contains a font with these letters
     except OSError:

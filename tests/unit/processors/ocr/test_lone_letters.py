@@ -26,7 +26,7 @@ def test_letters_apart_from_all_lines_are_found():
     assert _find(("Q", 100, 200, 40), ("V", 400, 200, 40)) == [(100, 210), (400, 210)]
 
 
-def test_words_strokes_and_other_sizes_are_no_lone_letters():
+def test_words_strokes_and_other_sizes_are_not_lone_letters():
     assert _find(("Sum", 100, 200, 40), ("I", 300, 200, 40), ("Q", 400, 150, 120), ("v", 560, 200, 12)) == []
 
 

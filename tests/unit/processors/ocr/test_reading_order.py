@@ -151,7 +151,7 @@ def _upwards(text: str, left: float, bottom: float) -> TextBox:
 
 
 @pytest.mark.parametrize("down", [False, True])
-def test_headings_that_run_upwards_are_read_above_their_columns(down: bool):
+def test_headings_that_run_up_or_down_are_read_above_their_columns(down: bool):
     rows = [("Marsh, Eleanor", "8", "7", "6"), ("Hill, Anne", "4", "4", "0"), ("Brindle, Tom", "8", "8", "8")]
     heads = [_upwards(text, 205 + 60 * number, 95) for number, text in enumerate(("Monday", "Tuesday", "Friday"))]
     if down:
@@ -298,6 +298,6 @@ def test_initial_that_is_several_lines_high_begins_its_paragraph(form):
     assert _read(boxes) == ["O nce upon a time there was a mill", *lines[1:], following]
 
 
-def test_large_number_beside_short_lines_is_no_initial():
+def test_large_number_beside_short_lines_is_not_an_initial():
     number = TextBox(text="7", confidence=1.0, corners=((50, 100), (86, 100), (86, 154), (50, 154)))
     assert _read([number, *_column(("Days until", "the summer", "begins"), 300)])[-1] == "begins"

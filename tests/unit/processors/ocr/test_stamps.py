@@ -32,7 +32,7 @@ def test_stamp_is_taken_from_the_text_that_it_covers(color: tuple[int, int, int]
 
 @pytest.mark.parametrize("color", [(130, 200, 130), (160, 185, 235), (235, 140, 140), _BLUE])
 @pytest.mark.parametrize("degrees", [0.0, 0.8])
-def test_colored_grid_is_no_stamp(color: tuple[int, int, int], degrees: float):
+def test_colored_grid_is_not_a_stamp(color: tuple[int, int, int], degrees: float):
     page = _page()
     grid = Image.new("RGBA", page.size)
     for top in range(88, 900, 30):  # some lines cross the text
@@ -47,7 +47,7 @@ def test_colored_grid_is_no_stamp(color: tuple[int, int, int], degrees: float):
     assert np.abs(text - plain).mean() < 3
 
 
-def test_colored_labels_of_a_form_are_no_stamp():
+def test_colored_labels_of_a_form_are_not_a_stamp():
     page = _page()
     draw = ImageDraw.Draw(page)
     for top in (88, 388, 688):

@@ -45,7 +45,7 @@ def test_accents_beside_letters_stay(tmp_path: Path):
     ]
 
 
-def test_arabic_mark_apart_from_its_word_is_put_on_its_letter():
+def test_arabic_mark_apart_from_its_word_is_joined_to_its_letter():
     letters = [Char(c, 90 - 6 * n, 0, 96 - 6 * n, 10) for n, c in enumerate("مرحبا")]
     mark = Char("\u064b", 67, -3, 69, 9)
     (word,) = find_words(attach_accents([mark, None, *letters]), 1.0)

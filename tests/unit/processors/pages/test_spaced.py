@@ -33,14 +33,14 @@ def _cells(text: str, x: float, y: float, width: float, height: float, *, frame:
 
 @pytest.mark.parametrize("spacing", [2, 4, 7, 11])
 @pytest.mark.parametrize("text", ["INVOICE", "DELIVERY NOTE", "Invoice 2024", "RECHNUNG", "S. A. MARSH LTD"])
-def test_heading_with_wide_spaces_between_its_letters_has_words(tmp_path: Path, text: str, spacing: int):
+def test_letters_of_a_widely_spaced_heading_are_joined_into_words(tmp_path: Path, text: str, spacing: int):
     assert (
         _read(tmp_path, f"{spacing} Tc {show(text, size=14)} 0 Tc {show('Total 9.50', y=700)}") == f"{text}\nTotal 9.50"
     )
 
 
 @pytest.mark.parametrize(("typed", "text"), [("I N V O I C E", "INVOICE"), ("D A T E   D U E", "DATE DUE")])
-def test_heading_with_typed_spaces_has_words(tmp_path: Path, typed: str, text: str):
+def test_letters_of_a_heading_with_typed_spaces_are_joined_into_words(tmp_path: Path, typed: str, text: str):
     assert _read(tmp_path, show(typed, size=14)) == text
 
 

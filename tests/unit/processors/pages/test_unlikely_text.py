@@ -1,4 +1,4 @@
-"""Fonts whose characters are none that a text would have."""
+"""Fonts whose characters no text would have."""
 
 import numpy as np
 import pytest

@@ -41,7 +41,7 @@ def test_letters_of_a_ligature_that_is_wider_than_high_are_one_word():
     assert _texts([*letters]) == ["Effic"]
 
 
-def test_soft_hyphen_shows_except_within_a_word():
+def test_soft_hyphen_is_removed_only_within_a_word():
     assert _texts(_chars("exam\u00adple manage\u00ad")) == ["example", "manage-"]
     assert _texts(_chars("SS\u00ad2541\u00ad03\u00adM \u00ad5 Anti\u00adÖl")) == ["SS-2541-03-M", "-5", "Anti-Öl"]
 

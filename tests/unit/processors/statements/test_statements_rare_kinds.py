@@ -100,7 +100,7 @@ CARD = """
 """
 
 
-def test_undated_line_that_prints_the_new_balance_is_no_row():
+def test_undated_line_that_prints_the_new_balance_is_not_a_row():
     (statement,) = read_typed(CARD.format(last="Statement Balance                    800.00")).statements
     assert [str(row.change) for row in statement.rows] == ["-282.81", "-214.55", "850.00", "-131.40", "-21.24"]
     assert (str(statement.opening), str(statement.closing)) == ("1000.00", "800.00")
@@ -166,7 +166,7 @@ def test_lines_without_securities_below_the_rows_are_reported():
     ("text", "code"),
     [("Balance in NIS", "ILS"), ("Supervised by the Bangko Sentral ng Pilipinas", "PHP"), ("NT$ 1,200.00", "TWD")],
 )
-def test_currencies_by_names_that_are_no_codes(text: str, code: str):
+def test_names_of_currencies_that_are_not_codes_are_known(text: str, code: str):
     assert infer_currency("", [text], [], [], is_month_first=False) == code
 
 
@@ -229,7 +229,7 @@ Opening balance                     1,000.00
     "line",
     ["NO. REKENING       :     2187004416", "NÚMERO     2187004416", "NÚMERO 2187004416", "NO. REKENING: 2187004416"],
 )
-def test_account_number_is_found_behind_its_label(line: str):
+def test_account_number_is_found_after_its_label(line: str):
     (statement,) = read_typed(f"""
         CUENTA DE AHORROS            {line}
         LUZ ADRIANA CIFUENTES RIOS

@@ -1,4 +1,4 @@
-"""Messages with a winmail.dat: what Outlook shows of it is in the text, and its attachments are files."""
+"""Messages with a winmail.dat: its text, as Outlook shows it, and its attachments, as files."""
 
 import struct
 from email.message import EmailMessage
@@ -27,7 +27,7 @@ def _tnef(*attributes: tuple[int, bytes]) -> bytes:
 
 
 def _properties(*values: tuple[int, int, bytes]) -> bytes:
-    """Identifier, type and value of each; a number before them, and one with a name."""
+    """The number of properties, then identifier, type and value of each; one of them has a name."""
     found = struct.pack("<IHHI", len(values) + 2, 3, 0x3705, 1)
     name = "Note".encode("utf-16-le") + b"\0\0"
     found += struct.pack("<HH16sII", 11, 0x8001, bytes(16), 1, len(name)) + name + bytes(-len(name) % 4) + bytes(4)
@@ -83,7 +83,7 @@ def test_text_in_a_winmail_dat_is_read_if_the_message_has_no_other(tmp_path: Pat
     assert "The rent is 950.00 EUR – as before." in read(tmp_path, "letter.eml", _mail(LETTER)).text
 
 
-def test_damaged_winmail_dat_is_reported_and_kept(tmp_path: Path):
+def test_damaged_winmail_dat_is_reported_and_saved(tmp_path: Path):
     damaged = _tnef((PROPERTIES, b"\xff" * 40))
     found = read(tmp_path, "letter.eml", _mail(damaged, "The rent is 950.00 EUR."))
     assert "The attachment winmail.dat is damaged: open the message in Outlook" in found.review

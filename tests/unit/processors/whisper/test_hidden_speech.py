@@ -62,7 +62,7 @@ def test_speech_that_the_mix_has_is_not_reported(tmp_path, detector, kennedy):
     assert (found.hidden, found.at_once) == ({}, ())
 
 
-def test_noise_in_both_channels_is_no_speech(tmp_path, detector):
+def test_noise_in_both_channels_is_not_speech(tmp_path, detector):
     noise = np.random.default_rng(1).standard_normal((2, 80_000)) * 0.25
     assert noted(written(tmp_path / "noise.wav", *noise), detector).hidden == {}
 

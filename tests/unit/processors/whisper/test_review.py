@@ -156,7 +156,7 @@ def test_translation_may_be_less_probable():
     [(3.0, -0.45, True), (3.0, -0.35, False), (6.0, -0.45, False), (1.0, -0.45, False), (None, -0.45, False)],
 )
 def test_speech_faster_than_the_model_follows_is_reported(seconds: float | None, avg_logprob: float, is_reported: bool):
-    """In a second or less, the detector's limits count too much; probable words are right, however fast."""
+    """Speech of a second or less does not count, because its limits are inexact, nor do probable words."""
     text = " We're just, you know, there's these errors." * 2
     found = reasons(a_segment(text, start=61.0, speech_seconds=seconds, avg_logprob=avg_logprob))
     assert ("very fast, at 1:01" in found) == is_reported

@@ -85,7 +85,7 @@ def test_tone_without_any_other_sound_leaves_silence():
 
 
 @pytest.mark.parametrize("name", ["jfk.flac", "LJ001-0004.flac", "LJ001-0008.8k.wav", "LJ001-0007.mp4"])
-def test_speech_is_returned_as_it_is(name):
+def test_speech_is_returned_unchanged(name):
     sound = read_sound(name)
     found, faults = steady.repaired(sound)
     assert found is sound and faults == steady.Faults()
@@ -105,7 +105,7 @@ def test_speech_is_returned_as_it_is(name):
     ],
     ids=["nothing", "short", "silence", "noise", "small-offset", "wind", "beeps", "melody"],
 )
-def test_sound_without_a_fault_is_returned_as_it_is(sound):
+def test_sound_without_a_fault_is_returned_unchanged(sound):
     given = sound.astype(np.float32)
     assert steady.repaired(given)[0] is given
 
