@@ -103,7 +103,7 @@ def _is_table(lines: Sequence[Line]) -> bool:
 
 
 def _continues(line: Line, before: Line, rows: Sequence[Row]) -> bool:
-    """True if the line is a further line of a cell in the row above: close to it, and within its column."""
+    """True if the line continues a cell of the row above: it is close to the row, and within the column of the cell."""
     if len(rows) < 2 or line.middle - before.middle > _CELL_PITCH * line.height:
         return False
     columns = _columns(rows)

@@ -37,10 +37,10 @@ def drop_summary(items: Sequence[RawRow | RawFigure]) -> list[RawRow | RawFigure
 
 
 def swap_ends(items: Sequence[RawRow | RawFigure]) -> list[RawRow | RawFigure]:
-    """The items, oldest first, in which a balance of a table below all rows is the closing one and a balance above
-    them is the opening one: names by position were given newest first.
+    """The items, oldest first, with their balances renamed: the names were those of the printed order, newest first.
 
-    A balance outside the table is the closing one if it is that of the newest row.
+    The balance of a table below all rows is the closing one, and a balance above them is the opening one. A balance
+    outside the table is the closing one if it is that of the newest row.
     """
     rows = [at for at, item in enumerate(items) if isinstance(item, RawRow)]
     found = list(items)

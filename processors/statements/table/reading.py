@@ -131,7 +131,7 @@ class _PageReader:
         return beside if start is None else [Table(start, start, headings), *beside]
 
     def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
-        """Read the lines outside tables; those below the title of a currency belong to the account in it."""
+        """Read the lines outside tables. Lines below the title of a currency belong to the account in this currency."""
         titles = [at for at, line in enumerate(lines) if self._accounts.is_title(separate_cells(line, height))]
         for start, end in itertools.pairwise(sorted({0, *titles, len(lines)})):
             self._read_lines_outside(lines[start:end], height)

@@ -76,7 +76,7 @@ def choose(model: torch.nn.Module, dtype: torch.dtype, in_8_bits: bool = False) 
 
 
 def choose_bfloat16_attention(usual: Attention) -> Attention:
-    """Attention in bfloat16 for the encoder on the CPU, if that is faster than `usual` with numbers in float32."""
+    """Attention in bfloat16 for the encoder on the CPU, if that is faster than `usual` in float32."""
     is_faster = is_accurate_and_faster("attention in bfloat16", _try_attention_in_bfloat16)
     return attention_in_bfloat16 if is_faster else usual
 
@@ -95,8 +95,8 @@ def choose_bfloat16(model: torch.nn.Module, usual: MakeLinear) -> MakeLinear | N
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """True for a CPU with instructions for products of bfloat16, summed in float32. Where numbers are read once, as in
-    cross-attention, these are faster because they take half the memory: a trial with few numbers would not show it."""
+    """True for a CPU with instructions that multiply in bfloat16 and add in float32. If each number is read once, as in
+    cross-attention, they are faster because they read half the memory. A trial with few numbers would not show it."""
     can = torch.cpu.get_capabilities()
     return device.type == "cpu" and bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 

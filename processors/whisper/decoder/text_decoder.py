@@ -64,7 +64,7 @@ class TextDecoder:
 
     @cached_property
     def _short_cross(self) -> list[Linear] | None:
-        """The layers that make keys and values for `attention_to_bfloat16`; None: it would not be faster here."""
+        """The layers that compute keys and values for `attention_to_bfloat16`; None if it would not be faster here."""
         if self.dtype != torch.float32 or self._kernels.is_quantized or not has_bfloat16(self.device):
             return None
         return [bfloat16(*joined_cross_weights(each, torch.bfloat16)) for each in self._their_blocks]
@@ -100,8 +100,10 @@ class TextDecoder:
     def fill_cross_cache(
         self, features: Sequence[Tensor], cache: CrossKVCache, layers: Sequence[Linear] | None = None
     ) -> None:
-        """Write the keys and values of sounds into the first places of a cache that is large enough. layers: that make
-        them; the blocks' own if None."""
+        """Write the keys and values of sounds into the first places of a cache that is large enough.
+
+        layers: compute the keys and values; None: those of the blocks.
+        """
         layers = layers or [each.cross_keys_values for each in self._blocks]
         for first, alike in stacks(features, self._sounds_at_once):
             rows, length = slice(first, first + len(alike)), alike.shape[1]

@@ -25,8 +25,8 @@ def log_mel(sound: Tensor, n_mels: int, padding: int = 0) -> Tensor:
     count = total // HOP_LENGTH
     window, filters = torch.hann_window(N_FFT).to(sound.device), mel_filters(sound.device, n_mels)
     found = torch.empty(n_mels, count, device=sound.device)
-    sounding = min(count, -(-(len(sound) + _MARGIN) // HOP_LENGTH))  # later frames are of zeros, like all after them
-    if total - len(sound) < N_FFT:  # what is mirrored at the end is sound
+    sounding = min(count, -(-(len(sound) + _MARGIN) // HOP_LENGTH))  # all later frames contain only zeros
+    if total - len(sound) < N_FFT:  # the mirrored end contains sound
         sounding = count
     found[:, sounding:] = math.log10(_LEAST_POWER)
     for first in range(0, sounding, _FRAMES_AT_ONCE):

@@ -31,7 +31,7 @@ def test_words_that_a_line_crosses_are_struck_out(left: int):
 
 
 def test_serifs_that_touch_strike_nothing_out():
-    """Of bold type that is blurred; as in a scan, they are paler than ink."""
+    """The serifs of blurred bold type; as in a scan, they are paler than ink."""
     page = Image.new("L", (400, 120), 235)
     draw = ImageDraw.Draw(page)
     for number in range(16):
