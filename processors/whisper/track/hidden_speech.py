@@ -53,8 +53,10 @@ def noted(
         for number, channel in enumerate(channels, 1)
         if (places := _places(vad.outside(channel.spoken, texts), found.seconds, least))
     }
-    at_once = _at_once(channels[0], channels[1], found.seconds) if len(channels) == 2 and texts else ()
-    return replace(found, hidden=hidden, at_once=at_once)
+    at_once = _at_once(channels[0], channels[1], found.seconds) if len(channels) == 2 else ()
+    if not texts and len(hidden) == len(channels) and not at_once:
+        hidden = {}  # all channels have the same voice, so that none of them alone is clearer
+    return replace(found, hidden=hidden, at_once=at_once if texts else ())
 
 
 def _examined(

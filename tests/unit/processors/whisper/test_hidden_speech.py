@@ -57,6 +57,10 @@ def test_channel_with_speech_beside_noise_is_named(tmp_path, detector, kennedy):
     assert has_different_channels(path)
 
 
+def test_no_channel_is_named_if_all_have_the_same_voice(tmp_path, detector, kennedy):
+    assert noted(written(tmp_path / "same.wav", kennedy, kennedy * 0.9), detector).hidden == {}
+
+
 def test_speech_that_the_mix_has_is_not_reported(tmp_path, detector, kennedy):
     found = noted(written(tmp_path / "call.wav", kennedy, np.zeros_like(kennedy)), detector, (0.0, 11.0))
     assert (found.hidden, found.at_once) == ({}, ())
