@@ -186,6 +186,8 @@ def _blocks(boxes: Sequence[TextBox], slope: float, turn: int, heads: Sequence[P
 
 def _place(box: TextBox, slope: float, turn: int) -> Placed:
     """The box as if the page were rotated so that its text is level."""
+    if not turn:
+        return text_lines.place(box, slope)
     first, second, third, fourth = (_turned_back(corner, turn) for corner in box.corners)
     level = replace(box, corners=(first, second, third, fourth))
     placed = text_lines.place(level, slope)

@@ -61,6 +61,8 @@ def _without_doubles(words: Iterable[PlacedWord]) -> Iterator[PlacedWord]:
 
 
 def _is_double(a: PlacedWord, b: PlacedWord) -> bool:
+    if a.top > b.bottom or b.top > a.bottom:
+        return False
     across = min(a.right, b.right) - max(a.left, b.left)
     down = min(a.bottom, b.bottom) - max(a.top, b.top)
     return across > _DOUBLE * max(a.right - a.left, b.right - b.left) and down > _DOUBLE * max(
