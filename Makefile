@@ -70,7 +70,7 @@ run: $(INSTALLED)  ## run the daemon in the foreground with ./config.toml; Ctrl-
 check: lint  ## lint, and run the unit tests that load no model and start few programs (1.5 minutes on 2 cores)
 	$(IN_MEMORY) $(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long and not programs" tests/unit
 
-test: $(DEVELOP)  ## run the unit and integration tests and a short round of each rig; list what was skipped, and why (6 minutes on 2 cores)
+test: $(DEVELOP)  ## run the unit and integration tests and a short round of each rig; list what was skipped, and why (5 minutes on 2 cores)
 	$(VENV)/bin/python -m pytest -rs -n 4 $(BY_MODULE) -m "not slow and not long"  # more processes than cores: they often wait for a daemon
 
 test-slow: $(DEVELOP)  ## run the tests that compute with real models, the console in a browser, and the negative controls of the rigs (7 minutes)
