@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from processors.ocr import text_lines
+from processors.ocr.boxes import bounds_of
 from processors.ocr.ink import Ink
 from processors.ocr.text_lines import TextBox
 from processors.pages.page import PlacedWord
@@ -33,8 +34,8 @@ def join_cells(boxes: Sequence[TextBox], ink: Ink) -> list[TextBox]:
 
 def _characters(box: TextBox, share: float) -> list[PlacedWord]:
     """The characters of a box if they are few, otherwise its text; in pixels of the copy that `Ink` measured."""
-    xs, ys = [x * share for x, _ in box.corners], [y * share for _, y in box.corners]
-    word = PlacedWord(text=box.text, left=min(xs), top=min(ys), right=max(xs), bottom=max(ys))
+    left, top, right, bottom = (side * share for side in bounds_of(box.corners))
+    word = PlacedWord(text=box.text, left=left, top=top, right=right, bottom=bottom)
     if not 1 < len(box.text) <= _MOST:
         return [word]
     width = (word.right - word.left) / len(box.text)

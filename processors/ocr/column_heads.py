@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 
+from processors.ocr.boxes import bounds_of
+from processors.ocr.ink import Bounds
 from processors.ocr.text_lines import Placed, TextBox
 
 _LEAST = 2  # headings side by side
@@ -11,8 +13,6 @@ _SIDE_BY_SIDE = 0.5  # share of the shorter one's length
 _APART = 1.4  # thicknesses from one heading to the next; lines of one text are nearer
 _LEAST_CELLS = 2  # below each heading
 _BESIDE = 0.5  # thicknesses beside a heading where its cells may be
-
-_Sides = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def find_heads(lines: Sequence[Sequence[TextBox]], cells: Sequence[TextBox]) -> list[Placed]:
@@ -41,13 +41,11 @@ def find_heads(lines: Sequence[Sequence[TextBox]], cells: Sequence[TextBox]) -> 
     ]
 
 
-def _sides(boxes: Sequence[TextBox]) -> _Sides:
-    corners = [corner for box in boxes for corner in box.corners]
-    xs, ys = [x for x, _ in corners], [y for _, y in corners]
-    return min(xs), min(ys), max(xs), max(ys)
+def _sides(boxes: Sequence[TextBox]) -> Bounds:
+    return bounds_of([corner for box in boxes for corner in box.corners])
 
 
-def _are_side_by_side(sides: Sequence[_Sides]) -> bool:
+def _are_side_by_side(sides: Sequence[Bounds]) -> bool:
     shared = min(bottom for _, _, _, bottom in sides) - max(top for _, top, _, _ in sides)
     shortest = min(bottom - top for _, top, _, bottom in sides)
     middles = sorted((left + right) / 2 for left, _, right, _ in sides)
@@ -56,6 +54,6 @@ def _are_side_by_side(sides: Sequence[_Sides]) -> bool:
     return shared >= _SIDE_BY_SIDE * shortest and statistics.median(steps) >= _APART * thickness
 
 
-def _is_below(cell: _Sides, head: _Sides) -> bool:
+def _is_below(cell: Bounds, head: Bounds) -> bool:
     reach = _BESIDE * (head[2] - head[0])
     return cell[1] >= head[3] - reach and cell[0] < head[2] + reach and cell[2] > head[0] - reach

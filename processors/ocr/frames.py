@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from processors.ocr.boxes import bounds_of
 from processors.ocr.text_lines import TextBox
 from processors.pages.page import PlacedWord
 
@@ -34,8 +35,7 @@ def is_frame(box: TextBox, words: Sequence[PlacedWord], image: "Image.Image") ->
     text = "".join(box.text.split())
     if len(text) > _LONGEST or not _STROKES.issuperset(text):
         return False
-    xs, ys = zip(*box.corners, strict=True)
-    left, top, right, bottom = round(min(xs)), round(min(ys)), round(max(xs)), round(max(ys))
+    left, top, right, bottom = map(round, bounds_of(box.corners))
     if len(text) == 1 and any(
         left < word.left and word.right < right and top < word.top and word.bottom < bottom for word in words
     ):

@@ -8,9 +8,8 @@ because upside-down text is read as noise. This takes about a tenth of the time 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from processors.ocr import check_boxes
+from processors.ocr.boxes import bounds_of
 from processors.ocr.text_lines import Point, TextBox
 from processors.pages.page import reduce
 
@@ -49,7 +48,7 @@ def find_rotation(image: "Image.Image", detect: Detect, recognize: Recognize) ->
     """The degrees clockwise that turn an RGB image upright; 0 if they cannot be determined."""
     small = reduce(image, _TRIAL_PIXELS)
     scale = image.width / small.width
-    boxes = [_bounds(box) for box in detect(small)]
+    boxes = [bounds_of(box) for box in detect(small)]
     long = [box for box in boxes if _length(box) > _LEAST_LENGTH]
     if not long:
         return 0
@@ -66,11 +65,6 @@ def find_rotation(image: "Image.Image", detect: Detect, recognize: Recognize) ->
 def rotate(image: "Image.Image", degrees: int) -> "Image.Image":
     """Rotate clockwise by a multiple of 90 degrees."""
     return image.rotate(-degrees, expand=True) if degrees else image
-
-
-def _bounds(box: Box) -> tuple[float, float, float, float]:
-    points = np.asarray(box, float)
-    return *points.min(axis=0), *points.max(axis=0)
 
 
 def _length(box: tuple[float, float, float, float]) -> float:

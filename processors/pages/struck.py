@@ -8,10 +8,7 @@ from processors.pages.page import PlacedWord
 
 _DARKER = 50  # of 255, than the paper
 _SHORTEST = 10  # pixels of a line
-_HIGHEST, _LOWEST = (
-    0.38,
-    0.72,
-)  # of a word's height from its top: where a line strikes it out, and does not underline it
+_HIGHEST, _LOWEST = 0.38, 0.72  # of a word's height from its top: a line there does not underline it
 _COVERED = 0.85  # share of a word's width
 _THICKEST = 0.16  # of a word's height; a thicker line is a bar that covers the word or marks it
 _BEYOND = 0.8  # of a word's height: how far a line may continue beyond the words

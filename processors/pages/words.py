@@ -14,7 +14,6 @@ _INITIAL = 2.0  # times as high as the next character: the first letter of a par
 _DOUBLE = 0.7  # share of the width and of the height that two drawings of one word have in common
 _SOFT_HYPHEN = "\u00ad"
 _WIDE = {"W", "F"}  # East Asian Width (UAX #11)
-_RIGHT_TO_LEFT = {"R", "AL"}  # Bidi_Class (UAX #9)
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Char:
 
     @property
     def is_right_to_left(self) -> bool:
-        return any(unicodedata.bidirectional(each) in _RIGHT_TO_LEFT for each in self.text)
+        return bidi.has_right_to_left(self.text)
 
     @property
     def is_point(self) -> bool:

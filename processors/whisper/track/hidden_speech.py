@@ -20,9 +20,7 @@ _LONGEST_GAP_SECONDS = 5.0  # in one place
 _STEP_SECONDS = 0.1  # of `parts.levels`
 _SILENCE_DB = -70.0
 _SMOOTHED_STEPS = 11
-_SAME_VOICE = (
-    0.35  # correlation of the changes in loudness; two people who speak at once reach 0.15, one voice in noise 0.55
-)
+_SAME_VOICE = 0.35  # correlation of the changes in loudness: two people at once reach 0.15, one voice in noise 0.55
 
 
 @dataclass(frozen=True)
