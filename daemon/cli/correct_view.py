@@ -38,9 +38,8 @@ def report(row: JobRow, record: Mapping[str, object], count: int) -> Group:
     lines = [f"{printable(row['file'])} ({row['id'][:8]}): {corrections.describe(each)}" for each in made]
     lines.append(f"Files: {shown(row['result_path'] or '')}/{corrected_files.FOLDER}/")
     left = [str(each) for each in review] if isinstance(review, list) else []
-    if any(
-        "segment" in each or "line" in each for each in made
-    ):  # the checks do not report the reasons for these again
+    is_text = any("segment" in each or "line" in each for each in made)
+    if is_text:  # the checks do not report the reasons for these again
         left += [each for each in json.loads(row["review"] or "[]") if each not in left]
     lines += ["Still to review:", *(f"  {each}" for each in left)] if left else ["The checks find nothing to review."]
     if row["review"]:

@@ -10,16 +10,8 @@ if TYPE_CHECKING:
 
 # Formats whose timestamps place the sound; in the others they only count samples.
 _FROM_ZERO = {"matroska", "mov"}  # players show their timestamps unchanged
-_FROM_FIRST = {
-    "mpegts",
-    "mpeg",
-    "flv",
-    "asf",
-    "ogg",
-    "nut",
-    "rm",
-    "wtv",
-}  # players count from the file's earliest timestamp
+# players count from the earliest timestamp of such a file
+_FROM_FIRST = {"mpegts", "mpeg", "flv", "asf", "ogg", "nut", "rm", "wtv"}
 _LATEST_START_SECONDS = 600.0  # of a file: a later one is the clock of a live stream, and counts from there
 _SMALLEST_START_SECONDS = 0.05  # encoders delay the sound by up to this
 _JUMP_SECONDS = 0.05  # a longer time from a frame to the next one is a gap. Matroska rounds to milliseconds
